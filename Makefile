@@ -1,0 +1,65 @@
+# Everything lives in .venv of this checkout; `make` alone lists the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+UV_VERSION := 0.13.9
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo up down test unit check fix generate conformance bench lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+# The stamps make a second run of any target start at once.
+$(VENV)/.local: requirements/local.txt pyproject.toml scripts/venv.sh
+	@sh scripts/venv.sh "$(PYTHON)" "$(VENV)" "$(UV_VERSION)" requirements/local.txt
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.local
+	@sh scripts/venv.sh "$(PYTHON)" "$(VENV)" "$(UV_VERSION)" requirements/dev.txt
+	@touch $@
+
+install: $(VENV)/.local ## install everything that one machine needs into .venv
+
+demo: install ## the main job: a governed agent finds a broken workload, asks, mends, reports
+	@$(BIN)/sympozium-demo
+
+up: install ## start the control plane on this machine and leave it running
+	@$(BIN)/sympozium up --detach
+
+down: install ## stop what `make up` started
+	@$(BIN)/sympozium down
+
+test: $(VENV)/.dev ## every test: unit, conformance, cluster, end to end
+	@sh scripts/test.sh
+
+unit: $(VENV)/.dev ## the unit tests alone
+	@$(BIN)/pytest -n 2 tests/unit
+
+check: $(VENV)/.dev ## ruff, mypy, layers, generated files current
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check -q .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python scripts/generate.py --check
+
+fix: $(VENV)/.dev ## format and apply what ruff can mend
+	@$(BIN)/ruff format -q .
+	@$(BIN)/ruff check --fix -q . || true
+
+generate: $(VENV)/.dev ## write the generated files (CRDs, field reference)
+	@$(BIN)/python scripts/generate.py
+
+conformance: $(VENV)/.dev ## recorded checks of a Kubernetes API (KUBECONFIG= for another server)
+	@$(BIN)/pytest tests/conformance
+
+bench: $(VENV)/.dev ## the figures, each as a small table
+	@$(BIN)/python -m bench
+
+lock: $(VENV)/.dev ## write the lock files anew
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 --extra local --group dev pyproject.toml -o requirements/dev.txt
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 --extra local -c requirements/dev.txt pyproject.toml -o requirements/local.txt
+
+clean: ## remove what the targets made
+	@rm -rf $(VENV) .venv-litellm .tools .mypy_cache .ruff_cache .pytest_cache
