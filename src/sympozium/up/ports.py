@@ -1,0 +1,43 @@
+"""Loopback ports: picked once, remembered, so that addresses written into objects stay true."""
+
+import json
+import socket
+from pathlib import Path
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on 127.0.0.1:`port` now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
+        # As the servers do: a port in TIME_WAIT is free.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def pick(taken: set[int]) -> int:
+    """A free port outside `taken`."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
+            sock.bind(("127.0.0.1", 0))
+            port: int = sock.getsockname()[1]
+        if port not in taken:
+            return port
+
+
+def assign(path: Path, names: list[str]) -> dict[str, int]:
+    """A port for each name: the one remembered in `path` where it is still free, else a new one."""
+    try:
+        known: dict[str, int] = json.loads(path.read_text())
+    except FileNotFoundError:
+        known = {}
+    ports: dict[str, int] = {}
+    for name in names:
+        port = known.get(name, 0)
+        if not port or port in ports.values() or not is_free(port):
+            port = pick(set(ports.values()) | set(known.values()))
+        ports[name] = port
+    path.write_text(json.dumps({**known, **ports}, indent=1) + "\n")
+    return ports
