@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 UV_VERSION := 0.13.9
+# One data directory for `demo`, `up` and `down`: what the demo made can be looked at after `make up`.
+export SYMPOZIUM_HOME ?= $(CURDIR)/.sympozium
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo up down test unit check fix generate conformance bench lock clean
@@ -23,7 +25,7 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.local
 install: $(VENV)/.local ## install everything that one machine needs into .venv
 
 demo: install ## the main job: a governed agent finds a broken workload, asks, mends, reports
-	@$(BIN)/sympozium-demo
+	@$(BIN)/python -m sympozium.cli.demo
 
 up: install ## start the control plane on this machine and leave it running
 	@$(BIN)/sympozium up --detach

@@ -1,0 +1,1 @@
+"""`make demo`: the main job, told step by step, on a real control plane with nothing staged but the fault."""

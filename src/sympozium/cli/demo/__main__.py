@@ -1,0 +1,29 @@
+"""`python -m sympozium.cli.demo [--data-dir DIR] [--seed N]`."""
+
+import argparse
+import random
+import sys
+from pathlib import Path
+
+from sympozium.cli.demo.story import Story
+from sympozium.testing.client import ApiError, WaitTimeoutError
+from sympozium.up.commands import UpError
+from sympozium.up.paths import DataDir, default_data_dir
+
+
+def main() -> int:
+    """Tell the story once."""
+    parser = argparse.ArgumentParser(description="The main job, end to end, on this machine.")
+    parser.add_argument("--data-dir", type=Path, default=default_data_dir())
+    parser.add_argument("--seed", type=int, help="draw the same fault again")
+    arguments = parser.parse_args()
+    chance = random.Random(arguments.seed)  # noqa: S311 - which fault is drawn is no secret
+    try:
+        return Story(DataDir(arguments.data_dir.absolute()), chance).tell()
+    except (UpError, ApiError, WaitTimeoutError) as exc:
+        print(f"error: {exc}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
