@@ -1,0 +1,222 @@
+"""MCP over unix sockets with the `mcp` SDK, and a start that pays for nothing else in it.
+
+The SDK has transports for stdio and HTTP; between the containers of a pod we speak its
+newline-delimited JSON-RPC over a unix socket that only two of them mount. This leaf is shared
+by `agent` (client), `tools` (both) and the skill sidecars (server).
+
+Weight: `import mcp` runs `mcp/__init__.py`, which imports every client, server and transport:
+950 ms of CPU, three times in each pod, on a path where the whole budget is 4 s. The modules
+that we use need 550 to 750 ms. `_defer` therefore registers the three packages as modules whose
+`__init__` runs at the first access of a name that it would define (PEP 562), so that `import
+mcp.client.session` costs that module alone and `from mcp import Client` works as before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from types import ModuleType
+
+
+def _defer(name: str) -> None:
+    """Put package `name` into sys.modules with its `__init__` still to run."""
+    if name in sys.modules:
+        return
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"the package {name} is not installed; install sympozium with its dependencies")
+    module = importlib.util.module_from_spec(spec)
+    loader = spec.loader
+
+    def complete(attribute: str) -> Any:
+        if attribute.startswith("__"):
+            raise AttributeError(attribute)
+        del module.__dict__["__getattr__"]
+        loader.exec_module(module)
+        return getattr(module, attribute)
+
+    module.__dict__["__getattr__"] = complete
+    sys.modules[name] = module
+    parent, _, child = name.rpartition(".")
+    if parent:
+        setattr(sys.modules[parent], child, module)
+
+
+for _name in ("mcp", "mcp.client", "mcp.server"):
+    _defer(_name)
+
+import anyio  # noqa: E402 - everything below wants the deferred packages
+import mcp_types as types  # noqa: E402
+from mcp.shared.message import SessionMessage  # noqa: E402
+
+if TYPE_CHECKING:
+    from mcp.client.session import ClientSession
+    from mcp.server.lowlevel.server import Server
+
+_log = logging.getLogger(__name__)
+
+MAX_LINE = 32 * 1024 * 1024
+"""Bytes of one message. Above what any caller may send on purpose, so that a tool server can
+answer too large arguments with a tool error; above this the connection ends."""
+
+
+class McpConnectError(Exception):
+    """The socket did not come up in time, or what listens there does not speak MCP."""
+
+
+@contextlib.asynccontextmanager
+async def listen(server: Server[Any], path: str) -> AsyncIterator[None]:
+    """Serve `server` on the unix socket `path` until the context ends; open calls are cancelled then.
+
+    A stale socket file is replaced. OSError when the directory cannot be written.
+    """
+    connections: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with _streams(reader, writer) as (read, write):
+                await server.run(read, write, server.create_initialization_options())
+        except Exception:
+            # One broken connection must not end the others; the caller sees its own end.
+            _log.exception("a connection on %s failed", path)
+
+    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = group.create_task(serve(reader, writer))
+        connections.add(task)
+        task.add_done_callback(connections.discard)
+
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)  # noqa: PTH108 - once, at start
+    async with asyncio.TaskGroup() as group:
+        listener = await asyncio.start_unix_server(connected, path, limit=MAX_LINE)
+        try:
+            yield
+        finally:
+            listener.close()
+            for task in connections:
+                task.cancel()
+
+
+@contextlib.asynccontextmanager
+async def connect(path: str, *, wait: float) -> AsyncIterator[ClientSession]:
+    """An initialized client session with the server on unix socket `path`.
+
+    `wait` is how many seconds the socket may take to appear and to answer `initialize`.
+    McpConnectError when it does not. Calls in the session have the time limits their caller gives.
+    """
+    from mcp.client.session import ClientSession
+
+    deadline = asyncio.get_running_loop().time() + wait
+    reader, writer = await _open(path, deadline, wait)
+    async with _streams(reader, writer) as (read, write):
+        session = ClientSession(read, write, client_info=types.Implementation(name="sympozium", version="1"))
+        async with session:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await session.initialize()
+            except TimeoutError:
+                raise McpConnectError(
+                    f"{path} accepts connections but did not answer within {wait:g} s"
+                ) from None
+            yield session
+
+
+async def _open(path: str, deadline: float, wait: float) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    loop = asyncio.get_running_loop()
+    pause = 0.01
+    while True:
+        try:
+            return await asyncio.open_unix_connection(path, limit=MAX_LINE)
+        except OSError as error:
+            if loop.time() + pause > deadline:
+                raise McpConnectError(
+                    f"nothing listens on {path} after {wait:g} s ({error.strerror or error}); "
+                    "its container did not start, or ended: see the pod's status"
+                ) from error
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.5, 0.1)
+
+
+@contextlib.asynccontextmanager
+async def _streams(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> AsyncIterator[tuple[Any, Any]]:
+    """The SDK's pair of message streams over a byte stream: one JSON-RPC message on each line."""
+    incoming, read = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+    write, outgoing = anyio.create_memory_object_stream[SessionMessage](0)
+
+    async def receive() -> None:
+        async with incoming:
+            with contextlib.suppress(anyio.ClosedResourceError, anyio.BrokenResourceError, ConnectionError):
+                while line := await _line(reader):
+                    try:
+                        item: SessionMessage | Exception = SessionMessage(
+                            types.jsonrpc_message_adapter.validate_json(line, by_name=False)
+                        )
+                    except ValueError as error:
+                        item = error
+                    await incoming.send(item)
+
+    async def send() -> None:
+        try:
+            async with outgoing:
+                async for item in outgoing:
+                    text = item.message.model_dump_json(by_alias=True, exclude_unset=True)
+                    writer.write(text.encode() + b"\n")
+                    await writer.drain()
+        except ConnectionError:
+            await incoming.aclose()  # the session sees the end instead of waiting for an answer
+
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(receive)
+            group.start_soon(send)
+            yield read, write
+            group.cancel_scope.cancel()
+    finally:
+        for stream in (incoming, read, write, outgoing):
+            stream.close()
+        writer.close()
+
+
+async def _line(reader: asyncio.StreamReader) -> bytes:
+    try:
+        return await reader.readuntil(b"\n")
+    except asyncio.IncompleteReadError:
+        return b""  # the peer hung up; a half message is none
+    except asyncio.LimitOverrunError as error:
+        raise ConnectionAbortedError(f"a message is longer than {MAX_LINE} bytes") from error
+
+
+def text_result(
+    text: str, *, is_error: bool = False, meta: dict[str, Any] | None = None
+) -> types.CallToolResult:
+    """A tool's answer of one text block."""
+    return types.CallToolResult(
+        content=[types.TextContent(type="text", text=text)], is_error=is_error, _meta=meta
+    )
+
+
+def result_text(result: types.CallToolResult) -> str:
+    """The text of an answer; blocks that are no text are named, never dropped."""
+    parts = []
+    for block in result.content:
+        if isinstance(block, types.TextContent):
+            parts.append(block.text)
+        else:
+            parts.append(f"[{block.type} content, not shown to the model]")
+    return "\n".join(parts)
+
+
+def deferred(name: str) -> ModuleType | None:
+    """The deferred package `name` while its `__init__` has not run; for the test that holds the saving."""
+    module = sys.modules.get(name)
+    return module if module is not None and "__getattr__" in module.__dict__ else None
