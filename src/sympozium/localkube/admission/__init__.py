@@ -1,0 +1,12 @@
+"""The admission chain: what a write must pass after it is authorized and before it is stored.
+
+| module | concern |
+|---|---|
+| `chain` | the order, and `AdmissionChain` (types.Admission) |
+| `namespaces` | NamespaceLifecycle |
+| `serviceaccounts` | a pod's account and its token volume |
+| `pods` | DefaultTolerationSeconds, Priority |
+| `escalation` | RBAC: nobody grants what they do not hold |
+| `noderestriction` | a node writes itself and its own pods |
+| `webhooks` | Mutating- and ValidatingWebhookConfiguration over HTTPS |
+"""
