@@ -84,7 +84,7 @@ async def listen(server: Server[Any], path: str) -> AsyncIterator[None]:
         try:
             async with _streams(reader, writer) as (read, write):
                 await server.run(read, write, server.create_initialization_options())
-        except Exception:
+        except Exception:  # noqa: BLE001 - logged with its trace
             # One broken connection must not end the others; the caller sees its own end.
             _log.exception("a connection on %s failed", path)
 
