@@ -1,0 +1,10 @@
+"""`python -m bench [NAME ...]`: all of them, or the named ones."""
+
+import importlib
+import sys
+
+NAMES = ("machine", "first_request")
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or NAMES:
+        importlib.import_module(f"bench.{name}").main()
