@@ -1,0 +1,126 @@
+"""What the end-to-end tests say often: an agent with a scripted model, a run, a decision."""
+
+from pathlib import Path
+from typing import Any
+
+from sympozium.testing import AGENT_RUN, APPROVAL_REQUEST, Cluster, phase
+from sympozium.testing.client import Object
+
+TERMINAL = ("Succeeded", "Failed", "Cancelled")
+API = "sympozium.ai/v1alpha1"
+
+
+def say(*steps: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A script with one rule that fits every request."""
+    return {
+        "banner": False,
+        "models": ["scripted"],
+        "rules": [{"name": "all", "match": {}, "steps": list(steps), **more}],
+    }
+
+
+def policy(cluster: Cluster, namespace: str, name: str = "open", **spec: Any) -> str:
+    """A policy that allows every tool unless `spec` says otherwise."""
+    spec = {"toolGating": {"defaultAction": "allow", "rules": []}, "networkPolicy": {"denyAll": False}} | spec
+    cluster.apply(
+        {
+            "apiVersion": API,
+            "kind": "SympoziumPolicy",
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": spec,
+        }
+    )
+    return name
+
+
+def agent(
+    cluster: Cluster,
+    namespace: str,
+    base_url: str,
+    *,
+    name: str = "agent",
+    policy_ref: str | None = "open",
+    **spec: Any,
+) -> str:
+    """An instance whose model is the scripted one, with its key in a Secret."""
+    cluster.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": f"{name}-key", "namespace": namespace},
+            "stringData": {"OPENAI_API_KEY": "sk-canary-model-key", "OPENAI_BASE_URL": base_url},
+        }
+    )
+    default = {"model": "scripted", **spec.pop("default", {})}
+    body = {"agents": {"default": default}, "authRefs": [{"secret": f"{name}-key"}], **spec}
+    if policy_ref:
+        body["policyRef"] = policy_ref
+    cluster.apply(
+        {
+            "apiVersion": API,
+            "kind": "SympoziumInstance",
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": body,
+        }
+    )
+    return name
+
+
+def run(
+    cluster: Cluster,
+    namespace: str,
+    *,
+    instance: str = "agent",
+    name: str = "run",
+    task: str = "Do it.",
+    **spec: Any,
+) -> str:
+    cluster.create(
+        {
+            "apiVersion": API,
+            "kind": "AgentRun",
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": {"instanceRef": instance, "task": task, "cleanup": "keep", **spec},
+        }
+    )
+    return name
+
+
+def finished(cluster: Cluster, namespace: str, name: str = "run", *, timeout: float = 90) -> Object:
+    """The run in its terminal phase."""
+    return cluster.wait(AGENT_RUN, name, lambda r: phase(r) in TERMINAL, namespace, timeout=timeout)
+
+
+def decide(
+    cluster: Cluster, namespace: str, decision: str, *, run_name: str = "run", timeout: float = 60
+) -> Object:
+    """Wait until the run asks, and decide through `status`, as kubectl patch would."""
+    asked = cluster.wait_any(
+        APPROVAL_REQUEST, lambda a: not (a.get("status") or {}).get("decision"), namespace, timeout=timeout,
+        what="an undecided ApprovalRequest", labelSelector=f"sympozium.ai/run={run_name}",
+    )  # fmt: skip
+    return cluster.patch(
+        APPROVAL_REQUEST,
+        asked["metadata"]["name"],
+        {"status": {"decision": decision}},
+        namespace,
+        subresource="status",
+    )
+
+
+def transcript(cluster: Cluster, namespace: str, name: str = "run") -> str:
+    """What `sympozium logs` prints of a run."""
+    return cluster.sympozium("logs", name, "-n", namespace).stdout
+
+
+def payload_pids(cluster: Cluster, needle: str) -> list[int]:
+    """Processes of containers (below the node) whose command line holds `needle`."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = entry.read_bytes().split(b"\0")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if any(needle.encode() in word for word in words) and not words[0].endswith(b"bwrap"):
+            found.append(int(entry.parent.name))
+    return found
