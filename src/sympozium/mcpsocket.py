@@ -22,7 +22,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from types import ModuleType
 
 
@@ -220,3 +220,21 @@ def deferred(name: str) -> ModuleType | None:
     """The deferred package `name` while its `__init__` has not run; for the test that holds the saving."""
     module = sys.modules.get(name)
     return module if module is not None and "__getattr__" in module.__dict__ else None
+
+
+def tool_server(
+    name: str,
+    *,
+    list_tools: Callable[[], Awaitable[list[types.Tool]]],
+    call_tool: Callable[[str, dict[str, Any]], Awaitable[types.CallToolResult]],
+) -> Server[Any]:
+    """An SDK server that offers tools and nothing else; `call_tool` gets any name, known or not."""
+    from mcp.server.lowlevel.server import Server
+
+    async def on_list(_context: Any, _params: Any) -> types.ListToolsResult:
+        return types.ListToolsResult(tools=await list_tools())
+
+    async def on_call(_context: Any, params: types.CallToolRequestParams) -> types.CallToolResult:
+        return await call_tool(params.name, params.arguments or {})
+
+    return Server(name, on_list_tools=on_list, on_call_tool=on_call)
