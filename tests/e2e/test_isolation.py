@@ -1,0 +1,151 @@
+"""What each container of a run does not have, found out by trying from inside."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.e2e.support import agent, finished, payload_pids, policy, run, say
+
+from sympozium.testing import AGENT_RUN, POD, Cluster, ScriptedModel, phase
+
+LOOK = """
+echo "== env"; env
+echo "== token"; ls -la /var/run/secrets/kubernetes.io/serviceaccount 2>&1
+echo "== bus"; ls -la /etc/sympozium 2>&1; ls -la /run/sympozium 2>&1
+echo "== journal"; ls -la /var/lib/sympozium 2>&1
+echo "== root"; ls /root 2>&1
+echo "== others"; cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'
+echo "== mounts"; cut -d' ' -f5 /proc/self/mountinfo
+"""
+
+
+def test_a_command_finds_no_credentials(sympozium_cluster: Cluster, namespace: str) -> None:
+    policy(sympozium_cluster, namespace)
+    script = say(
+        {"id": "look", "call": [{"tool": "execute_command", "arguments": {"command": LOOK}}]},
+        {"id": "end", "say": "{{result|head(400)}}"},
+    )
+    with ScriptedModel(script) as model:
+        agent(sympozium_cluster, namespace, model.base_url)
+        run(sympozium_cluster, namespace)
+        status = finished(sympozium_cluster, namespace)["status"]
+    seen = status["result"]
+    assert "== env" in seen
+    for secret in ("sk-canary-model-key", "BEGIN NATS USER JWT", "eyJ", "OPENAI_"):
+        assert secret not in seen
+    parts = dict(part.split("\n", 1) for part in seen.split("== ")[1:])
+    assert "No such file" in parts["token"]
+    assert "bus" not in parts["bus"].replace("== bus", "")
+    assert "tools" not in parts["bus"]
+    assert "No such file" in parts["journal"]
+    assert "/etc/sympozium" not in parts["mounts"]
+    assert "/var/lib/sympozium" not in parts["mounts"]
+
+
+@pytest.fixture
+def held_run(sympozium_cluster: Cluster, namespace: str):
+    """A run that waits in a tool call, so that its containers can be looked at."""
+    policy(sympozium_cluster, namespace, toolGating={"defaultAction": "ask", "rules": []})
+    script = say(
+        {"id": "look", "call": [{"tool": "list_directory", "arguments": {"path": "."}}]},
+        {"id": "end", "say": "end"},
+    )
+    with ScriptedModel(script) as model:
+        agent(sympozium_cluster, namespace, model.base_url, skills=[{"skillPackRef": "k8s-ops"}])
+        run(sympozium_cluster, namespace)
+        sympozium_cluster.wait(AGENT_RUN, "run", lambda r: phase(r) == "AwaitingApproval", namespace)
+        yield namespace
+        sympozium_cluster.delete(AGENT_RUN, "run", namespace)
+
+
+def _mounts(pid: int) -> set[str]:
+    return {line.split()[4] for line in Path(f"/proc/{pid}/mountinfo").read_text().splitlines()}
+
+
+def _environ(pid: int) -> str:
+    return Path(f"/proc/{pid}/environ").read_text(errors="replace")
+
+
+def test_each_container_has_only_its_own(sympozium_cluster: Cluster, held_run: str) -> None:
+    (pod,) = sympozium_cluster.items(POD, held_run, labelSelector="sympozium.ai/run=run")
+    names = {c["name"] for c in pod["spec"]["containers"] + pod["spec"].get("initContainers", [])}
+    assert names == {"agent", "tools", "shell", "skill-k8s-ops"}
+    # Other runs of this session have ended; what runs now is this one.
+    (agent_pid,) = payload_pids(sympozium_cluster, "sympozium.agent")
+    (tools_pid,) = payload_pids(sympozium_cluster, "sympozium.tools")
+    (shell_pid,) = payload_pids(sympozium_cluster, "sympozium.shell")
+    (skill_pid,) = payload_pids(sympozium_cluster, "sympozium.skills.k8s_ops")
+
+    token = "/var/run/secrets/kubernetes.io/serviceaccount"
+    has_token = [
+        pid
+        for pid in (agent_pid, tools_pid, shell_pid, skill_pid)
+        if any(m.startswith(token) or m.startswith("/run/secrets") for m in _mounts(pid))
+    ]
+    assert has_token == [skill_pid]
+    has_workspace = {
+        pid for pid in (agent_pid, tools_pid, shell_pid, skill_pid) if "/workspace" in _mounts(pid)
+    }
+    assert has_workspace == {shell_pid, skill_pid}
+    has_journal = [
+        pid
+        for pid in (agent_pid, tools_pid, shell_pid, skill_pid)
+        if "/var/lib/sympozium/journal" in _mounts(pid)
+    ]
+    assert has_journal == [tools_pid]
+    has_bus = [
+        pid for pid in (agent_pid, tools_pid, shell_pid, skill_pid) if "/etc/sympozium/bus" in _mounts(pid)
+    ]
+    assert has_bus == [agent_pid, tools_pid]
+    has_key = [
+        pid for pid in (agent_pid, tools_pid, shell_pid, skill_pid) if "sk-canary-model-key" in _environ(pid)
+    ]
+    assert has_key == [agent_pid]
+
+
+def test_the_rights_of_the_pods_own_account_and_of_the_skill(
+    sympozium_cluster: Cluster, held_run: str
+) -> None:
+    (pod,) = sympozium_cluster.items(POD, held_run, labelSelector="sympozium.ai/run=run")
+    own = f"system:serviceaccount:{held_run}:{pod['spec']['serviceAccountName']}"
+    assert pod["spec"]["automountServiceAccountToken"] is False
+    assert "no" in sympozium_cluster.kubectl("auth", "can-i", "list", "pods", "-A", "--as", own, check=False)
+    accounts = json.loads(
+        sympozium_cluster.kubectl(
+            "get", "sa", "-n", held_run, "-l", "sympozium.ai/skill=k8s-ops", "-o", "json"
+        )
+    )
+    (skill,) = accounts["items"]
+    name = f"system:serviceaccount:{held_run}:{skill['metadata']['name']}"
+    assert "yes" in sympozium_cluster.kubectl(
+        "auth", "can-i", "list", "pods", "-A", "--as", name, check=False
+    )
+    for verb, what in (
+        ("get", "secrets"),
+        ("create", "pods"),
+        ("create", "clusterrolebindings"),
+        ("create", "serviceaccounts/token"),
+    ):
+        assert "no" in sympozium_cluster.kubectl(
+            "auth", "can-i", verb, what, "-A", "--as", name, check=False
+        ), (verb, what)
+
+
+def test_identities_die_with_the_run(sympozium_cluster: Cluster, namespace: str) -> None:
+    policy(sympozium_cluster, namespace)
+    with ScriptedModel(say({"say": "done"})) as model:
+        agent(sympozium_cluster, namespace, model.base_url, skills=[{"skillPackRef": "k8s-ops"}])
+        run(sympozium_cluster, namespace, cleanup="delete")
+        finished(sympozium_cluster, namespace)
+    selector = "sympozium.ai/run=run"
+    kinds = "pods,jobs,secrets,configmaps,serviceaccounts,roles,rolebindings,networkpolicies"
+    sympozium_cluster.kubectl("wait", "--for=delete", kinds, "-n", namespace, "-l", selector, "--timeout=60s")
+    left = sympozium_cluster.kubectl(
+        "get",
+        "clusterroles,clusterrolebindings",
+        "-l",
+        f"{selector},sympozium.ai/instance=agent",
+        "-o",
+        "name",
+    )
+    assert namespace not in left
