@@ -6,7 +6,7 @@ user and turns refusals into `ApiError`, so that controllers read like any clien
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from sympozium.localkube.errors import ApiError
 from sympozium.localkube.types import Object, UserInfo
@@ -22,18 +22,21 @@ class Api(Protocol):
         self,
         method: str,
         path: str,
+        body: Object | list[Object] | bytes | None = None,
         *,
-        user: UserInfo,
-        body: Object | list[Object] | None = None,
+        query: Mapping[str, str] | None = None,
         content_type: str = "application/json",
+        user: UserInfo | None = None,
     ) -> tuple[int, Object]:
-        """`path` has the query. Returns the status code and the object (a Status when it was refused)."""
+        """Returns the status code and the object (a Status when it was refused)."""
         ...
 
-    def watch(self, path: str, *, user: UserInfo) -> AsyncIterator[Object]:
-        """Events `{"type": ..., "object": ...}` of a path with `watch=true`, until the server ends it.
+    def watch(
+        self, path: str, *, query: Mapping[str, str] | None = None, user: UserInfo | None = None
+    ) -> AsyncIterator[Object]:
+        """Events `{"type": ..., "object": ...}` until the server ends the watch.
 
-        A refused watch raises ApiError at the first step.
+        A refused watch gives one ERROR event whose object is the Status.
         """
         ...
 
@@ -41,9 +44,10 @@ class Api(Protocol):
 class Client:
     """One controller's view of the API."""
 
-    def __init__(self, api: Api, controller: str) -> None:
+    def __init__(self, api: Api, controller: str, *, user: UserInfo | None = None) -> None:
+        """`controller` is a ServiceAccount name of kube-system, unless `user` says otherwise."""
         self.api = api
-        self.user = UserInfo(
+        self.user = user or UserInfo(
             username=f"system:serviceaccount:kube-system:{controller}",
             groups=(
                 "system:serviceaccounts",
@@ -62,9 +66,8 @@ class Client:
         query: Mapping[str, str] | None = None,
     ) -> Object:
         """Raises ApiError when the answer is a failure."""
-        target = f"{path}?{urlencode(query)}" if query else path
         code, answer = await self.api.request(
-            method, target, user=self.user, body=body, content_type=content_type
+            method, path, body, query=query, content_type=content_type, user=self.user
         )
         if code >= 400:
             raise failure(code, answer)

@@ -1,0 +1,222 @@
+"""The default roles as data.
+
+The names and what they are for are those of
+https://kubernetes.io/docs/reference/access-authn-authz/rbac/#default-roles-and-role-bindings, with the
+resources that localkube serves. `subjects` become a binding of the same name. admin, edit and view are
+aggregated, so a CRD's author extends them by a label.
+"""
+
+from collections.abc import Iterator
+
+from sympozium.localkube.types import Object
+
+READ = ("get", "list", "watch")
+WRITE = ("create", "delete", "deletecollection", "patch", "update")
+ALL = "*"
+RBAC = "rbac.authorization.k8s.io"
+AGGREGATE = f"{RBAC}/aggregate-to-"
+DISCOVERY = ("/api", "/api/*", "/apis", "/apis/*", "/openapi", "/openapi/*", "/version", "/version/")
+HEALTH = ("/healthz", "/livez", "/readyz", "/version", "/version/")
+
+
+def rule(verbs: tuple[str, ...], groups: str, resources: str, names: tuple[str, ...] = ()) -> Object:
+    """A PolicyRule; `groups` and `resources` are separated by spaces, `core` is the core group."""
+    out: Object = {
+        "verbs": list(verbs),
+        "apiGroups": ["" if group == "core" else group for group in groups.split()],
+        "resources": resources.split(),
+    }
+    return out | {"resourceNames": list(names)} if names else out
+
+
+def role(
+    name: str, *rules: Object, subjects: tuple[str, ...] = (), labels: dict[str, str] | None = None
+) -> Object:
+    return {
+        "metadata": {"name": name, "labels": labels or {}},
+        "rules": list(rules),
+        "subjects": subjects,
+    }
+
+
+def aggregated(name: str, *selected: str, labels: dict[str, str] | None = None) -> Object:
+    selectors = [{"matchLabels": {AGGREGATE + part: "true"}} for part in selected]
+    return role(name, labels=labels) | {"aggregationRule": {"clusterRoleSelectors": selectors}}
+
+
+def to(*targets: str) -> dict[str, str]:
+    return {AGGREGATE + target: "true" for target in targets}
+
+
+EVENTS = rule(("create", "patch", "update"), "core events.k8s.io", "events")
+VIEWED = (
+    "configmaps endpoints events limitranges persistentvolumeclaims persistentvolumeclaims/status pods"
+    " pods/log pods/status podtemplates replicationcontrollers replicationcontrollers/scale resourcequotas"
+    " resourcequotas/status serviceaccounts services services/status bindings namespaces"
+)
+APPS = (
+    "daemonsets deployments deployments/scale replicasets replicasets/scale statefulsets statefulsets/scale"
+)
+APPS_STATUS = (
+    " daemonsets/status deployments/status replicasets/status statefulsets/status controllerrevisions"
+)
+EDITED = (
+    "configmaps endpoints persistentvolumeclaims podtemplates replicationcontrollers replicationcontrollers/scale"
+    " secrets serviceaccounts services pods pods/attach pods/exec pods/portforward pods/proxy"
+)
+
+
+def cluster_roles() -> Iterator[Object]:
+    """Every ClusterRole, with the subjects of its binding."""
+    yield from _basics()
+    yield from _people()
+    yield from _parts()
+    for name, rules in controllers().items():
+        subject = f"ServiceAccount/kube-system/{name}"
+        yield role(f"system:controller:{name}", *rules, subjects=(subject,))
+
+
+def _basics() -> Iterator[Object]:
+    both = ("Group/system:authenticated", "Group/system:unauthenticated")
+    known = ("Group/system:authenticated",)
+    yield role(
+        "cluster-admin",
+        rule((ALL,), ALL, ALL),
+        {"verbs": [ALL], "nonResourceURLs": [ALL]},
+        subjects=("Group/system:masters",),
+    )
+    yield role(
+        "system:basic-user",
+        rule(("create",), "authorization.k8s.io", "selfsubjectaccessreviews selfsubjectrulesreviews"),
+        rule(("create",), "authentication.k8s.io", "selfsubjectreviews"),
+        subjects=known,
+    )
+    yield role(
+        "system:discovery", {"verbs": ["get"], "nonResourceURLs": [*DISCOVERY, *HEALTH[:3]]}, subjects=known
+    )
+    yield role(
+        "system:public-info-viewer", {"verbs": ["get"], "nonResourceURLs": list(HEALTH)}, subjects=both
+    )
+    yield role(
+        "system:monitoring",
+        {"verbs": ["get"], "nonResourceURLs": ["/healthz", "/healthz/*", "/livez", "/livez/*", "/readyz", "/readyz/*", "/metrics"]},
+        subjects=("Group/system:monitoring",),
+    )  # fmt: skip
+    yield role(
+        "system:auth-delegator",
+        rule(("create",), "authentication.k8s.io", "tokenreviews"),
+        rule(("create",), "authorization.k8s.io", "subjectaccessreviews"),
+    )
+
+
+def _people() -> Iterator[Object]:
+    yield aggregated("admin", "admin")
+    yield aggregated("edit", "edit", labels=to("admin"))
+    yield aggregated("view", "view", labels=to("edit"))
+    yield role(
+        "system:aggregate-to-view",
+        rule(READ, "core", VIEWED),
+        rule(READ, "apps", APPS + APPS_STATUS),
+        rule(READ, "batch", "cronjobs cronjobs/status jobs jobs/status"),
+        rule(READ, "networking.k8s.io", "ingresses ingresses/status networkpolicies"),
+        rule(READ, "policy", "poddisruptionbudgets poddisruptionbudgets/status"),
+        rule(READ, "events.k8s.io", "events"),
+        labels=to("view"),
+    )
+    yield role(
+        "system:aggregate-to-edit",
+        rule((*READ, *WRITE), "core", EDITED),
+        rule(("create",), "core", "pods/eviction serviceaccounts/token"),
+        rule(("impersonate",), "core", "serviceaccounts"),
+        rule((*READ, *WRITE), "apps", APPS),
+        rule((*READ, *WRITE), "batch", "cronjobs jobs"),
+        rule((*READ, *WRITE), "networking.k8s.io", "ingresses networkpolicies"),
+        rule((*READ, *WRITE), "policy", "poddisruptionbudgets"),
+        rule((*READ, *WRITE), "coordination.k8s.io", "leases"),
+        rule(WRITE, "core events.k8s.io", "events"),
+        labels=to("edit"),
+    )
+    yield role(
+        "system:aggregate-to-admin",
+        rule(("create",), "authorization.k8s.io", "localsubjectaccessreviews"),
+        rule((*READ, *WRITE), RBAC, "roles rolebindings"),
+        labels=to("admin"),
+    )
+
+
+def _parts() -> Iterator[Object]:
+    """The parts of a cluster. Nodes are the node authorizer's; this role says what they may."""
+    yield role(
+        "system:node",
+        rule(("create",), "authentication.k8s.io", "tokenreviews"),
+        rule(("create",), "authorization.k8s.io", "subjectaccessreviews localsubjectaccessreviews"),
+        rule(READ, "core", "services namespaces pods nodes secrets configmaps"),
+        rule(("create", "patch", "update"), "core", "nodes nodes/status pods/status"),
+        rule(("delete",), "core", "pods"),
+        rule(("create",), "core", "pods/eviction serviceaccounts/token"),
+        rule((*READ, "create", "patch", "update", "delete"), "coordination.k8s.io", "leases"),
+        rule(READ, "networking.k8s.io", "networkpolicies"),
+        EVENTS,
+    )
+    yield role(
+        "system:kube-scheduler",
+        rule(READ, "core", "nodes namespaces"),
+        rule(("get", "list", "watch", "delete"), "core", "pods"),
+        rule(("create",), "core", "bindings pods/binding"),
+        rule(("patch", "update"), "core", "pods/status"),
+        EVENTS,
+        subjects=("User/system:kube-scheduler",),
+    )
+
+
+def controllers() -> dict[str, tuple[Object, ...]]:
+    """Rules of the built-in controllers, by ServiceAccount of kube-system."""
+    return {
+        "generic-garbage-collector": (rule((*READ, "delete", "patch", "update"), ALL, ALL),),
+        "namespace-controller": (
+            rule(("get", "list", "watch", "delete"), "core", "namespaces"),
+            rule(("update",), "core", "namespaces/finalize namespaces/status"),
+            rule(("get", "list", "watch", "delete", "deletecollection"), ALL, ALL),
+        ),
+        "service-account-controller": (
+            rule(READ, "core", "namespaces"),
+            rule((*READ, "create"), "core", "serviceaccounts"),
+        ),
+        "root-ca-cert-publisher": (
+            rule(READ, "core", "namespaces"),
+            rule((*READ, "create", "update"), "core", "configmaps"),
+        ),
+        "job-controller": (
+            rule((*READ, "patch", "update"), "batch", "jobs"),
+            rule(("patch", "update"), "batch", "jobs/status jobs/finalizers"),
+            rule((*READ, "create", "delete", "patch"), "core", "pods"),
+            EVENTS,
+        ),
+        "ttl-after-finished-controller": (rule((*READ, "delete"), "batch", "jobs"), EVENTS),
+        "pod-garbage-collector": (
+            rule((*READ, "delete"), "core", "pods"),
+            rule(READ, "core", "nodes"),
+            rule(("patch",), "core", "pods/status"),
+            EVENTS,
+        ),
+        "clusterrole-aggregation-controller": (
+            rule((*READ, "patch", "update", "escalate"), RBAC, "clusterroles"),
+        ),
+        "event-ttl-controller": (rule((*READ, "delete"), "core", "events"),),
+        "crd-cleanup-controller": (
+            rule((*READ, "patch", "update"), "apiextensions.k8s.io", "customresourcedefinitions"),
+            rule(("patch", "update"), "apiextensions.k8s.io", "customresourcedefinitions/status"),
+            rule(("get", "list", "delete", "deletecollection"), ALL, ALL),
+        ),
+    }
+
+
+def namespaced_roles() -> Iterator[tuple[str, Object]]:
+    """(namespace, Role): what may be read by everybody who is known."""
+    yield (
+        "kube-system",
+        role(
+            "extension-apiserver-authentication-reader",
+            rule(READ, "core", "configmaps", ("extension-apiserver-authentication",)),
+        ),
+    )
