@@ -80,7 +80,7 @@ def test_each_container_has_only_its_own(sympozium_cluster: Cluster, held_run: s
     has_token = [
         pid
         for pid in (agent_pid, tools_pid, shell_pid, skill_pid)
-        if any(m.startswith(token) or m.startswith("/run/secrets") for m in _mounts(pid))
+        if any(m.startswith((token, "/run/secrets")) for m in _mounts(pid))
     ]
     assert has_token == [skill_pid]
     has_workspace = {
