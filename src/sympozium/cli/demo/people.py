@@ -1,6 +1,5 @@
 """A person of the demo: a client certificate of this machine's CA and the right to decide approvals."""
 
-import base64
 from pathlib import Path
 
 from sympozium.testing.client import Client
@@ -15,13 +14,10 @@ def make(data: DataDir, admin: Client, namespace: str) -> Path:
     """The kubeconfig of `olivia`, whose group may view runs and decide approvals in `namespace`."""
     from sympozium.localkube.access.pki import CertificateAuthority
 
-    certificate, key = CertificateAuthority(data.pki).issue_client(NAME, [GROUP])
+    pair = CertificateAuthority(data.pki).issue(NAME, [GROUP], data.identities / NAME)
     server, ca = server_of(data.kubeconfig)
     path = data.identities / f"{NAME}.kubeconfig"
-    user = {
-        "client-certificate-data": base64.b64encode(certificate).decode(),
-        "client-key-data": base64.b64encode(key).decode(),
-    }
+    user = {"client-certificate": str(pair.certificate), "client-key": str(pair.key)}
     write_private(path, kubeconfig(server, ca, user, namespace=namespace))
     admin.apply(
         {
