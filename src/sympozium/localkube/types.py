@@ -54,7 +54,8 @@ class Decision:
 @dataclass(frozen=True, slots=True)
 class Cause:
     """One field that was wrong: `reason` is a FieldValue* word, `message` begins after the field name
-    (`Invalid value: "x": must be ...`, `Required value`)."""
+    (`Invalid value: "x": must be ...`, `Required value`).
+    """
 
     field: str
     reason: str
