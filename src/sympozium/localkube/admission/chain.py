@@ -1,9 +1,11 @@
 """The order of admission, as kube-apiserver has it.
 
 Mutating: NamespaceLifecycle, ServiceAccount, DefaultTolerationSeconds, Priority, then mutating
-webhooks. Validating: escalation checks, NodeRestriction, then validating webhooks. A built-in plugin
-that refuses does it before a webhook is asked, so that a webhook never hears of what cannot be.
+webhooks, and the plugins once more on what those changed. Validating: escalation checks,
+NodeRestriction, webhook configurations, then validating webhooks: they see the object that is stored.
 """
+
+from collections import Counter
 
 from sympozium.localkube.access.access import Access
 from sympozium.localkube.access.objects import Objects
@@ -12,30 +14,44 @@ from sympozium.localkube.admission import (
     namespaces,
     noderestriction,
     pods,
-    serviceaccounts,
+    webhookconfigs,
 )
-from sympozium.localkube.admission.webhooks.dispatch import Webhooks
+from sympozium.localkube.admission.serviceaccounts import ServiceAccountAdmission
+from sympozium.localkube.admission.webhooks.dispatch import JsonPatch, Webhooks
 from sympozium.localkube.types import AdmissionRequest, AdmissionResult
 
 
 class AdmissionChain:
     """Implements `types.Admission`. `close()` ends the webhook connections."""
 
-    def __init__(self, objects: Objects, access: Access) -> None:
+    def __init__(self, objects: Objects, access: Access, *, json_patch: JsonPatch) -> None:
+        """`json_patch(obj, operations)` gives the patched object and raises ApiError."""
         self._objects = objects
         self._access = access
-        self._webhooks = Webhooks(objects, access.authorizer)
+        self._accounts = ServiceAccountAdmission(objects)
+        self._webhooks = Webhooks(objects, json_patch=json_patch)
+
+    @property
+    def counts(self) -> Counter[tuple[str, str]]:
+        """(webhook name, calls / denials / failures) -> how often."""
+        return self._webhooks.counts
 
     async def mutate(self, request: AdmissionRequest) -> AdmissionResult:
         """Returns the object as plugins and webhooks left it; `request.obj` may be changed in place."""
         namespaces.check(request, self._objects)
-        serviceaccounts.mutate(request, self._objects)
+        await self._plugins(request)
+        return await self._webhooks.mutate(request, self._plugins)
+
+    async def _plugins(self, request: AdmissionRequest) -> None:
+        """The built-in mutating plugins: run again after a webhook has changed the object."""
+        await self._accounts.mutate(request)
         pods.mutate(request, self._objects)
-        return await self._webhooks.mutate(request)
 
     async def validate(self, request: AdmissionRequest) -> list[str]:
+        """Returns warnings. Raises ApiError to refuse."""
         escalation.check(request, self._access.rbac, self._access.authorizer)
         noderestriction.check(request, self._objects)
+        webhookconfigs.check(request)
         return await self._webhooks.validate(request)
 
     async def close(self) -> None:
