@@ -1,0 +1,60 @@
+# ruff: noqa: RUF012  (pydantic copies mutable defaults)
+"""SympoziumConfig: defaults of the installation, the object `default` in the system namespace."""
+
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from sympozium.api.base import Duration, Model, Name
+from sympozium.api.shared import Resource, SecretRef, Status
+
+NAME: Final = "default"
+
+
+class Images(Model):
+    """Images of a run's own containers; each is the installed version's when absent."""
+
+    agent: Annotated[str, Field(min_length=1)] | None = None
+    """The model loop."""
+    tools: Annotated[str, Field(min_length=1)] | None = None
+    """The tool server."""
+    shell: Annotated[str, Field(min_length=1)] | None = None
+    """Where commands run."""
+
+
+class QueueLimits(Model):
+    """Runs beyond these wait; they do not fail."""
+
+    max_concurrent_runs: Annotated[int, Field(ge=1)] | None = None
+    """Runs of the installation that have a pod at the same time; without it no limit."""
+    max_concurrent_runs_per_instance: Annotated[int, Field(ge=1)] | None = None
+    """The same for each instance."""
+
+
+class ConfigSpec(Model):
+    floor_policy_ref: Name | None = None
+    """SympoziumPolicy of the system namespace that holds for every run, whatever its instance says."""
+    default_policy_ref: Name = "default-policy"
+    """SympoziumPolicy of instances that name none."""
+    model: Annotated[str, Field(min_length=1)] | None = None
+    """Model of personas and packs that name none."""
+    provider: Annotated[str, Field(min_length=1, max_length=63)] | None = None
+    """Provider of instances that name none."""
+    base_url: Annotated[str, Field(json_schema_extra={"pattern": "^https?://"})] | None = None
+    """OpenAI-compatible endpoint of runs that neither name one nor have authRefs."""
+    auth_refs: list[SecretRef] = []
+    """Secrets, in the namespace of the run, of instances that name none."""
+    run_timeout: Duration = "30m"
+    """Longest time of runs for which nobody set one."""
+    images: Images | None = None
+    """Images of a run's own containers."""
+    queue: QueueLimits | None = None
+    """How many runs go at the same time."""
+
+
+class SympoziumConfig(Resource):
+    """Defaults of the installation."""
+
+    kind: Literal["SympoziumConfig"] = "SympoziumConfig"
+    spec: ConfigSpec = Field(default_factory=ConfigSpec)
+    status: Status = Field(default_factory=Status)
