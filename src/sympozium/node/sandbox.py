@@ -75,7 +75,7 @@ def arguments(box: Sandbox, *, layout: list[str], block_fd: int, status_fd: int,
     result += ["--block-fd", str(block_fd), "--json-status-fd", str(status_fd), "--clearenv"]
     for name, value in box.env.items():
         result += ["--setenv", name, value]
-    result += layout
+    result += [*layout, "--perms", "0755", "--dir", "/etc"]
     for name in ETC:
         if name not in box.etc:
             result += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
