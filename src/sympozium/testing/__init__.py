@@ -9,7 +9,8 @@ is mocked but the model's words, which a script gives (`docs/testing.md`). To ha
 fixtures, put `pytest_plugins = ["sympozium.testing.plugin"]` into your `conftest.py`.
 """
 
-from sympozium.testing.client import ApiError, Client, Resource, phase
+from sympozium.kube.resources import Resource
+from sympozium.testing.client import ApiError, Client, phase
 from sympozium.testing.cluster import Cluster
 from sympozium.testing.model import ScriptedModel
 from sympozium.testing.resources import (

@@ -10,36 +10,15 @@ import time
 from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import yaml
 
+from sympozium.kube.resources import Resource
+
 Object = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Resource:
-    """Where objects of a kind are served."""
-
-    group: str
-    version: str
-    plural: str
-    kind: str
-    namespaced: bool = True
-
-    @property
-    def api_version(self) -> str:
-        return f"{self.group}/{self.version}" if self.group else self.version
-
-    def path(self, namespace: str | None, name: str = "", subresource: str = "") -> str:
-        """The URL path; `namespace` None spans all namespaces."""
-        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
-        scope = f"/namespaces/{namespace}" if self.namespaced and namespace else ""
-        tail = "".join(f"/{part}" for part in (name, subresource) if part)
-        return f"{root}{scope}/{self.plural}{tail}"
 
 
 class ApiError(Exception):
@@ -150,7 +129,7 @@ class Client:
         subresource: str = "",
     ) -> Object:
         """Merge patch."""
-        path = resource.path(self._in(namespace), name, subresource)
+        path = resource.path(self._in(namespace), name, subresource or None)
         patched: Object = self.request("PATCH", path, patch, content_type="application/merge-patch+json")
         return patched
 

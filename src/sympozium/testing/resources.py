@@ -1,6 +1,6 @@
 """The resources that tests name."""
 
-from sympozium.testing.client import Resource
+from sympozium.kube.resources import Resource
 
 AGENT_RUN = Resource("sympozium.ai", "v1alpha1", "agentruns", "AgentRun")
 INSTANCE = Resource("sympozium.ai", "v1alpha1", "sympoziuminstances", "SympoziumInstance")
