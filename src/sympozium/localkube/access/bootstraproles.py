@@ -48,7 +48,7 @@ def to(*targets: str) -> dict[str, str]:
     return {AGGREGATE + target: "true" for target in targets}
 
 
-EVENTS = rule(("create", "patch", "update"), "core events.k8s.io", "events")
+EVENTS = rule(("get", "create", "patch", "update"), "core events.k8s.io", "events")
 VIEWED = (
     "configmaps endpoints events limitranges persistentvolumeclaims persistentvolumeclaims/status pods"
     " pods/log pods/status podtemplates replicationcontrollers replicationcontrollers/scale resourcequotas"
@@ -166,6 +166,11 @@ def _parts() -> Iterator[Object]:
         rule(("patch", "update"), "core", "pods/status"),
         EVENTS,
         subjects=("User/system:kube-scheduler",),
+    )
+    yield role(
+        "system:kube-controller-manager",
+        rule(("list", "watch"), ALL, ALL),
+        subjects=("User/system:kube-controller-manager",),
     )
 
 

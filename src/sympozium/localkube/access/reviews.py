@@ -61,9 +61,9 @@ class Reviews:
                 return self._rules(obj, user)
         raise ApiError(404, "the server could not find the requested resource", details={})
 
-    def token(self, namespace: str, name: str, obj: Object) -> Object:
-        """`serviceaccounts/token`: the TokenRequest with a token. Raises ApiError 404, 409, 422."""
-        return self._requests.create(namespace, name, obj)
+    def token(self, namespace: str, name: str, obj: Object, user: UserInfo) -> Object:
+        """`serviceaccounts/token`: the TokenRequest with a token. Raises ApiError 403, 404, 409, 422."""
+        return self._requests.create(namespace, name, obj, user)
 
     def _token_review(self, obj: Object) -> Object:
         spec = obj.get("spec") or {}

@@ -5,10 +5,11 @@ https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/tok
 
 import datetime as dt
 
+from sympozium.localkube.access.noderole import node_name
 from sympozium.localkube.access.objects import Objects
 from sympozium.localkube.access.tokens import BOUND, ISSUER, Bound, ServiceAccountTokens
-from sympozium.localkube.errors import ApiError, conflict, invalid, not_found
-from sympozium.localkube.types import Cause, Object
+from sympozium.localkube.errors import ApiError, conflict, forbidden, invalid, not_found
+from sympozium.localkube.types import Cause, Object, UserInfo
 
 MINIMUM = 600
 MAXIMUM = 1 << 32
@@ -23,11 +24,15 @@ class TokenRequests:
         self._tokens = tokens
         self._objects = objects
 
-    def create(self, namespace: str, name: str, obj: Object) -> Object:
+    def create(self, namespace: str, name: str, obj: Object, user: UserInfo) -> Object:
         """The request with `status.token` and `status.expirationTimestamp`.
 
-        Raises ApiError: 404 no such account or bound object, 409 it has another uid, 422 bad spec.
+        Raises ApiError: 403 a node asks for what is not on it, 404 no such account or bound object, 409 it
+        has another uid, 422 bad spec.
         """
+        node = node_name(user)
+        if node:
+            self._check_node(node, obj, namespace, name)
         account = self._objects.get("", "serviceaccounts", namespace, name)
         if account is None:
             raise not_found("", "serviceaccounts", name)
@@ -37,9 +42,9 @@ class TokenRequests:
         _check(name, seconds)
         audiences = list(spec.get("audiences") or ()) or [ISSUER]
         ref = spec.get("boundObjectRef")
-        bound, node = self._bound(account, ref) if ref else (None, None)
+        bound, of_node = self._bound(account, ref) if ref else (None, None)
         token, expires = self._tokens.issue(
-            account, audiences=audiences, seconds=seconds, bound=bound, node=node
+            account, audiences=audiences, seconds=seconds, bound=bound, node=of_node
         )
         stamp = dt.datetime.fromtimestamp(expires, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         return {
@@ -83,6 +88,22 @@ class TokenRequests:
         node_name = found["spec"].get("nodeName", "")
         node = self._objects.get("", "nodes", "", node_name) if node_name else None
         return Bound(kind, name, uid), Bound("node", node_name, node["metadata"]["uid"]) if node else None
+
+    def _check_node(self, node: str, obj: Object, namespace: str, name: str) -> None:
+        """NodeRestriction: a node gets tokens for its own pods alone, bound to them."""
+        ref = (obj.get("spec") or {}).get("boundObjectRef") or {}
+        pod = self._objects.get("", "pods", namespace, ref.get("name", ""))
+        if ref.get("kind") != "Pod":
+            why = "node requested token not bound to a pod"
+        elif not ref.get("uid"):
+            why = "node requested token with a pod binding without a uid"
+        elif pod is None or pod["metadata"]["uid"] != ref["uid"]:
+            why = f"node requested token bound to a pod {ref.get('name', '')!r} that does not exist"
+        elif pod["spec"].get("nodeName") != node:
+            why = "node requested token bound to a pod scheduled on a different node"
+        else:
+            return
+        raise forbidden("", "serviceaccounts", name, why)
 
     @staticmethod
     def _check_pod(account: Object, pod: Object) -> None:

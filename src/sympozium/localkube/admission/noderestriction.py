@@ -1,5 +1,6 @@
 """NodeRestriction: a node writes itself and its own pods, whatever its role allows.
 
+Its part on tokens is in `access.tokenrequest`, where the bound pod is looked up anyway.
 https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#noderestriction
 """
 
@@ -34,8 +35,6 @@ def check(request: AdmissionRequest, objects: Objects) -> None:
                 raise _refuse(
                     request, f"can only access leases in the {LEASES!r} system namespace with its own name"
                 )
-        case "", "serviceaccounts", "token":
-            check_token(node, request.obj or {}, request.namespace, request.name, objects)
 
 
 def _pod(node: str, request: AdmissionRequest) -> None:
@@ -70,27 +69,6 @@ def _node(node: str, request: AdmissionRequest) -> None:
 def _restricted(node: Object) -> set[tuple[str, str]]:
     labels = (node.get("metadata") or {}).get("labels") or {}
     return {(key, value) for key, value in labels.items() if RESTRICTED_LABELS in key}
-
-
-def check_token(node: str, token_request: Object, namespace: str, name: str, objects: Objects) -> None:
-    """A node gets tokens for its own pods alone, bound to them. Raises ApiError 403."""
-    ref = (token_request.get("spec") or {}).get("boundObjectRef") or {}
-    if ref.get("kind") != "Pod" or not ref.get("uid"):
-        why = (
-            "node requested token not bound to a pod"
-            if ref.get("kind") != "Pod"
-            else "node requested token with a pod binding without a uid"
-        )
-        raise forbidden("", "serviceaccounts", name, why)
-    pod = objects.get("", "pods", namespace, ref.get("name", ""))
-    if pod is None or pod["metadata"]["uid"] != ref["uid"]:
-        raise forbidden(
-            "", "serviceaccounts", name, f"pod {ref.get('name', '')!r} of the request does not exist"
-        )
-    if pod["spec"].get("nodeName") != node:
-        raise forbidden(
-            "", "serviceaccounts", name, "node requested token bound to a pod scheduled on a different node"
-        )
 
 
 def _refuse(request: AdmissionRequest, why: str) -> ApiError:
