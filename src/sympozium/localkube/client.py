@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 import orjson
 
+from sympozium.localkube.errors import ApiError
 from sympozium.localkube.types import Object, UserInfo
 from sympozium.localkube.wire import Answer, Request, Stream
 
@@ -61,14 +62,16 @@ class InProcess:
     ) -> AsyncIterator[Object]:
         """Events `{"type": ..., "object": ...}` until the server ends the stream.
 
-        A refused watch gives one ERROR event whose object is the Status. Cancelling the consumer, or
-        closing the iterator, releases the watch.
+        A refused watch raises ApiError at the first step. Cancelling the consumer, or closing the
+        iterator, releases the watch.
         """
         asked = {"watch": "true", "allowWatchBookmarks": "true", **(query or {})}
         answer = await self._handler.handle(self._build("GET", path, None, asked, JSON, user))
         if isinstance(answer, Answer):
-            yield {"type": "ERROR", "object": orjson.loads(answer.body)}
-            return
+            status = orjson.loads(answer.body)
+            raise ApiError(
+                answer.status, status["message"], reason=status["reason"], details=status.get("details")
+            )
         try:
             async for chunk in answer.chunks:
                 for line in chunk.splitlines():

@@ -75,8 +75,15 @@ class Watcher:
         changes, self._queue = self._queue, []
         return changes
 
+    @property
+    def pending(self) -> bool:
+        """Whether there is something to read now."""
+        return bool(self._queue)
+
     def close(self) -> None:
         """Ends the watch; what is queued can still be read unless it overflowed."""
+        if self.closed:
+            return
         self.closed = True
         if self.overflowed:
             self._queue.clear()

@@ -139,6 +139,7 @@ class Store:
         self._buckets: dict[str, _Bucket] = {}
         self._staged: dict[tuple[str, Key], _Staged] = {}
         self._marks: list[tuple[float, int]] = []
+        self._awaited: list[tuple[int, asyncio.Future[None]]] = []
         self._closed = False
         self._oldest = 0
         self.revision = self._load()
@@ -202,6 +203,10 @@ class Store:
             (bucket, rev, namespace, namespace, *((after[0], *after) if after else (None, None, None))),
         )
         return [Entry(ns, name, at, value) for ns, name, at, op, value in rows if op != 2]
+
+    @property
+    def watcher_count(self) -> int:
+        return sum(len(bucket.watchers) for bucket in self._buckets.values())
 
     def buckets(self) -> list[str]:
         return [name for name, bucket in self._buckets.items() if bucket.entries]
@@ -285,6 +290,9 @@ class Store:
         for staged in batch:
             self._apply(staged.bucket, staged.change)
             staged.done.set_result(staged.change.entry)
+        for rev, reached in self._awaited:
+            if rev <= self.revision and not reached.done():
+                reached.set_result(None)
 
     def _apply(self, name: str, change: Change) -> None:
         bucket = self._bucket(name)
@@ -299,6 +307,21 @@ class Store:
             listener(change)
         for watcher in bucket.watchers:
             watcher.offer(change)
+
+    async def reached(self, rev: int, wait: float) -> bool:
+        """Waits up to `wait` seconds until the store is at `rev`; whether it is."""
+        if rev <= self.revision:
+            return True
+        item = (rev, asyncio.get_running_loop().create_future())
+        self._awaited.append(item)
+        try:
+            async with asyncio.timeout(wait):
+                await item[1]
+        except TimeoutError:
+            return False
+        finally:
+            self._awaited.remove(item)
+        return True
 
     # -- following -----------------------------------------------------------------------------
 
@@ -376,10 +399,11 @@ class Store:
         while self._staged:
             await asyncio.wait([next(iter(self._staged.values())).done])
 
-    def end_watches(self) -> None:
-        """Ends every watch cleanly: the server is going down."""
-        for bucket in self._buckets.values():
-            for watcher in list(bucket.watchers):
+    def end_watches(self, bucket: str | None = None) -> None:
+        """Ends every watch cleanly: the server is going down, or `bucket` is no longer served."""
+        found = self._buckets.values() if bucket is None else [self._bucket(bucket)]
+        for bucket_ in found:
+            for watcher in list(bucket_.watchers):
                 watcher.close()
 
     def close(self) -> None:

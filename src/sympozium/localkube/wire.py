@@ -4,7 +4,7 @@ HTTPS (`http/`) and the in-process client (`client.py`) both build a `Request` a
 `Stream` back from the chain, so neither has rules that the other lacks.
 """
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote
 
@@ -64,16 +64,18 @@ class Answer:
 class Stream:
     """An answer that goes on: a watch or a followed log.
 
-    `close()` ends `chunks` from outside (the client is gone, or the server drains); it may be called
-    more than once.
+    `on_close` makes `chunks` end soon, from outside and while they are being read (the client is gone);
+    it may be called more than once. `close()` is for the reader itself, when it stops early.
     """
 
     chunks: AsyncGenerator[bytes, None]
     status: int = 200
     content_type: str = "application/json"
     headers: list[tuple[str, str]] = field(default_factory=list)
+    on_close: Callable[[], None] = lambda: None
 
     async def close(self) -> None:
+        self.on_close()
         await self.chunks.aclose()
 
 

@@ -1,0 +1,74 @@
+"""/healthz, /livez, /readyz, /version, /metrics and the root."""
+
+import platform
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sympozium.localkube import negotiate
+from sympozium.localkube.handlers import render
+from sympozium.localkube.wire import Answer, Request
+
+MINOR = 37
+"""The release whose schemas and behaviour are served; kubectl warns when it is more than one off."""
+PATHS = ("/healthz", "/livez", "/readyz")
+
+
+@dataclass(slots=True)
+class Counters:
+    """Requests by verb and status class, for /metrics."""
+
+    requests: dict[tuple[str, int], int] = field(default_factory=dict)
+
+    def count(self, verb: str, status: int) -> None:
+        key = (verb, status)
+        self.requests[key] = self.requests.get(key, 0) + 1
+
+
+def version(request: Request) -> Answer:
+    return render.encode(
+        {
+            "major": "1",
+            "minor": str(MINOR),
+            "gitVersion": f"v1.{MINOR}.0+sympozium",
+            "gitCommit": "",
+            "gitTreeState": "clean",
+            "buildDate": "1970-01-01T00:00:00Z",
+            "goVersion": "",
+            "compiler": f"{platform.python_implementation()} {platform.python_version()}",
+            "platform": f"{sys.platform}/{platform.machine()}",
+        },
+        negotiate.choose(request.accept),
+    )
+
+
+def health(request: Request, checks: dict[str, Callable[[], bool]]) -> Answer:
+    """`ok`, or 500 with the checks that fail; `?verbose` lists all of them."""
+    name = request.path.strip("/")
+    results = {check: probe() for check, probe in checks.items()}
+    good = all(results.values())
+    lines = [
+        f"[{'+' if passed else '-'}]{check} {'ok' if passed else 'failed'}"
+        for check, passed in results.items()
+    ]
+    if good and "verbose" not in request.query:
+        text = "ok"
+    else:
+        text = "\n".join([*lines, f"{name} check {'passed' if good else 'failed'}", ""])
+    return Answer(status=200 if good else 500, body=text.encode(), content_type="text/plain; charset=utf-8")
+
+
+def metrics(counters: Counters, *, revision: int, objects: dict[str, int], watchers: int) -> Answer:
+    """Prometheus' text format."""
+    lines = ["# TYPE localkube_requests_total counter"]
+    lines += [
+        f'localkube_requests_total{{verb="{verb}",code="{status}"}} {count}'
+        for (verb, status), count in sorted(counters.requests.items())
+    ]
+    lines += ["# TYPE localkube_objects gauge"]
+    lines += [
+        f'localkube_objects{{resource="{bucket}"}} {count}' for bucket, count in sorted(objects.items())
+    ]
+    lines += ["# TYPE localkube_watchers gauge", f"localkube_watchers {watchers}"]
+    lines += ["# TYPE localkube_revision gauge", f"localkube_revision {revision}", ""]
+    return Answer(body="\n".join(lines).encode(), content_type="text/plain; version=0.0.4; charset=utf-8")

@@ -1,0 +1,289 @@
+"""What every write passes on its way to the store.
+
+decode -> strict errors -> prune -> default -> admission mutates -> prune, default -> validate -> admission
+validates -> store. The order is the API server's (KUBE-API.md 2); the parts belong to `schema`,
+`defaults`, `patch` and `admission`. A write that changes nothing is not stored and gives no event.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from sympozium.localkube import events, metadata
+from sympozium.localkube.bodies import Body
+from sympozium.localkube.errors import already_exists, bad_request, conflict, invalid, not_found
+from sympozium.localkube.handlers.backend import Backend
+from sympozium.localkube.handlers.options import WriteOptions
+from sympozium.localkube.resources import Resource
+from sympozium.localkube.store import Entry, ExistsError, MissingError
+from sympozium.localkube.types import AdmissionRequest, Cause, Object, TypeInfo
+from sympozium.localkube.wire import Request
+
+GENERATE_TRIES = 8
+PATCH_TRIES = 6
+
+
+@dataclass(slots=True, kw_only=True)
+class Write:
+    """One write: who, to what, with which options. `namespace` is "" for cluster-scoped objects."""
+
+    backend: Backend
+    resource: Resource
+    request: Request
+    options: WriteOptions
+    namespace: str
+    subresource: str = ""
+
+    @property
+    def type_info(self) -> TypeInfo:
+        return self.backend.presenter.type_of(self.resource)
+
+    def admission(
+        self, operation: str, name: str, obj: Object | None, old: Object | None, options: Object | None = None
+    ) -> AdmissionRequest:
+        return AdmissionRequest(
+            user=self.request.user,
+            operation=operation,
+            group=self.resource.group,
+            version=self.resource.version,
+            kind=self.resource.kind,
+            resource=self.resource.plural,
+            subresource=self.subresource,
+            namespace=self.namespace,
+            name=name,
+            obj=obj,
+            old=old,
+            options=self.options.as_object() if options is None else options,
+            dry_run=self.options.dry_run,
+        )
+
+
+def check_type(obj: Object, resource: Resource) -> None:
+    """Kind and apiVersion of a body against the URL. Raises ApiError 400.
+
+    Built-in kinds may leave them out; custom resources may not.
+    """
+    kind, version = obj.get("kind") or "", obj.get("apiVersion") or ""
+    if resource.custom and not (kind and version):
+        missing = "Object 'Kind' is missing" if not kind else "Object 'apiVersion' is missing"
+        raise bad_request(f"{missing} in '{orjson.dumps(obj).decode()[:200]}'")
+    if version and version != resource.api_version:
+        if resource.custom or kind in {"", resource.kind}:
+            raise bad_request(
+                f"the API version in the data ({version}) does not match the expected API version ({resource.api_version})"
+            )
+        raise _cannot_handle(kind, version, resource)
+    if kind and kind != resource.kind:
+        raise _cannot_handle(kind, version or resource.api_version, resource)
+    obj["kind"], obj["apiVersion"] = resource.kind, resource.api_version
+
+
+def _cannot_handle(kind: str, version: str, resource: Resource) -> Exception:
+    return bad_request(
+        f'{kind} in version "{version.rpartition("/")[2]}" cannot be handled as a {resource.kind}: '
+        f"converting ({version}.{kind}) to ({resource.api_version}.{resource.kind}): unknown conversion"
+    )
+
+
+def check_strict(body: Body, write: Write, *, patched: Object | None = None, name: str = "") -> None:
+    """Types and unknown or duplicate fields: refuses, warns or is silent, as fieldValidation says.
+
+    `patched` is the object that a patch gave: what is wrong with it is a 422.
+    """
+    resource, type_info = write.resource, write.type_info
+    obj = body.obj if patched is None else patched
+    what = f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
+    wrong = type_info.type_errors(obj)
+    if wrong:
+        raise bad_request(what + ", ".join(wrong))
+    if write.options.validation == "Ignore":
+        return
+    found = [*body.strict, *(f'unknown field "{path}"' for path in type_info.unknown_fields(obj))]
+    if not found:
+        return
+    if write.options.validation == "Warn":
+        write.request.warnings.extend(found)
+        return
+    text = "strict decoding error: " + ", ".join(found)
+    if patched is None:
+        raise bad_request(what + text)
+    sent = orjson.dumps(body.obj).decode() if body.obj else write.request.body.decode("utf-8", "replace")
+    raise invalid(
+        resource.group,
+        resource.kind,
+        name,
+        [Cause("patch", "FieldValueInvalid", f"Invalid value: {orjson.dumps(sent).decode()}: {text}")],
+    )
+
+
+def to_storage(obj: Object, resource: Resource) -> Object:
+    """The form that is stored: the storage version, kind and apiVersion first."""
+    if resource.storage_group is not None:
+        obj = events.to_core(obj)
+        version = resource.storage_version
+    elif resource.custom:
+        version = f"{resource.group}/{resource.storage_version}"
+    else:
+        version = resource.api_version
+    rest = {key: value for key, value in obj.items() if key not in {"kind", "apiVersion"}}
+    return {"kind": resource.kind, "apiVersion": version, **rest}
+
+
+async def create(write: Write, obj: Object, *, applied: bool = False) -> Entry:
+    """Stores a new object whose metadata is not yet the server's. Raises ApiError.
+
+    `applied` says that managedFields are already those of a server-side apply.
+    """
+    resource, type_info = write.resource, write.type_info
+    if resource.storage_group is not None:
+        obj = events.to_core(obj)
+    obj = type_info.prune(obj)
+    metadata.prepare_create(obj, resource, write.namespace if resource.namespaced else None)
+    generated = not obj["metadata"].get("name") or _is_generated(obj["metadata"])
+    obj = type_info.prepare_create(type_info.default(obj))
+    obj = await _admit(write, "CREATE", obj, None, applied=applied)
+    _validate(write, obj, None)
+    write.request.warnings += await write.backend.admission.validate(
+        write.admission("CREATE", obj["metadata"]["name"], obj, None)
+    )
+    write.request.warnings += metadata.finalizer_warnings(obj)
+    return await _store_new(write, obj, generated=generated)
+
+
+def _is_generated(meta: Object) -> bool:
+    prefix = str(meta.get("generateName") or "")[:58]
+    name = str(meta["name"])
+    return bool(prefix) and name.startswith(prefix) and len(name) == len(prefix) + 5
+
+
+async def _store_new(write: Write, obj: Object, *, generated: bool) -> Entry:
+    resource, store = write.resource, write.backend.store
+    for _ in range(GENERATE_TRIES if generated else 1):
+        name = obj["metadata"]["name"]
+        stored = to_storage(obj, resource) if resource.storage_group is None else obj
+        if write.options.dry_run:
+            if store.get(resource.bucket, write.namespace, name) is not None:
+                raise already_exists(resource.group, resource.plural, name)
+            return Entry(write.namespace, name, 0, orjson.dumps(stored))
+        try:
+            return await store.create(resource.bucket, write.namespace, name, stored)
+        except ExistsError:
+            if generated:
+                obj["metadata"]["name"] = metadata.generated(obj["metadata"]["generateName"])
+    raise already_exists(resource.group, resource.plural, obj["metadata"]["name"])
+
+
+async def update(write: Write, entry: Entry, obj: Object, *, applied: bool = False) -> Entry:
+    """Replaces `entry` by `obj`, which came from a client. Raises ApiError, StaleError.
+
+    `applied` says that managedFields are already those of a server-side apply.
+    """
+    resource, type_info, backend = write.resource, write.type_info, write.backend
+    old = entry.object if resource.storage_group is not None else backend.presenter.fresh(entry, resource)
+    if resource.storage_group is not None:
+        obj = events.to_core(obj)
+    obj = type_info.prune(obj)
+    metadata.prepare_update(obj, old, resource, entry.name, write.namespace if resource.namespaced else None)
+    obj["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
+    obj = type_info.prepare_update(type_info.default(obj), old, write.subresource)
+    obj = await _admit(write, "UPDATE", obj, old, applied=applied)
+    _validate(write, obj, old)
+    write.request.warnings += await backend.admission.validate(
+        write.admission("UPDATE", entry.name, obj, old)
+    )
+    if unchanged(obj, old):
+        return entry
+    return await _store_changed(write, entry, obj)
+
+
+async def _store_changed(write: Write, entry: Entry, obj: Object) -> Entry:
+    resource, store = write.resource, write.backend.store
+    stored = to_storage(obj, resource) if resource.storage_group is None else obj
+    if write.options.dry_run:
+        return Entry(entry.namespace, entry.name, entry.rev, orjson.dumps(stored))
+    try:
+        if may_vanish(stored):
+            return await store.delete(
+                resource.bucket, entry.namespace, entry.name, expect=entry.rev, last=stored
+            )
+        return await store.update(resource.bucket, entry.namespace, entry.name, stored, expect=entry.rev)
+    except MissingError as error:
+        raise not_found(resource.group, resource.plural, entry.name) from error
+
+
+def may_vanish(obj: Object) -> bool:
+    """An object that is being deleted goes with the update that takes its last finalizer."""
+    meta = obj["metadata"]
+    if not meta.get("deletionTimestamp") or meta.get("finalizers") or meta.get("deletionGracePeriodSeconds"):
+        return False
+    return not (obj["kind"] == "Namespace" and obj.get("spec", {}).get("finalizers"))
+
+
+def unchanged(obj: Object, old: Object) -> bool:
+    """Whether nothing but the time in managedFields differs; `obj` then gets the old times."""
+    new_fields, old_fields = obj["metadata"].get("managedFields"), old["metadata"].get("managedFields")
+    if new_fields != old_fields:
+        if _timeless(new_fields) != _timeless(old_fields):
+            return False
+        obj["metadata"]["managedFields"] = old_fields
+    return obj == old
+
+
+def _timeless(entries: Any) -> Any:
+    return [{key: value for key, value in entry.items() if key != "time"} for entry in entries or ()]
+
+
+async def _admit(
+    write: Write, operation: str, obj: Object, old: Object | None, *, applied: bool = False
+) -> Object:
+    """Ownership, then the mutating half of admission; what that changed is pruned and defaulted again."""
+    ownership, type_info = write.backend.ownership, write.type_info
+    if not applied:
+        ownership.record(write, obj, old)
+    before = orjson.dumps(obj)
+    result = await write.backend.admission.mutate(
+        write.admission(operation, obj["metadata"].get("name", ""), obj, old)
+    )
+    write.request.warnings += result.warnings
+    obj = obj if result.obj is None else result.obj
+    if orjson.dumps(obj) == before:
+        return obj
+    ahead: Object = orjson.loads(before)
+    obj = type_info.default(type_info.prune(obj))
+    if old is None:
+        obj = type_info.prepare_create(obj)
+    else:
+        obj = type_info.prepare_update(obj, old, write.subresource)
+    # What plugins and webhooks changed belongs to the writer's manager, as an update.
+    ownership.record(write, obj, ahead)
+    metadata.tidy(obj)
+    return obj
+
+
+def _validate(write: Write, obj: Object, old: Object | None) -> None:
+    causes = metadata.validate(obj, old, write.resource)
+    causes += write.type_info.validate(obj, old, write.subresource)
+    metadata.refuse(obj, write.resource, causes)
+
+
+def check_revision(write: Write, entry: Entry, obj: Object) -> None:
+    """The resourceVersion of an update. Raises ApiError 409, and 422 where one is needed."""
+    resource = write.resource
+    sent = metadata.metadata_of(obj).get("resourceVersion") or ""
+    if not sent or sent == "0":
+        if not resource.unconditional_update:
+            raise invalid(
+                resource.group,
+                resource.kind,
+                entry.name,
+                [
+                    Cause(
+                        "metadata.resourceVersion",
+                        "FieldValueInvalid",
+                        "Invalid value: 0: must be specified for an update",
+                    )
+                ],
+            )
+    elif sent != str(entry.rev):
+        raise conflict(resource.group, resource.plural, entry.name)

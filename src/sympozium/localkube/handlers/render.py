@@ -1,0 +1,80 @@
+"""Objects and lists in the form that was negotiated: object, metadata alone, or Table; JSON or YAML."""
+
+from collections.abc import Iterable
+
+import orjson
+
+from sympozium.localkube.errors import bad_request
+from sympozium.localkube.negotiate import Form
+from sympozium.localkube.present import Presenter
+from sympozium.localkube.resources import Resource
+from sympozium.localkube.store import Entry
+from sympozium.localkube.tables.table import partial_metadata, table
+from sympozium.localkube.types import Object
+from sympozium.localkube.wire import Answer, Request
+
+
+def encode(value: Object | bytes, form: Form, status: int = 200) -> Answer:
+    """`value` is an object, or one that is already JSON."""
+    if form.encoding == "yaml":
+        from sympozium.localkube import yamlbody
+
+        return Answer(
+            status=status,
+            body=yamlbody.dump(orjson.loads(value) if isinstance(value, bytes) else value),
+            content_type=form.content_type,
+        )
+    body = value if isinstance(value, bytes) else orjson.dumps(value)
+    return Answer(status=status, body=body, content_type=form.content_type)
+
+
+def include_object(request: Request) -> str:
+    """`includeObject` of a Table request. Raises ApiError 400."""
+    chosen = request.query.get("includeObject") or "Metadata"
+    if chosen not in {"Metadata", "Object", "None"}:
+        raise bad_request(f'includeObject: Invalid value: "{chosen}": must be one of Metadata, Object, None')
+    return chosen
+
+
+def one(entry: Entry, resource: Resource, presenter: Presenter, form: Form, request: Request) -> Answer:
+    """One stored object."""
+    if form.form == "object":
+        return encode(presenter.raw(entry, resource), form)
+    return encode(shaped(presenter.shared(entry, resource), resource, form, request), form)
+
+
+def shaped(obj: Object, resource: Resource, form: Form, request: Request, *, headers: bool = True) -> Object:
+    """An object in its form, still as an object."""
+    if form.form == "partial":
+        return partial_metadata(obj)
+    if form.form == "table":
+        metadata = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
+        return table(resource, [obj], metadata, include=include_object(request), headers=headers)
+    return obj
+
+
+def many(
+    entries: Iterable[Entry],
+    metadata: Object,
+    resource: Resource,
+    presenter: Presenter,
+    form: Form,
+    request: Request,
+) -> Answer:
+    """A list; items of built-in kinds have no kind and apiVersion, as the API server writes them."""
+    if form.form == "object":
+        head = orjson.dumps(
+            {"kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": metadata}
+        )
+        items = b",".join(presenter.item(entry, resource) for entry in entries)
+        return encode(head[:-1] + b',"items":[' + items + b"]}", form)
+    objects = (presenter.shared(entry, resource) for entry in entries)
+    if form.form == "table":
+        return encode(table(resource, objects, metadata, include=include_object(request)), form)
+    listed = {
+        "kind": "PartialObjectMetadataList",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": metadata,
+        "items": [partial_metadata(obj) for obj in objects],
+    }
+    return encode(listed, form)

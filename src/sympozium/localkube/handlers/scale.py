@@ -1,0 +1,110 @@
+"""The scale subresource: an autoscaling/v1 Scale as a view on two fields of an object."""
+
+from typing import Any
+
+import orjson
+
+from sympozium.localkube import negotiate
+from sympozium.localkube.bodies import media_type, read_object
+from sympozium.localkube.errors import bad_request, conflict, invalid, unsupported_media_type
+from sympozium.localkube.handlers import pipeline, render
+from sympozium.localkube.handlers.backend import Backend
+from sympozium.localkube.handlers.options import write_options
+from sympozium.localkube.handlers.patching import JSON_PATCH, MERGE, STRATEGIC
+from sympozium.localkube.handlers.pipeline import PATCH_TRIES, Write
+from sympozium.localkube.handlers.read import find
+from sympozium.localkube.resources import Resource, ScalePaths
+from sympozium.localkube.routes import Target
+from sympozium.localkube.selectors import lookup
+from sympozium.localkube.store import StaleError
+from sympozium.localkube.types import Cause, Object
+from sympozium.localkube.wire import Answer, Request
+
+
+def scale_of(obj: Object, paths: ScalePaths) -> Object:
+    """The Scale object. The selector of built-in kinds is written out as text."""
+    meta = obj["metadata"]
+    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+    selector = lookup(obj, paths.selector) if paths.selector else None
+    status: Object = {"replicas": lookup(obj, paths.status) or 0}
+    if selector:
+        status["selector"] = selector if isinstance(selector, str) else _text(selector)
+    return {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": {key: meta[key] for key in kept if key in meta},
+        "spec": {"replicas": lookup(obj, paths.spec) or 0},
+        "status": status,
+    }
+
+
+def _text(selector: Any) -> str:
+    labels = selector.get("matchLabels", selector) if isinstance(selector, dict) else {}
+    return ",".join(
+        f"{key}={value}" for key, value in sorted((labels or {}).items()) if isinstance(value, str)
+    )
+
+
+async def get(backend: Backend, resource: Resource, target: Target, request: Request) -> Answer:
+    assert resource.scale is not None
+    form = negotiate.choose(request.accept)
+    obj = backend.presenter.shared(find(backend, resource, target), resource)
+    return render.encode(scale_of(obj, resource.scale), form)
+
+
+async def change(backend: Backend, resource: Resource, target: Target, request: Request) -> Answer:
+    """PUT and PATCH."""
+    assert resource.scale is not None
+    form = negotiate.choose(request.accept)
+    options = write_options(request, "PatchOptions" if request.method == "PATCH" else "UpdateOptions")
+    write = Write(
+        backend=backend, resource=resource, request=request, options=options, namespace=target.namespace or ""
+    )
+    for _ in range(PATCH_TRIES):
+        entry = find(backend, resource, target)
+        obj = backend.presenter.fresh(entry, resource)
+        wanted = _wanted(scale_of(obj, resource.scale), request, write)
+        sent = (wanted.get("metadata") or {}).get("resourceVersion")
+        if sent not in {None, "", str(entry.rev)}:
+            raise conflict(resource.group, resource.plural, target.name)
+        _set(obj, resource.scale.spec, _replicas(wanted, target.name))
+        try:
+            entry = await pipeline.update(write, entry, obj)
+        except StaleError:
+            continue
+        return render.encode(scale_of(backend.presenter.shared(entry, resource), resource.scale), form)
+    raise conflict(resource.group, resource.plural, target.name)
+
+
+def _wanted(current: Object, request: Request, write: Write) -> Object:
+    """The Scale that the client wants."""
+    if request.method == "PUT":
+        return read_object(request, "Scale", "autoscaling/v1").obj
+    kind = media_type(request)
+    if kind not in {JSON_PATCH, MERGE, STRATEGIC}:
+        raise unsupported_media_type((JSON_PATCH, MERGE, STRATEGIC))
+    try:
+        patch = orjson.loads(request.body)
+    except orjson.JSONDecodeError as error:
+        raise bad_request(f"error decoding patch: {error}") from error
+    if kind == JSON_PATCH and isinstance(patch, list):
+        return write.backend.ownership.json_patch(current, patch)
+    if kind != JSON_PATCH and isinstance(patch, dict):
+        # A Scale has no lists, so a strategic merge is a merge.
+        return write.backend.ownership.merge_patch(current, patch)
+    raise bad_request("error decoding patch: it does not have the JSON type that its content type says")
+
+
+def _replicas(scale: Object, name: str) -> int:
+    replicas = (scale.get("spec") or {}).get("replicas", 0)
+    if isinstance(replicas, bool) or not isinstance(replicas, int) or replicas < 0:
+        text = f"Invalid value: {replicas}: must be greater than or equal to 0"
+        raise invalid("autoscaling", "Scale", name, [Cause("spec.replicas", "FieldValueInvalid", text)])
+    return replicas
+
+
+def _set(obj: Object, path: str, value: int) -> None:
+    *parents, last = path.split(".")
+    for part in parents:
+        obj = obj.setdefault(part, {})
+    obj[last] = value

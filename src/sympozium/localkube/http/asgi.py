@@ -1,0 +1,128 @@
+"""ASGI to `wire` and back: read the body, authenticate, hand to the chain, send what it answers.
+
+A stream races the client: whoever is gone first ends it. Without reading `http.disconnect` a watch
+whose client has left would live until its timeout.
+"""
+
+import asyncio
+import gzip
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from sympozium.localkube.bodies import LIMIT
+from sympozium.localkube.chain import Chain, refusal
+from sympozium.localkube.errors import ApiError, too_large
+from sympozium.localkube.types import Authenticator
+from sympozium.localkube.wire import Answer, Request, Stream
+
+log = logging.getLogger(__name__)
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+PEER_CERTIFICATE = "sympozium.peer_certificate"
+GZIP_FROM = 128 * 1024
+
+
+class Application:
+    def __init__(self, chain: Chain, authenticator: Authenticator) -> None:
+        self._chain = chain
+        self._authenticator = authenticator
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise TypeError(f"localkube serves http, not {scope['type']}")
+        try:
+            request = await self._read(scope, receive)
+        except ApiError as error:
+            await _send_answer(send, refusal(error), {}, head=scope["method"] == "HEAD")
+            return
+        if request is None:
+            return
+        answer = await self._chain.handle(request)
+        if isinstance(answer, Stream):
+            await _send_stream(receive, send, answer)
+        else:
+            await _send_answer(send, answer, request.headers, head=request.method == "HEAD")
+
+    async def _read(self, scope: Scope, receive: Receive) -> Request | None:
+        """The request with its user; None when the client left before its body ended.
+
+        Raises ApiError 401, 413.
+        """
+        headers = _headers(scope["headers"])
+        certificate = scope.get(PEER_CERTIFICATE)
+        user = await self._authenticator.authenticate(headers, certificate)
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
+            size += len(message.get("body", b""))
+            if size > LIMIT:
+                raise too_large(LIMIT)
+            chunks.append(message.get("body", b""))
+            if not message.get("more_body", False):
+                break
+        return Request(
+            method=scope["method"],
+            path=scope["raw_path"].decode("ascii"),
+            query_string=scope["query_string"].decode("ascii", "replace"),
+            headers=headers,
+            body=b"".join(chunks),
+            user=user,
+            peer_certificate=certificate,
+        )
+
+
+def _headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Repeated headers are joined with a comma (Impersonate-Group comes several times)."""
+    found: dict[str, str] = {}
+    for key, value in raw:
+        name, text = key.decode("latin-1"), value.decode("latin-1")
+        found[name] = f"{found[name]},{text}" if name in found else text
+    return found
+
+
+def _start(answer: Answer | Stream, extra: list[tuple[str, str]]) -> Message:
+    headers = [("content-type", answer.content_type), *answer.headers, *extra]
+    if not any(name == "cache-control" for name, _ in headers):
+        headers.append(("cache-control", "no-cache, private"))
+    encoded = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers]
+    return {"type": "http.response.start", "status": answer.status, "headers": encoded}
+
+
+async def _send_answer(send: Send, answer: Answer, asked: Any, *, head: bool) -> None:
+    body, extra = answer.body, []
+    if len(body) > GZIP_FROM and "gzip" in asked.get("accept-encoding", ""):
+        # Level 1, as the API server: the point is the slow link, not the last per cent.
+        body = gzip.compress(body, compresslevel=1)
+        extra.append(("content-encoding", "gzip"))
+    extra.append(("content-length", str(len(body))))
+    await send(_start(answer, extra))
+    await send({"type": "http.response.body", "body": b"" if head else body})
+
+
+async def _send_stream(receive: Receive, send: Send, stream: Stream) -> None:
+    async with asyncio.TaskGroup() as group:
+        listener = group.create_task(_until_disconnect(receive, stream))
+        try:
+            await send(_start(stream, []))
+            async for chunk in stream.chunks:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            listener.cancel()
+            await stream.close()
+
+
+async def _until_disconnect(receive: Receive, stream: Stream) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            stream.on_close()
+            return
