@@ -38,6 +38,7 @@ class Model(BaseModel):
         populate_by_name=True,
         extra="forbid",
         protected_namespaces=(),
+        defer_build=True,  # a process builds the validators of the kinds that it reads, not of all
     )
 
     cel: ClassVar[tuple["Rule", ...]] = ()

@@ -1,1 +1,44 @@
+"""Pure decisions about what agents may do. The webhook, the controllers and the tool server ask the same functions.
 
+    policy = Effective.of(instance_policy, floor=floor)
+    fill(run, instance, config, policy)                what a run gets that its author left out
+    admit(run, instance, policy, packs)                violations of a run's spec
+    gate(Call(tool, target), policy, tool_policies)    allow, deny or ask, with the rule, for one tool call
+    offered(tool, targets, policy, tool_policies)      whether a model is told of a tool
+    network.egress(policy), network.may_connect(...)   where a run may connect to
+    rbac.grant(rules, policy)                          the Kubernetes rights of a skill, and what was cut
+    sandbox.fill, sandbox.check                        the container in which commands run
+
+No clock, no I/O, no state: the same arguments give the same answer on every side.
+"""
+
+from sympozium.policy import network, rbac, sandbox
+from sympozium.policy.admit import admit, tool_policies
+from sympozium.policy.effective import Effective, unknown_gates
+from sympozium.policy.fill import fill
+from sympozium.policy.gate import Call, gate, offered, refusal
+from sympozium.policy.tools import BUILTIN, EXECUTE_COMMAND, GATE_OF, SHELL, TOOL_SERVER, target_of
+from sympozium.policy.verdict import Verdict, Violation
+
+__all__ = [
+    "BUILTIN",
+    "EXECUTE_COMMAND",
+    "GATE_OF",
+    "SHELL",
+    "TOOL_SERVER",
+    "Call",
+    "Effective",
+    "Verdict",
+    "Violation",
+    "admit",
+    "fill",
+    "gate",
+    "network",
+    "offered",
+    "rbac",
+    "refusal",
+    "sandbox",
+    "target_of",
+    "tool_policies",
+    "unknown_gates",
+]

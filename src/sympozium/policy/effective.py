@@ -1,0 +1,102 @@
+"""The policy that holds for a run: layers, all of which must consent.
+
+A run is under its instance's policy, the installation's floor, and those of its parents. We do not merge them
+into one spec: first-match rule lists have no intersection that people could read. Each decision asks every layer
+and takes the strictest answer, which is the intersection, exactly, and can name the layer that refused.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from sympozium import durations
+from sympozium.api.policy import PolicySpec, SympoziumPolicy
+from sympozium.api.runconfig import PolicyFile, PolicyLayer
+from sympozium.policy.tools import FEATURE_GATES
+
+DEFAULT_APPROVAL_TIMEOUT = durations.parse("1h")
+
+
+@dataclass(frozen=True)
+class Effective:
+    """Layers of policy, the instance's first."""
+
+    layers: tuple[PolicyLayer, ...]
+
+    def __post_init__(self) -> None:
+        assert self.layers, "a run without a policy must not exist: use the installation's default policy"
+
+    @classmethod
+    def of(
+        cls,
+        policy: SympoziumPolicy,
+        *,
+        floor: SympoziumPolicy | None = None,
+        parents: Sequence[SympoziumPolicy] = (),
+    ) -> Self:
+        """The policy of an instance under a floor and under the policies of parent runs."""
+        layers = [_layer(policy, "instance")]
+        if floor is not None:
+            layers.append(_layer(floor, "floor"))
+        layers += [_layer(parent, "parent") for parent in parents]
+        return cls(tuple(layers))
+
+    @classmethod
+    def from_file(cls, file: PolicyFile) -> Self:
+        """The policy that the controller wrote into `tools.json`."""
+        return cls(tuple(file.layers))
+
+    def to_file(self) -> PolicyFile:
+        return PolicyFile(
+            name=self.name, generation=self.generation, digest=self.digest, layers=list(self.layers)
+        )
+
+    @property
+    def name(self) -> str:
+        """Of the instance's policy."""
+        return self.layers[0].name
+
+    @property
+    def generation(self) -> int:
+        """Of the instance's policy."""
+        return self.layers[0].generation
+
+    @property
+    def digest(self) -> str:
+        """`sha256:` over the content of all layers: equal exactly when the same rules hold."""
+        content = [[layer.name, layer.source, layer.spec.to_json()] for layer in self.layers]
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+    def __iter__(self) -> Iterator[PolicyLayer]:
+        return iter(self.layers)
+
+    def gate_closed_by(self, gate: str) -> PolicyLayer | None:
+        """The layer that switches a feature off, if one does."""
+        return next((layer for layer in self.layers if layer.spec.feature_gates.get(gate) is False), None)
+
+    @property
+    def approval_timeout(self) -> float:
+        """Seconds that a call waits for a person: the shortest of all layers."""
+        waits = [
+            durations.parse(layer.spec.approvals.timeout) for layer in self.layers if layer.spec.approvals
+        ]
+        return min(waits, default=DEFAULT_APPROVAL_TIMEOUT)
+
+
+def unknown_gates(spec: PolicySpec) -> list[str]:
+    """Names in `featureGates` that no tool knows."""
+    return sorted(set(spec.feature_gates) - FEATURE_GATES)
+
+
+def _layer(policy: SympoziumPolicy, source: str) -> PolicyLayer:
+    return PolicyLayer.model_validate(
+        {
+            "name": policy.name,
+            "generation": policy.metadata.generation,
+            "source": source,
+            "spec": policy.spec,
+        }
+    )

@@ -1,0 +1,108 @@
+"""Where the pod of a run may connect to.
+
+Without `networkPolicy` in any layer egress is free. One layer that denies all closes it, and a destination is open
+only when every layer that denies all allows it. The model endpoint is not in here: who plans the pod adds it.
+"""
+
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sympozium.api.policy import EgressRule
+from sympozium.policy.effective import Effective
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+@dataclass(frozen=True, slots=True)
+class Egress:
+    """What a pod may reach. When `restricted` is false everything, and the rest says nothing."""
+
+    restricted: bool
+    dns: bool
+    event_bus: bool
+    destinations: tuple[EgressRule, ...]
+
+    @property
+    def names(self) -> tuple[EgressRule, ...]:
+        """Destinations by DNS name: NetworkPolicy cannot express them, the node resolves them at connect."""
+        return tuple(rule for rule in self.destinations if network_of(rule.host) is None)
+
+    @property
+    def networks(self) -> tuple[EgressRule, ...]:
+        """Destinations by address or CIDR."""
+        return tuple(rule for rule in self.destinations if network_of(rule.host) is not None)
+
+
+def egress(policy: Effective) -> Egress:
+    """What the layers allow together."""
+    closed = [layer.spec.network_policy for layer in policy if layer.spec.network_policy]
+    closed = [rules for rules in closed if rules.deny_all]
+    if not closed:
+        return Egress(restricted=False, dns=True, event_bus=True, destinations=())
+    destinations = closed[0].allowed_egress
+    for rules in closed[1:]:
+        destinations = _common(destinations, rules.allowed_egress)
+    return Egress(
+        restricted=True,
+        dns=all(rules.allow_dns for rules in closed),
+        event_bus=all(rules.allow_event_bus for rules in closed),
+        destinations=tuple(destinations),
+    )
+
+
+def may_connect(policy: Effective, host: str, port: int, addresses: Iterable[str]) -> bool:
+    """Whether a tool may connect to a host, whose name was resolved to `addresses`, on a port.
+
+    A destination by name must be the name that was asked for; one by address must hold all that it resolved to.
+    """
+    allowed = egress(policy)
+    if not allowed.restricted:
+        return True
+    found = [ipaddress.ip_address(address) for address in addresses]
+    return any(_holds(rule, host, port, found) for rule in allowed.destinations)
+
+
+def network_of(host: str) -> Network | None:
+    """The network that a host field names, or None for a DNS name. Host bits may be set, as people write them."""
+    try:
+        return ipaddress.ip_network(host, strict=False)
+    except ValueError:
+        return None
+
+
+def _holds(rule: EgressRule, host: str, port: int, addresses: list[Address]) -> bool:
+    if rule.port is not None and rule.port != port:
+        return False
+    network = network_of(rule.host)
+    if network is None:
+        return rule.host.lower().rstrip(".") == host.lower().rstrip(".")
+    return bool(addresses) and all(
+        address.version == network.version and address in network for address in addresses
+    )
+
+
+def _common(first: list[EgressRule], second: list[EgressRule]) -> list[EgressRule]:
+    """The destinations that both lists allow."""
+    both = []
+    for one in first:
+        for other in second:
+            host = _narrower(one.host, other.host)
+            ports = {rule.port for rule in (one, other) if rule.port is not None}
+            if host is not None and len(ports) <= 1:
+                shared = EgressRule(host=host, port=next(iter(ports), None))
+                if shared not in both:
+                    both.append(shared)
+    return both
+
+
+def _narrower(first: str, second: str) -> str | None:
+    one, other = network_of(first), network_of(second)
+    if one is None and other is None:
+        return first if first.lower().rstrip(".") == second.lower().rstrip(".") else None
+    if one is None or other is None or one.version != other.version:
+        return None
+    if one.subnet_of(other):  # type: ignore[arg-type]  # same version, checked above
+        return first
+    return second if other.subnet_of(one) else None  # type: ignore[arg-type]
