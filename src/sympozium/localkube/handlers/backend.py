@@ -31,6 +31,14 @@ class OpenAPI(Protocol):
         ...
 
 
+class Customs(Protocol):
+    """CustomResourceDefinitions (`customs`)."""
+
+    def complete(self, crd: Object) -> Object:
+        """The CRD with its accepted names, conditions and stored versions, as it will be served."""
+        ...
+
+
 class Ownership(Protocol):
     """managedFields (`patch`), and the patches that need no schema."""
 
@@ -59,3 +67,4 @@ class Backend:
     reviews: Reviews
     openapi: OpenAPI
     ownership: Ownership
+    customs: Customs

@@ -22,6 +22,7 @@ from sympozium.localkube.wire import Request
 
 GENERATE_TRIES = 8
 PATCH_TRIES = 6
+CRD = "CustomResourceDefinition"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -148,6 +149,8 @@ async def create(write: Write, obj: Object, *, applied: bool = False) -> Entry:
         write.admission("CREATE", obj["metadata"]["name"], obj, None)
     )
     write.request.warnings += metadata.finalizer_warnings(obj)
+    if resource.kind == CRD:
+        obj = write.backend.customs.complete(obj)
     return await _store_new(write, obj, generated=generated)
 
 
@@ -192,6 +195,8 @@ async def update(write: Write, entry: Entry, obj: Object, *, applied: bool = Fal
     write.request.warnings += await backend.admission.validate(
         write.admission("UPDATE", entry.name, obj, old)
     )
+    if resource.kind == CRD:
+        obj = backend.customs.complete(obj)
     if unchanged(obj, old):
         return entry
     return await _store_changed(write, entry, obj)

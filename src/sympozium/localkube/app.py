@@ -1,0 +1,119 @@
+"""One API server out of its parts: store, semantics, access, admission, controllers, HTTPS.
+
+`APIServer` is everything but the socket, so that tests can talk to it in this process; `serve` adds the
+socket, the controllers and the signals.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sympozium.localkube import semantics
+from sympozium.localkube.access import bootstrap
+from sympozium.localkube.access.access import Access
+from sympozium.localkube.access.pki import CertificateAuthority
+from sympozium.localkube.admission.chain import AdmissionChain
+from sympozium.localkube.builtin import BUILTIN
+from sympozium.localkube.chain import Chain
+from sympozium.localkube.client import InProcess
+from sympozium.localkube.customs import CustomResources
+from sympozium.localkube.handlers.backend import Backend
+from sympozium.localkube.handlers.discovery import Discovery
+from sympozium.localkube.handlers.dispatch import Dispatcher
+from sympozium.localkube.handlers.health import Counters
+from sympozium.localkube.handlers.logs import NodeLogs
+from sympozium.localkube.objects import StoredObjects
+from sympozium.localkube.present import Presenter
+from sympozium.localkube.resources import Registry
+from sympozium.localkube.store import Store
+from sympozium.localkube.types import UserInfo
+
+log = logging.getLogger(__name__)
+
+ADMIN = UserInfo(username="system:apiserver", groups=("system:masters", "system:authenticated"))
+COMPACT_SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class Readiness:
+    """What /readyz checks: the bootstrap objects are there, and we are not going down."""
+
+    bootstrapped: bool = False
+    draining: bool = False
+
+    def checks(self) -> dict[str, Callable[[], bool]]:
+        return {
+            "ping": lambda: True,
+            "bootstrap": lambda: self.bootstrapped,
+            "shutdown": lambda: not self.draining,
+        }
+
+
+class APIServer:
+    """Opens the store of `data_dir`. `start()` before use, `close()` at the end."""
+
+    def __init__(self, data_dir: Path, *, address: str, token_file: Path | None = None) -> None:
+        """`address` is host:port as discovery shows it. Raises StoreError, ValueError (token file)."""
+        data_dir.mkdir(parents=True, exist_ok=True)
+        self.authority = CertificateAuthority(data_dir / "pki")
+        self.store = Store(data_dir / "state.db")
+        self.readiness = Readiness()
+        self.registry = Registry(BUILTIN)
+        self.types = semantics.make_types()
+        objects = StoredObjects(self.store)
+        self.access = Access(objects, self.authority, token_file=token_file)
+        self.admission = AdmissionChain(objects, self.access, json_patch=semantics.json_patch)
+        presenter = Presenter(self.types)
+        self.customs = CustomResources(self.store, self.registry, self.types)
+        backend = Backend(
+            store=self.store,
+            registry=self.registry,
+            types=self.types,
+            presenter=presenter,
+            authorizer=self.access.authorizer,
+            admission=self.admission,
+            effective_user=self.access.effective_user,
+            reviews=self.access.reviews,
+            openapi=semantics.make_openapi(self.types, self.registry),
+            ownership=semantics.Managed(),
+            customs=self.customs,
+        )
+        counters = Counters()
+        nodes = NodeLogs(
+            certificate=self.authority.kubelet_client.certificate,
+            key=self.authority.kubelet_client.key,
+            authority=self.authority.certificate_path,
+        )
+        dispatcher = Dispatcher(
+            backend, Discovery(self.registry, address), nodes, counters, self.readiness.checks()
+        )
+        self.chain = Chain(backend, dispatcher, counters)
+
+    @property
+    def client(self) -> InProcess:
+        """The API as the administrator, in this process."""
+        return InProcess(self.chain, ADMIN)
+
+    async def start(self) -> None:
+        """Makes the bootstrap objects; ready afterwards."""
+        await bootstrap.ensure(self.client)
+        self.readiness.bootstrapped = True
+
+    def drain(self) -> None:
+        """Ends all watches; /readyz fails from now on."""
+        self.readiness.draining = True
+        self.store.end_watches()
+
+    async def close(self) -> None:
+        self.drain()
+        await self.admission.close()
+        self.store.close()
+
+
+async def compact_forever(store: Store) -> None:
+    """Forgets old history about once a minute."""
+    while True:
+        await store.compact_by_time()
+        await asyncio.sleep(COMPACT_SECONDS)
