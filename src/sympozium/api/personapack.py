@@ -1,17 +1,21 @@
 # ruff: noqa: RUF012  (pydantic copies mutable defaults)
 """PersonaPack: a team of agents in one resource, stamped out as instances and schedules."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from sympozium.api.base import SET_LIST, Duration, Label, Model, Name, map_list
+from sympozium.api.base import SET_LIST, Duration, Label, Model, Name, Rule, map_list
 from sympozium.api.shared import Resource, RunType, SecretRef, Status, Strings, ToolPolicy
 
 BaseURL = Annotated[str, Field(json_schema_extra={"pattern": "^https?://"})]
 
 
 class PersonaSchedule(Model):
+    cel: ClassVar[tuple[Rule, ...]] = (
+        Rule(rule="has(self.interval) || has(self.cron)", message="give an interval or a cron expression"),
+    )
+
     type: RunType = "heartbeat"
     """Kind of occasion, told to the agent."""
     interval: Duration | None = None

@@ -1,11 +1,11 @@
 # ruff: noqa: RUF012  (pydantic copies mutable defaults)
 """SympoziumPolicy: what agents may do."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from sympozium.api.base import SET_LIST, Duration, Model, Quantity
+from sympozium.api.base import SET_LIST, Duration, Model, Quantity, Rule
 from sympozium.api.shared import RBACRule, Resource, SeccompProfile, Status
 
 Action = Literal["allow", "deny", "ask"]
@@ -99,6 +99,15 @@ class RBACPolicy(Model):
 
 
 class PolicySpec(Model):
+    cel: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            rule="!has(self.featureGates) || self.featureGates.all(gate, gate in "
+            "['browser-automation', 'code-execution', 'file-access', 'sub-agents'])",
+            message="unknown feature gate: known are browser-automation, code-execution, file-access, sub-agents",
+            field_path=".featureGates",
+        ),
+    )
+
     tool_gating: ToolGating | None = None
     """Which tools may be called."""
     sandbox_policy: SandboxPolicy | None = None
@@ -107,7 +116,7 @@ class PolicySpec(Model):
     """Limits of runs that runs start."""
     network_policy: NetworkRules | None = None
     """Where the pod of a run may connect to."""
-    feature_gates: dict[str, bool] = {}
+    feature_gates: Annotated[dict[str, bool], Field(max_length=32)] = {}
     """Capabilities by name: browser-automation, code-execution, file-access, sub-agents. False takes away the tools that need it."""
     approvals: Approvals | None = None
     """How long calls wait for a person."""

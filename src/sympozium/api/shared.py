@@ -1,11 +1,11 @@
 # ruff: noqa: RUF012  (pydantic copies mutable defaults)
 """Parts that several kinds have in common."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from sympozium.api.base import SET_LIST, Model, Name, Object, Quantity, map_list
+from sympozium.api.base import SET_LIST, Model, Name, Object, Quantity, Rule, map_list
 from sympozium.api.meta import API_VERSION, Condition, ObjectMeta
 
 Thinking = Literal["off", "low", "medium", "high"]
@@ -56,6 +56,13 @@ class SecretRef(Model):
 
 class SkillRef(Model):
     """Skills of an agent: a SkillPack or a ConfigMap."""
+
+    cel: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            rule="has(self.skillPackRef) != has(self.configMapRef)",
+            message="name one of skillPackRef and configMapRef",
+        ),
+    )
 
     skill_pack_ref: Name | None = None
     """Name of a SkillPack, looked up in this namespace, then in the system namespace."""
