@@ -198,10 +198,11 @@ def controllers() -> dict[str, tuple[Object, ...]]:
             EVENTS,
         ),
         "ttl-after-finished-controller": (rule((*READ, "delete"), "batch", "jobs"), EVENTS),
-        "pod-garbage-collector": (
+        "node-controller": (
+            rule((*READ, "patch", "update"), "core", "nodes"),
+            rule(("patch", "update"), "core", "nodes/status pods/status"),
             rule((*READ, "delete"), "core", "pods"),
-            rule(READ, "core", "nodes"),
-            rule(("patch",), "core", "pods/status"),
+            rule(READ, "coordination.k8s.io", "leases"),
             EVENTS,
         ),
         "clusterrole-aggregation-controller": (

@@ -69,11 +69,17 @@ def decide(job: Object, pods: Sequence[Object], now: dt.datetime) -> Plan:
     step = _Step(job, pods, now)
     step.conditions()
     status = step.status()
-    if status != (job.get("status") or {}):
+    if _substance(status) != _substance(job.get("status") or {}):
         return Plan(status=status, events=step.events)
     step.pods_to_change()
     step.plan.release = step.state.release
     return step.plan
+
+
+def _substance(status: Object) -> Object:
+    """Without zeros and empty maps: a server may store them or leave them out."""
+    parts = {key: _substance(value) if isinstance(value, dict) else value for key, value in status.items()}
+    return {key: value for key, value in parts.items() if value not in (None, 0, "", [], {})}
 
 
 class _Step:

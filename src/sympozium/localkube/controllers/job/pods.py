@@ -88,7 +88,7 @@ def finish_time(pod: Object) -> dt.datetime:
 
 
 def parse_time(text: str) -> dt.datetime:
-    return dt.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return dt.datetime.fromisoformat(text)
 
 
 def expendable_first(pod: Object) -> tuple[bool, int, bool, str]:
