@@ -93,9 +93,9 @@ class RBACPolicy(Model):
     """What skill packs may be granted. A pack that asks for more gets the intersection, visibly."""
 
     allow: list[RBACRule] = []
-    """Rights that may be granted, besides reads of anything but Secrets, RBAC and tokens."""
+    """Rights that may be granted, and no others. A wildcard never covers Secrets, RBAC and tokens: name them. Empty grants reads of anything else."""
     deny: list[RBACRule] = []
-    """Rights that may not; wins over `allow` and over the reads."""
+    """Rights that may not; wins over `allow`."""
 
 
 class PolicySpec(Model):
