@@ -1,0 +1,70 @@
+"""YAML as Kubernetes' tools read it."""
+
+import json
+
+import pytest
+from hypothesis import given, strategies as st
+
+from sympozium import yamlio
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("yes", True), ("off", False), ("true", True), ("n", "n"), ("1:30", "1:30"), ("2026-11-26", "2026-11-26"),
+        ("0644", 0o644), ("0o17", 15), ("0x1F", 31), ("-12", -12), ("1_000", 1000), ("08", 8.0), ("1.5", 1.5), ("1e3", 1000.0),
+        (".5", 0.5), ("~", None), ("null", None), ("'yes'", "yes"), ("10m", "10m"), ("4Gi", "4Gi"), ("1.2.3", "1.2.3"),
+        ("2026-11-26T10:00:00Z", "2026-11-26T10:00:00Z"), ("+3", 3),
+    ],
+)  # fmt: skip
+def test_scalars(text: str, value: object) -> None:
+    (loaded,) = yamlio.load_all(f"a: {text}")
+    assert loaded == {"a": value}
+    assert type(loaded["a"]) is type(value)
+
+
+def test_a_key_that_stands_twice_is_refused_with_both_lines() -> None:
+    with pytest.raises(yamlio.YamlError, match=r"f\.yaml:3:3.*'b'.*line 2.*line 3"):
+        yamlio.load_all("a:\n  b: 1\n  b: 2\n", "f.yaml")
+
+
+def test_merge_keys_do_not_count_as_twice() -> None:
+    (loaded,) = yamlio.load_all("base: &b {x: 1}\nother: {<<: *b, x: 2}")
+    assert loaded["other"] == {"x": 2}
+
+
+def test_empty_documents_are_left_out() -> None:
+    assert yamlio.load_all("---\n---\na: 1\n---\n# nothing\n") == [{"a": 1}]
+
+
+@pytest.mark.parametrize(
+    "text", ["a: [1, 2", "a: b: c", "\tx: 1", "a: &x", "{[1]: 2}", "a: !!python/object:os.system x", "\x00"]
+)
+def test_what_is_not_yaml_names_the_place(text: str) -> None:
+    with pytest.raises(yamlio.YamlError, match=r"f\.yaml"):
+        yamlio.load_all(text + "\n: :", "f.yaml")
+
+
+def test_a_second_document_is_not_dropped() -> None:
+    with pytest.raises(yamlio.YamlError, match="2 documents"):
+        yamlio.load("a: 1\n---\nb: 2", "f.yaml")
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(json_values)
+def test_what_is_dumped_is_read_back(value: object) -> None:
+    assert yamlio.load(yamlio.dump(value)) == json.loads(json.dumps(value))
+
+
+def test_long_text_is_a_block() -> None:
+    assert "|" in yamlio.dump({"text": "one\ntwo\n"})
