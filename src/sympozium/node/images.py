@@ -89,9 +89,11 @@ def parse(text: str) -> list[Image]:
 def _image(entry: Any, index: int) -> Image:
     where = f"images[{index}]"
     if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
-        raise ValueError(f"{where}: expected a mapping with a `name`")
+        raise ValueError(f"{where}: expected a mapping with a `name`")  # noqa: TRY004  # as above
     if unknown := set(entry) - _KNOWN:
-        raise ValueError(f"{where} ({entry['name']}): unknown fields {sorted(unknown)}; known: {sorted(_KNOWN)}")
+        raise ValueError(
+            f"{where} ({entry['name']}): unknown fields {sorted(unknown)}; known: {sorted(_KNOWN)}"
+        )
     lists = {field: entry.get(field) or [] for field in ("entrypoint", "binds", "path")}
     for field, value in lists.items():
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):

@@ -9,12 +9,14 @@ https://github.com/kubernetes/design-proposals-archive/blob/main/node/kubelet-cr
 
 import asyncio
 import contextlib
+import os
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 LINE_LIMIT = 16 * 1024
 ROTATE_BYTES = 10 * 1024 * 1024
@@ -64,6 +66,11 @@ class LogWriter:
         self._file.close()
         self.closed = True
         self._wake()
+
+    def discard(self) -> None:
+        """For an attempt that did not come about."""
+        self.close()
+        self.path.unlink()
 
     def _write(self, data: bytes) -> None:
         if self._size and self._size + len(data) > ROTATE_BYTES:
@@ -171,10 +178,8 @@ async def _chunks(path: Path, query: Query, writer: LogWriter | None) -> AsyncIt
             await event.wait()
 
 
-def _inode(file: object) -> int:
-    import os
-
-    return os.fstat(file.fileno()).st_ino  # type: ignore[attr-defined]
+def _inode(file: IO[bytes]) -> int:
+    return os.fstat(file.fileno()).st_ino
 
 
 def _stored(older: list[Path], query: Query, current: list[bytes]) -> Iterator[bytes]:

@@ -41,7 +41,10 @@ def enter_network(descriptor: int) -> None:
 
 def _mount(source: str, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
     arguments = [None if s is None else s.encode() for s in (source, target, kind)]
-    _check(_libc.mount(*arguments, flags, None if data is None else data.encode()), f"mount of {source} on {target}")
+    _check(
+        _libc.mount(*arguments, flags, None if data is None else data.encode()),
+        f"mount of {source} on {target}",
+    )
 
 
 class Stage:
@@ -67,7 +70,7 @@ class Stage:
     def bind(self, path: str) -> str:
         """Bind `path` itself to the stage, once; again when something else has come to stand at that path."""
         real = os.path.realpath(path)
-        status = os.stat(real)
+        status = Path(real).stat()
         identity = (status.st_dev, status.st_ino)
         known = self._staged.get(real)
         if known and known[1] == identity:
@@ -82,6 +85,17 @@ class Stage:
         _mount(real, str(place), None, _MS_BIND | _MS_REC)
         self._staged[real] = (place, identity)
         return str(place)
+
+
+def mount_memory(path: Path, size: int | None) -> None:
+    """A memory file system at `path`, seen by the node and its children alone. Raises OSError."""
+    options = f"mode=0777,size={size}" if size else "mode=0777"
+    _mount("tmpfs", str(path), "tmpfs", _MS_NOSUID | _MS_NODEV, options)
+
+
+def unmount(path: Path) -> None:
+    """Detach what is mounted at `path`. Raises OSError."""
+    _check(_libc.umount2(str(path).encode(), _MNT_DETACH), f"umount of {path}")
 
 
 def _open_to_all(path: Path) -> bool:

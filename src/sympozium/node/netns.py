@@ -61,7 +61,9 @@ def create() -> int:
     return _in_thread(work)
 
 
-def open_inside(descriptor: int, local: Iterable[Network], listen: Iterable[tuple[str, int]]) -> list[socket.socket]:
+def open_inside(
+    descriptor: int, local: Iterable[Network], listen: Iterable[tuple[str, int]]
+) -> list[socket.socket]:
     """Make `local` networks answer inside the namespace and open a listening socket at each of `listen`.
 
     Address "" listens on all of them: the destination that was asked for is then the accepted socket's own

@@ -25,7 +25,8 @@ def all_containers(pod: Object) -> list[Object]:
 def is_sidecar(pod: Object, container: Object) -> bool:
     """A native sidecar: an init container that keeps running beside the main containers (KEP-753)."""
     return container.get("restartPolicy") == "Always" and any(
-        container is init or container["name"] == init["name"] for init in pod["spec"].get("initContainers") or ()
+        container is init or container["name"] == init["name"]
+        for init in pod["spec"].get("initContainers") or ()
     )
 
 

@@ -15,7 +15,7 @@ import logging
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
@@ -167,6 +167,10 @@ class Process:
     def running(self) -> bool:
         return not self._exited.is_set()
 
+    async def exited(self) -> None:
+        """When the sandbox has ended; its output may still be on its way."""
+        await self._exited.wait()
+
     async def wait(self) -> Exit:
         """When everything inside has ended and its output is complete. Cancelling leaves the process running."""
         await self._exited.wait()
@@ -220,8 +224,11 @@ async def start(
         raise StartError("a NUL byte in the command, the environment or a path: no process can be given one")
     args_fd = _memory_file("bwrap-args", b"".join(text.encode() + b"\0" for text in arguments))
     inherited = [fd for fd in (block_read, status_write, args_fd, seccomp_fd) if fd is not None]
+    shared = [mount.descriptor for mount in box.mounts if mount.descriptor is not None]
     try:
-        popen = _spawn([bwrap, "--args", str(args_fd), "--", *box.argv], inherited, credentials, network)
+        popen = _spawn(
+            [bwrap, "--args", str(args_fd), "--", *box.argv], [*inherited, *shared], credentials, network
+        )
     except OSError as exc:
         os.close(block_write)
         os.close(status_read)
@@ -249,7 +256,12 @@ async def start(
 
 
 def _spawn(
-    argv: list[str], inherited: Sequence[int], credentials: Credentials | None, network: int | None
+    argv: list[str],
+    inherited: Sequence[int],
+    credentials: Credentials | None,
+    network: int | None,
+    *,
+    path: str = "",
 ) -> "subprocess.Popen[bytes]":
     """Fork and exec; in another network namespace when one is given.
 
@@ -267,7 +279,7 @@ def _spawn(
             stderr=subprocess.PIPE,
             pass_fds=inherited,
             cwd="/",
-            env={},
+            env={"PATH": path} if path else {},
             user=credentials.uid if credentials else None,
             group=credentials.gid if credentials else None,
             extra_groups=[] if credentials else None,
@@ -283,3 +295,92 @@ def _memory_file(name: str, content: bytes) -> int:
     os.write(descriptor, content)
     os.lseek(descriptor, 0, os.SEEK_SET)
     return descriptor
+
+
+async def execute(
+    process: Process,
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    uid: int,
+    cwd: str,
+    credentials: Credentials | None,
+    group: Group | None,
+    network: int | None,
+    timeout: float,  # noqa: ASYNC109  # what runs inside has to be ended, not only awaited
+) -> tuple[int, str]:
+    """Run a program inside a running container: exit code and the first 10 KiB of its output.
+
+    By nsenter(1) and setpriv(1), as the container's own user: joining namespaces gives capabilities in
+    them, which the first exec of an ordinary user loses again; for user 0 setpriv takes them away.
+    Raises StartError when it cannot be run, TimeoutError after `timeout` seconds, having ended it.
+    """
+    target = process.payload()
+    if target is None:
+        raise StartError("the container is not running")
+    drop = ["--bounding-set=-all", "--inh-caps=-all"] if uid == 0 else []
+    command = ["nsenter", "-t", str(target), "-U", "-i", "-u", "-p", "-m", "--preserve-credentials", "--",
+               "setpriv", "--no-new-privs", *drop, "--", "env", "-i", f"--chdir={cwd}",
+               *(f"{name}={value}" for name, value in env.items()), *argv]  # fmt: skip
+    loop = asyncio.get_running_loop()
+    try:
+        popen = _spawn(command, (), credentials, network, path=os.environ.get("PATH", os.defpath))
+    except OSError as exc:
+        raise StartError(f"nsenter cannot be started: {exc}") from exc
+    if group is not None:
+        with contextlib.suppress(OSError):  # it may have ended already
+            group.add(popen.pid)
+    output = bytearray()
+    done = loop.create_future()
+    assert popen.stdout is not None
+    assert popen.stderr is not None
+    pidfd = os.pidfd_open(popen.pid)
+    loop.add_reader(pidfd, _finish, loop, pidfd, done)
+    files = (popen.stdout, popen.stderr)
+    for file in files:
+        os.set_blocking(file.fileno(), False)
+        loop.add_reader(file.fileno(), _collect, loop, file, output)
+    try:
+        async with asyncio.timeout(timeout):
+            await done
+        for file in files:  # what was written just before the end
+            while _collect(loop, file, output):
+                pass
+        return popen.wait(), output[:10240].decode(errors="replace")
+    finally:
+        loop.remove_reader(pidfd)
+        if popen.poll() is None:
+            _kill_tree(popen.pid)
+            popen.wait()
+        for file in files:
+            loop.remove_reader(file.fileno())
+            file.close()
+        os.close(pidfd)
+
+
+def _finish(loop: asyncio.AbstractEventLoop, pidfd: int, done: "asyncio.Future[None]") -> None:
+    loop.remove_reader(pidfd)
+    if not done.done():
+        done.set_result(None)
+
+
+def _collect(loop: asyncio.AbstractEventLoop, file: "IO[bytes]", output: bytearray) -> bool:
+    try:
+        data = os.read(file.fileno(), 65536)
+    except BlockingIOError:
+        return False
+    if not data:
+        loop.remove_reader(file.fileno())
+    elif len(output) < 10240:
+        output += data
+    return bool(data)
+
+
+def _kill_tree(pid: int) -> None:
+    """The nsenter has forked into the process namespace: its child is the program."""
+    with contextlib.suppress(OSError):
+        with open(f"/proc/{pid}/task/{pid}/children") as file:  # noqa: PTH123
+            children = file.read().split()
+        for child in children:
+            os.kill(int(child), signal.SIGKILL)
+    os.kill(pid, signal.SIGKILL)

@@ -31,6 +31,8 @@ class Mount:
     source: str
     target: str
     read_only: bool = True
+    descriptor: int | None = None
+    """In place of `source`: an O_PATH descriptor, so that nobody can exchange the path in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,9 @@ def host_layout(root: Path = Path("/")) -> list[str]:
     return arguments
 
 
-def arguments(box: Sandbox, *, layout: list[str], block_fd: int, status_fd: int, seccomp_fd: int | None) -> list[str]:
+def arguments(
+    box: Sandbox, *, layout: list[str], block_fd: int, status_fd: int, seccomp_fd: int | None
+) -> list[str]:
     """Arguments for `bwrap --args FD`, without the program itself (which is `box.argv`).
 
     The process waits until `block_fd` is readable: the node puts it into its cgroups first. `status_fd`
@@ -86,8 +90,14 @@ def arguments(box: Sandbox, *, layout: list[str], block_fd: int, status_fd: int,
     for name, source in box.etc.items():
         result += ["--ro-bind", source, f"/etc/{name}"]
     for mount in sorted(box.mounts, key=lambda m: m.target.count("/")):
-        result += ["--ro-bind" if mount.read_only else "--bind", mount.source, mount.target]
-    if box.cwd != "/" and not any(box.cwd == m.target or box.cwd.startswith(m.target + "/") for m in box.mounts):
+        option = "--ro-bind" if mount.read_only else "--bind"
+        if mount.descriptor is None:
+            result += [option, mount.source, mount.target]
+        else:
+            result += [f"{option}-fd", str(mount.descriptor), mount.target]
+    if box.cwd != "/" and not any(
+        box.cwd == m.target or box.cwd.startswith(m.target + "/") for m in box.mounts
+    ):
         result += ["--dir", box.cwd]
     if box.read_only_root:
         result += ["--remount-ro", "/"]

@@ -1,0 +1,175 @@
+"""Turns a container of a pod into a sandbox and starts it."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from sympozium import quantities
+from sympozium.node import env, runtime, sandbox, volumes
+from sympozium.node.cgroups import Limits
+from sympozium.node.container import Launch
+from sympozium.node.images import Image
+from sympozium.node.logs import LogWriter
+from sympozium.node.objects import Object, all_containers
+from sympozium.node.runtime import StartError
+from sympozium.node.sandbox import Mount, Sandbox
+
+if TYPE_CHECKING:
+    from sympozium.node.pod import PodWorker
+
+DEFAULT_USER = 1000
+TERMINATION_LOG = "/dev/termination-log"
+
+
+async def launch(pod: "PodWorker", container: Object, image: Image, log: LogWriter, attempt: int) -> Launch:
+    """Start the next attempt. Raises ConfigError, StartError or OSError, with nothing left running."""
+    machine = pod.machine
+    if machine.host.level == "none":
+        raise StartError(f"this node cannot make sandboxes: {machine.host.reason}")
+    uid, gid = user(pod.object, container)
+    variables = await _environment(pod, container, image)
+    argv = env.command(container, image.entrypoint, variables)
+    if not argv:
+        raise StartError(
+            f"no command: container {container['name']} names none and image {image.name} has no entry point"
+        )
+    directory = pod.directory / "containers" / container["name"]
+    directory.mkdir(parents=True, exist_ok=True)
+    termination_log = _fresh_file(directory / "termination-log", pod.owner)
+    hostname = pod.object["spec"].get("hostname") or pod.object["metadata"]["name"][:63].rstrip("-.")
+    with contextlib.ExitStack() as opened:
+        mounts = [Mount(machine.host.stage(path), path) for path in image.binds]
+        mounts += _volume_mounts(pod, container, variables, opened)
+        mounts.append(
+            Mount(str(termination_log), container.get("terminationMessagePath") or TERMINATION_LOG, False)
+        )
+        box = Sandbox(
+            hostname, argv, variables, uid, gid, tuple(mounts), cwd=container.get("workingDir") or "/",
+            read_only_root=bool((container.get("securityContext") or {}).get("readOnlyRootFilesystem")),
+            etc=_etc(pod, directory, hostname, uid, gid),
+        )  # fmt: skip
+        credentials = machine.host.credentials(pod.state.slot, _user_number(pod.object, uid))
+        group = machine.host.groups.create(
+            pod.object["metadata"]["uid"], container["name"], limits(pod, container)
+        )
+        pod.save(starting=(container["name"], attempt))
+        process = await runtime.start(
+            box, bwrap=machine.host.bwrap, layout=machine.host.layout, output=log.feed, credentials=credentials,
+            group=group, network=pod.network, seccomp=machine.host.seccomp,
+        )  # fmt: skip
+    return Launch(process, group, box, credentials, termination_log)
+
+
+def user(pod: Object, container: Object) -> tuple[int, int]:
+    """User and group as the container sees them. Raises ConfigError when the pod contradicts itself."""
+    security = {**(pod["spec"].get("securityContext") or {}), **(container.get("securityContext") or {})}
+    uid = security.get("runAsUser")
+    uid = DEFAULT_USER if uid is None else int(uid)
+    if security.get("runAsNonRoot") and uid == 0:
+        raise env.ConfigError(
+            "container's runAsUser breaks non-root policy (runAsNonRoot is true, runAsUser is 0)"
+        )
+    gid = security.get("runAsGroup")
+    return uid, uid if gid is None else int(gid)
+
+
+def _user_number(pod: Object, uid: int) -> int:
+    """Which of the pod's distinct users this is: each has its own user on the host."""
+    users = list(dict.fromkeys(user(pod, c)[0] for c in all_containers(pod)))
+    return users.index(uid)
+
+
+def limits(pod: "PodWorker", container: Object) -> Limits:
+    """The limits of a container. Raises StartError when one is asked for that this machine cannot hold."""
+    groups = pod.machine.host.groups
+    resources = container.get("resources") or {}
+    asked, requests = resources.get("limits") or {}, resources.get("requests") or {}
+    for resource, controller in (("memory", "memory"), ("cpu", "cpu")):
+        if resource in asked and controller not in groups.bases:
+            raise StartError(
+                f"a {resource} limit is asked for and this node cannot hold it (cgroups: {groups.describe()}): start the "
+                "node as root or with a delegated cgroup (`systemd-run --user -p Delegate=yes`), or remove the limit"
+            )
+    return Limits(
+        memory=int(quantities.parse(asked["memory"])) if "memory" in asked else None,
+        cpu=float(quantities.parse(asked["cpu"])) if "cpu" in asked else None,
+        cpu_request=float(quantities.parse(requests["cpu"])) if "cpu" in requests else None,
+        pids=pod.machine.pod_pids_limit,
+    )
+
+
+async def _environment(pod: "PodWorker", container: Object, image: Image) -> dict[str, str]:
+    machine = pod.machine
+    namespace = pod.object["metadata"]["namespace"]
+    sources = {ref: await machine.fetch(namespace, ref) for ref in dict.fromkeys(env.references(container))}
+    base = {
+        "PATH": ":".join((*image.path, *sandbox.DEFAULT_PATH)),
+        "HOSTNAME": pod.object["spec"].get("hostname") or pod.object["metadata"]["name"],
+        "HOME": "/tmp",  # noqa: S108  # inside the sandbox
+        **image.env,
+        **machine.service_env,
+    }
+    return env.build(container, pod.object, sources, base, machine.facts)
+
+
+def _fresh_file(path: Path, owner: tuple[int, int] | None) -> Path:
+    path.unlink(missing_ok=True)
+    path.touch()
+    path.chmod(0o666)
+    if owner:
+        os.chown(path, *owner)
+    return path
+
+
+def _etc(pod: "PodWorker", directory: Path, hostname: str, uid: int, gid: int) -> dict[str, str]:
+    """The generated files of /etc, by name."""
+    aliases: dict[str, list[str]] = {}
+    for alias in pod.object["spec"].get("hostAliases") or ():
+        aliases.setdefault(alias["ip"], []).extend(alias.get("hostnames") or ())
+    if pod.egress:
+        for address, names in pod.egress.aliases().items():
+            aliases.setdefault(address, []).extend(names)
+    passwd, group = sandbox.accounts(uid, gid)
+    files = {
+        "passwd": passwd,
+        "group": group,
+        "hosts": sandbox.hosts(hostname, aliases),
+        "hostname": hostname + "\n",
+    }
+    for name, content in files.items():
+        (directory / name).write_text(content)
+    return {name: str(directory / name) for name in files}
+
+
+def _volume_mounts(
+    pod: "PodWorker", container: Object, variables: dict[str, str], opened: contextlib.ExitStack
+) -> Iterator[Mount]:
+    by_name = {volume["name"]: volume for volume in pod.object["spec"].get("volumes") or ()}
+    for mount in container.get("volumeMounts") or ():
+        volume = by_name.get(mount["name"])
+        if volume is None:
+            raise env.ConfigError(f"volumeMount {mount['name']}: the pod has no such volume")
+        path = pod.volumes.path(volume)
+        node_written = volumes.kind(volume) in volumes.NODE_WRITTEN
+        read_only = bool(mount.get("readOnly")) or node_written
+        sub_path = mount.get("subPath") or env.expand(mount.get("subPathExpr") or "", variables)
+        if not sub_path:
+            yield Mount(pod.machine.host.stage(str(path)), mount["mountPath"], read_only)
+        elif node_written:
+            yield Mount(_inside(path, sub_path), mount["mountPath"], read_only)
+        else:
+            base = Path(pod.machine.host.stage(str(path)))
+            descriptor = opened.enter_context(volumes.beneath(base, sub_path, pod.owner))
+            yield Mount("", mount["mountPath"], read_only, descriptor=descriptor)
+
+
+def _inside(volume: Path, sub_path: str) -> str:
+    """A file of a volume that only the node writes; its links are the node's own."""
+    if ".." in PurePosixPath(sub_path).parts:
+        raise env.ConfigError(f"subPath {sub_path!r} leaves the volume")
+    found = volume / sub_path
+    if not found.exists():
+        raise env.ConfigError(f"subPath {sub_path!r} does not exist in the volume")
+    return os.path.realpath(found)

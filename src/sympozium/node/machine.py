@@ -1,0 +1,146 @@
+"""What all pods of this node share: the host, the images, the API server, the settings."""
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from sympozium.kube import Client, KubeError
+from sympozium.kube.events import Recorder
+from sympozium.kube.resources import CONFIG_MAPS, NETWORK_POLICIES, PODS, SECRETS, SERVICE_ACCOUNTS
+from sympozium.node import mounts, volumes
+from sympozium.node.env import ConfigError, NodeFacts, Ref
+from sympozium.node.host import Host
+from sympozium.node.images import Catalogue
+from sympozium.node.objects import Object
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Of the command line."""
+
+    name: str
+    data_dir: Path
+    max_pods: int = 110
+    pod_pids_limit: int = 1024
+    allow_host_path: bool = False
+    sync_period: float = 60.0
+
+
+class Machine:
+    """The node as its pods see it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        host: Host,
+        images: Catalogue,
+        client: Client,
+        recorder: Recorder,
+        facts: NodeFacts,
+    ) -> None:
+        self.settings = settings
+        self.host = host
+        self.images = images
+        self.facts = facts
+        self.pods = Path(host.stage(str(settings.data_dir))) / "pods"
+        self._client = client
+        self._recorder = recorder
+        self._memory: set[Path] = set()
+        self.service_env = _service_env(client.access.server)
+
+    @property
+    def allow_host_path(self) -> bool:
+        return self.settings.allow_host_path
+
+    @property
+    def pod_pids_limit(self) -> int:
+        return self.settings.pod_pids_limit
+
+    @property
+    def sync_period(self) -> float:
+        return self.settings.sync_period
+
+    def event(self, pod: Object, kind: str, reason: str, message: str) -> None:
+        self._recorder.event(pod, "Warning" if kind == "Warning" else "Normal", reason, message)
+
+    async def fetch(self, namespace: str, ref: Ref) -> Object | None:
+        """A Secret or ConfigMap, None when there is none. Raises ConfigError when it cannot be read."""
+        kind, name = ref
+        try:
+            return await self._client.find(SECRETS if kind == "Secret" else CONFIG_MAPS, name, namespace)
+        except KubeError as exc:
+            raise ConfigError(f"{kind} {namespace}/{name} cannot be read: {exc}") from exc
+
+    async def patch_status(self, pod: Object, status: Object) -> Object:
+        """Raises KubeError; ConflictError when the pod of that name is another one by now."""
+        meta = pod["metadata"]
+        patch = {"metadata": {"uid": meta["uid"]}, "status": status}
+        return await self._client.patch(
+            PODS, meta["name"], meta["namespace"], patch, kind="strategic", subresource="status"
+        )
+
+    async def network_policies(self, namespace: str) -> list[Object]:
+        """Read anew each time: a policy made just before a pod must hold for it. Raises OSError."""
+        try:
+            return await self._client.list(NETWORK_POLICIES, namespace)
+        except KubeError as exc:
+            raise OSError(f"network policies of namespace {namespace} cannot be read: {exc}") from exc
+
+    def volume_access(self, pod: Object) -> volumes.Access:
+        namespace = pod["metadata"]["namespace"]
+
+        async def fetch(ref: Ref) -> Object | None:
+            return await self.fetch(namespace, ref)
+
+        return volumes.Access(fetch, self._token, self._memory_volume)
+
+    async def _token(self, pod: Object, audience: str, seconds: int) -> tuple[str, datetime]:
+        meta = pod["metadata"]
+        spec: Object = {
+            "expirationSeconds": seconds,
+            "boundObjectRef": {"apiVersion": "v1", "kind": "Pod", "name": meta["name"], "uid": meta["uid"]},
+        }
+        if audience:
+            spec["audiences"] = [audience]
+        account = pod["spec"].get("serviceAccountName") or "default"
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
+        path = SERVICE_ACCOUNTS.path(meta["namespace"], account, "token")
+        try:
+            answer = await self._client.request("POST", path, body=body)
+        except KubeError as exc:
+            raise ConfigError(f"failed to fetch token: {exc}") from exc
+        return answer["status"]["token"], volumes.token_expiry(answer)
+
+    def _memory_volume(self, path: Path, size: int | None) -> bool:
+        if not isinstance(self.host.stage, mounts.Stage):
+            return False
+        mounts.mount_memory(path, size)
+        self._memory.add(path)
+        return True
+
+    def unmount_below(self, directory: Path) -> None:
+        """Detach the memory volumes of a pod, before its directory is removed."""
+        for path in [p for p in self._memory if p.is_relative_to(directory)]:
+            mounts.unmount(path)
+            self._memory.discard(path)
+
+    def note_predecessor(self, pods: list[str]) -> None:
+        if pods:
+            _log.info("cleaned up after a node that was killed: %s", json.dumps(pods))
+
+
+def _service_env(server: str) -> Mapping[str, str]:
+    """How a client in a pod finds the API server."""
+    url = urlsplit(server)
+    port = str(url.port or (443 if url.scheme == "https" else 80))
+    return {
+        "KUBERNETES_SERVICE_HOST": url.hostname or "",
+        "KUBERNETES_SERVICE_PORT": port,
+        "KUBERNETES_SERVICE_PORT_HTTPS": port,
+    }

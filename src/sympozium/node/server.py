@@ -1,0 +1,183 @@
+"""The node's HTTPS endpoint: container logs, for the API server.
+
+`GET /containerLogs/<namespace>/<pod>/<container>` with the options of PodLogOptions, as a kubelet has it. The
+client shows a certificate of the cluster's CA; members of `system:masters` (the API server's own kubelet
+client) may read, anybody else when a SubjectAccessReview says that they may `get nodes/proxy`. Answers are
+chunked, one request for each connection.
+"""
+
+import asyncio
+import contextlib
+import logging
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from sympozium.node import logs
+from sympozium.node.logs import LogWriter, Query
+
+_log = logging.getLogger(__name__)
+
+_HEAD_LIMIT = 32 * 1024
+_HEAD_TIMEOUT = 10.0
+_REASONS = {200: "OK", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed"}
+
+
+class RequestError(Exception):
+    """An answer other than 200, in words for the user of `kubectl logs`."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+Locate = Callable[[str, str, str, bool], tuple[Path, LogWriter | None]]
+"""(namespace, pod, container, previous) -> its log and who writes it. Raises RequestError."""
+Authorize = Callable[[str, list[str]], Awaitable[bool]]
+"""(user, groups) -> whether they may read logs of this node."""
+
+
+def tls(certificate: Path, key: Path, client_ca: Path) -> ssl.SSLContext:
+    """Raises OSError (ssl.SSLError is one) that names no file: the caller does."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    context.load_verify_locations(client_ca)
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def query_of(parameters: dict[str, list[str]]) -> tuple[Query, bool]:
+    """The options of a request, and whether the previous attempt is meant. Raises RequestError."""
+    values = {name: items[-1] for name, items in parameters.items()}
+
+    def number(name: str) -> int | None:
+        if name not in values:
+            return None
+        if not values[name].isdigit():
+            raise RequestError(400, f"{name}: {values[name]!r} is not a number that is 0 or more")
+        return int(values[name])
+
+    def flag(name: str) -> bool:
+        return values.get(name, "false") in {"true", "1", ""} if name in values else False
+
+    since = ""
+    try:
+        if "sinceTime" in values:
+            since = logs.since_time(values["sinceTime"])
+        elif (seconds := number("sinceSeconds")) is not None:
+            since = logs.since_time((datetime.now(UTC) - timedelta(seconds=seconds)).isoformat())
+    except ValueError as exc:
+        raise RequestError(400, f"sinceTime: {exc}") from exc
+    stream = {"All": "", "Stdout": "stdout", "Stderr": "stderr"}.get(values.get("stream", "All"))
+    if stream is None:
+        raise RequestError(400, f"stream: {values['stream']!r} is not one of All, Stdout, Stderr")
+    query = Query(
+        follow=flag("follow"), tail=number("tailLines"), since=since, timestamps=flag("timestamps"),
+        limit_bytes=number("limitBytes"), stream=stream,
+    )  # fmt: skip
+    return query, flag("previous")
+
+
+class LogServer:
+    """`start` binds; `close` ends every open answer."""
+
+    def __init__(self, locate: Locate, authorize: Authorize) -> None:
+        self._locate = locate
+        self._authorize = authorize
+        self._server: asyncio.Server | None = None
+        self._open: set[asyncio.Task[None]] = set()
+
+    async def start(self, port: int, context: ssl.SSLContext, host: str = "127.0.0.1") -> int:
+        """Returns the port. Raises OSError when it is in use."""
+        self._server = await asyncio.start_server(self._connected, host, port, ssl=context, limit=_HEAD_LIMIT)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for task in list(self._open):
+            task.cancel()
+        await asyncio.gather(*self._open, return_exceptions=True)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._open.add(task)
+        try:
+            with contextlib.suppress(
+                ConnectionError, TimeoutError, asyncio.IncompleteReadError, ssl.SSLError
+            ):
+                await self._serve(reader, writer)
+        finally:
+            self._open.discard(task)
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async with asyncio.timeout(_HEAD_TIMEOUT):
+            head = await reader.readuntil(b"\r\n\r\n")
+        try:
+            line = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
+            chunks = await self._answer(line, *_identity(writer))
+        except RequestError as exc:
+            body = str(exc).encode()
+            writer.write(_head(exc.code, f"Content-Length: {len(body)}") + body)
+            await writer.drain()
+            return
+        writer.write(_head(200, "Transfer-Encoding: chunked"))
+        await writer.drain()
+        async with asyncio.TaskGroup() as group:
+            sending = group.create_task(_send(writer, chunks))
+            leaving = group.create_task(_until_gone(reader))
+            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            sending.cancel()
+            leaving.cancel()
+
+    async def _answer(self, line: list[str], user: str, groups: list[str]) -> AsyncIterator[bytes]:
+        if len(line) != 3:
+            raise RequestError(400, "not an HTTP request")
+        if line[0] != "GET":
+            raise RequestError(405, "only GET")
+        url = urlsplit(line[1])
+        parts = [unquote(part) for part in url.path.strip("/").split("/")]
+        if len(parts) != 4 or parts[0] != "containerLogs":
+            raise RequestError(404, "paths: /containerLogs/NAMESPACE/POD/CONTAINER")
+        if "system:masters" not in groups and not await self._authorize(user, groups):
+            raise RequestError(403, f"user {user!r} may not get nodes/proxy")
+        query, previous = query_of(parse_qs(url.query, keep_blank_values=True))
+        path, log_writer = self._locate(parts[1], parts[2], parts[3], previous)
+        return logs.read(path, query, log_writer)
+
+
+def _identity(writer: asyncio.StreamWriter) -> tuple[str, list[str]]:
+    """User and groups of the verified client certificate."""
+    certificate = cast("dict[str, Any]", writer.get_extra_info("peercert") or {})
+    fields = [pair for rdn in certificate.get("subject", ()) for pair in rdn]
+    user = next((value for name, value in fields if name == "commonName"), "")
+    return user, [value for name, value in fields if name == "organizationName"]
+
+
+def _head(code: int, framing: str) -> bytes:
+    lines = (
+        f"HTTP/1.1 {code} {_REASONS[code]}",
+        "Content-Type: text/plain; charset=utf-8",
+        framing,
+        "Connection: close",
+    )
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+async def _send(writer: asyncio.StreamWriter, chunks: AsyncIterator[bytes]) -> None:
+    async for chunk in chunks:
+        if chunk:
+            writer.write(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")
+            await writer.drain()
+    writer.write(b"0\r\n\r\n")
+    await writer.drain()
+
+
+async def _until_gone(reader: asyncio.StreamReader) -> None:
+    while await reader.read(4096):
+        pass
