@@ -146,11 +146,11 @@ class Informer:
     def mutation(self, obj: Object) -> None:
         """Take the answer to a write of ours into the copy, before the watch brings it.
 
-        Without it a reconciler that runs again at once would decide on what it has already changed.
-        An answer that is older than the copy is ignored.
+        Without it a reconciler that runs again at once would decide on what it has already changed. An answer
+        that is not newer than what the watch has brought is ignored: the object may be gone by now, while
+        everything that happens to it after a newer answer is still to come.
         """
-        kept = self._cache.get(*key_of(obj))
-        if kept is not None and _version(kept) < _version(obj):
+        if self.has_synced and _version(obj) > _number(self._version):
             self._put(obj)
 
     # -- following
@@ -279,7 +279,10 @@ def _same(one: Object, other: Object) -> bool:
 
 def _version(obj: Object) -> int:
     """A resourceVersion as a number: they compare as integers (KEP-5504); one that is none counts as oldest."""
-    version = str(obj["metadata"].get("resourceVersion") or "")
+    return _number(str(obj["metadata"].get("resourceVersion") or ""))
+
+
+def _number(version: str) -> int:
     return int(version) if version.isdecimal() else -1
 
 

@@ -1,0 +1,85 @@
+"""What the containers are told: agent.json and tools.json.
+
+The agent gets its task and prompt and no word of the policy; the tool server gets the policy and no key.
+"""
+
+from sympozium import durations
+from sympozium.api.runconfig import (
+    AgentConfigFile,
+    AgentLimits,
+    AgentModel,
+    RunRef,
+    Target,
+    ToolsConfigFile,
+)
+from sympozium.controllers.run.plan.inputs import Inputs
+from sympozium.policy import SHELL, tool_policies
+
+SOCKETS = "/run/sympozium"
+SHELL_SOCKET = f"{SOCKETS}/shell/shell.sock"
+
+
+def skill_socket(container: str) -> str:
+    return f"{SOCKETS}/{container}/mcp.sock"
+
+
+def agent_file(inputs: Inputs) -> AgentConfigFile:
+    spec = inputs.run.spec
+    assert spec.model, "the run was filled before it was planned"
+    assert spec.timeout, "the run was filled before it was planned"
+    return AgentConfigFile(
+        run=_run(inputs),
+        task=spec.task,
+        system_prompt=system_prompt(inputs),
+        model=AgentModel(
+            provider=spec.model.provider or "",
+            model=spec.model.model or "",
+            base_url=spec.model.base_url,
+            thinking=spec.model.thinking,
+        ),
+        limits=AgentLimits(
+            max_steps=inputs.instance.spec.agents.default.max_steps,
+            timeout_seconds=durations.parse(spec.timeout),
+        ),
+    )
+
+
+def tools_file(inputs: Inputs) -> ToolsConfigFile:
+    skills = [
+        Target(name=skill.pack.name, kind="skill", socket=skill_socket(skill.container))
+        for skill in inputs.skills
+    ]
+    return ToolsConfigFile(
+        run=_run(inputs),
+        policy=inputs.policy.to_file(),
+        tool_policies=tool_policies(inputs.run, inputs.instance),
+        approval_timeout_seconds=inputs.policy.approval_timeout,
+        targets=[Target(name=SHELL, kind="shell", socket=SHELL_SOCKET), *skills],
+    )
+
+
+def system_prompt(inputs: Inputs) -> str:
+    """Who the agent is, why it runs, then the instructions of its skills in the order of the spec."""
+    run = inputs.run
+    prompt = run.spec.system_prompt or inputs.instance.spec.system_prompt or ""
+    parts = [prompt.strip()]
+    if inputs.occasion:
+        parts.append(inputs.occasion)
+    for reference in run.spec.skills:
+        pack = inputs.packs.get(reference.skill_pack_ref or "")
+        for skill in pack.spec.skills if pack else ():
+            title = f"## Skill: {skill.name}"
+            parts.append("\n\n".join(p for p in (title, skill.description, skill.content.strip()) if p))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _run(inputs: Inputs) -> RunRef:
+    run = inputs.run
+    return RunRef(
+        namespace=run.namespace,
+        name=run.name,
+        uid=run.metadata.uid,
+        instance=run.spec.instance_ref,
+        agent_id=run.spec.agent_id or "default",
+        session_key=run.spec.session_key or run.name,
+    )

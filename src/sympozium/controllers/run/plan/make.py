@@ -1,0 +1,47 @@
+"""The plan itself."""
+
+from sympozium.api.base import Model, Object
+from sympozium.api.runconfig import AGENT_FILE, TOOLS_FILE
+from sympozium.controllers.run.compose import deadline
+from sympozium.controllers.run.plan import files, names, network, pod, rights
+from sympozium.controllers.run.plan.inputs import Inputs, Plan, PlanError
+from sympozium.policy import admit
+
+_CONFIG_MAP_LIMIT = 1024 * 1024
+
+
+def plan(inputs: Inputs) -> Plan:
+    """The manifests of a run. Raises PlanError, also when its policy does not admit it (any more)."""
+    violations = admit(inputs.run, inputs.instance, inputs.policy, inputs.packs)
+    if violations:
+        raise PlanError(f"policy {inputs.policy.name}: " + "; ".join(str(v) for v in violations))
+    made = Plan()
+    rights.add_rights(inputs, made)
+    made.objects += [
+        _config_map(inputs, "agent", AGENT_FILE, files.agent_file(inputs)),
+        _config_map(inputs, "tools", TOOLS_FILE, files.tools_file(inputs)),
+    ]
+    annotations = network.add_network(inputs, made)
+    made.job = pod.job(
+        inputs, deadline=deadline(inputs.run), annotations=annotations, accounts=made.skill_accounts
+    )
+    return made
+
+
+def _config_map(inputs: Inputs, part: str, file: str, content: Model) -> Object:
+    text = content.model_dump_json(by_alias=True, exclude_none=True)
+    if len(text) > _CONFIG_MAP_LIMIT:
+        raise PlanError(
+            f"{file} would have {len(text)} bytes, a ConfigMap holds {_CONFIG_MAP_LIMIT}: shorten the task, the prompt or the skills"
+        )
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": names.owned(inputs.run.name, part),
+            "namespace": inputs.run.namespace,
+            "labels": names.labels(inputs.run),
+            "ownerReferences": [inputs.owner],
+        },
+        "data": {file: text},
+    }

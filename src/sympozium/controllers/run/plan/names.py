@@ -1,0 +1,54 @@
+"""Names of what a run owns. All derive from the run, so a second try meets the objects of the first."""
+
+from sympozium.api.meta import LABEL_INSTANCE, LABEL_RUN
+from sympozium.api.run import AgentRun
+from sympozium.names import derive, digest
+
+_LABEL_LIMIT = 63
+# Kubernetes appends five letters and a dash to the name of a Job for its pods, which are labels.
+_JOB_LIMIT = 57
+LABEL_RUN_NAMESPACE = "sympozium.ai/run-namespace"
+"""On cluster-scoped objects of a run, which no owner reference can hold."""
+
+
+def label_value(name: str) -> str:
+    """The name itself where it fits into a label, else shortened with a hash."""
+    return name if len(name) <= _LABEL_LIMIT else derive(name)
+
+
+def labels(run: AgentRun) -> dict[str, str]:
+    """Labels of everything that a run owns."""
+    return {LABEL_RUN: label_value(run.name), LABEL_INSTANCE: label_value(run.spec.instance_ref)}
+
+
+def job(run: str) -> str:
+    return derive(run, limit=_JOB_LIMIT)
+
+
+def owned(run: str, part: str) -> str:
+    """`<run>-<part>`: ConfigMaps, Secrets."""
+    return derive(run, part)
+
+
+def skill_container(pack: str) -> str:
+    return derive("skill", pack)
+
+
+def skill_account(run: str, pack: str) -> str:
+    """ServiceAccount, Secret, Role and RoleBinding of a skill in a run."""
+    return derive(run, "skill", pack)
+
+
+def cluster_role(run: AgentRun, pack: str) -> str:
+    """ClusterRole and ClusterRoleBinding of a skill in a run: the uid keeps a successor's apart."""
+    return f"sympozium:run:{run.namespace}:{run.name}:{digest(run.metadata.uid, pack)}"
+
+
+def approval(run: str, call_id: str) -> str:
+    """The ApprovalRequest of a tool call. Call ids come from the model's provider and may be anything."""
+    return derive(run, digest(call_id))
+
+
+def env_name(param: str) -> str:
+    """`SKILL_<KEY>` of a parameter."""
+    return "SKILL_" + "".join(c if c.isascii() and c.isalnum() else "_" for c in param).upper()

@@ -1,0 +1,113 @@
+"""Where the pod of a run may connect to, when its policy denies the rest.
+
+NetworkPolicy knows addresses and labels, not names. Addresses become `ipBlock` rules; names of Services
+(`name.namespace.svc`) become a rule for their namespace; all other names go into an annotation that our node
+resolves when a connection is made, and a condition says that a cluster's own network needs help with those.
+https://kubernetes.io/docs/concepts/services-networking/network-policies/
+"""
+
+import ipaddress
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from sympozium.api.base import Object
+from sympozium.controllers.run.plan import names
+from sympozium.controllers.run.plan.inputs import Inputs, Plan, PlanError
+from sympozium.kube.conditions import condition
+from sympozium.policy import network
+
+ANNOTATION: Final = "node.sympozium.ai/egress"
+_PORTS: Final = {"https": 443, "http": 80, "nats": 4222, "tls": 4222, "ws": 80, "wss": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A host (name, address or CIDR) and a TCP port; None is every port."""
+
+    host: str
+    port: int | None
+
+
+def add_network(inputs: Inputs, plan: Plan) -> dict[str, str]:
+    """Add the NetworkPolicy, if there is one; returns the pod's annotations."""
+    allowed = network.egress(inputs.policy)
+    if not allowed.restricted:
+        return {}
+    if not allowed.event_bus:
+        raise PlanError(
+            "networkPolicy.allowEventBus is false: a run cannot report without the bus; set it to true"
+        )
+    open_to = [destination(inputs.bus_url), destination(inputs.model_endpoint)]
+    if any(skill.sidecar.rbac or skill.sidecar.cluster_rbac for skill in inputs.skills):
+        open_to.append(Destination(inputs.api_server.host, inputs.api_server.port))
+    open_to += [Destination(rule.host, rule.port) for rule in allowed.destinations]
+    open_to = list(dict.fromkeys(open_to))
+    rules = [_rule(d) for d in open_to if not _is_name(d)]
+    if allowed.dns:
+        rules.append({"ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]})
+    plan.objects.append(_policy(inputs, rules))
+    named = [d for d in open_to if _is_name(d)]
+    if not named:
+        return {}
+    written = ",".join(_written(d) for d in named)
+    words = f"destinations by name ({written}) are open on a node of sympozium; a cluster's NetworkPolicy cannot express them"
+    plan.conditions.append(condition("EgressByName", True, "Names", words))
+    return {ANNOTATION: written}
+
+
+def destination(url: str) -> Destination:
+    """Host and port of a URL. Raises PlanError."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _PORTS.get(parts.scheme)
+    except ValueError as exc:
+        raise PlanError(f"{url!r} is not a URL: {exc}") from exc
+    if not parts.hostname or port is None:
+        raise PlanError(f"{url!r} names no host and port: write it as https://host:port/path")
+    return Destination(parts.hostname, port)
+
+
+def _policy(inputs: Inputs, rules: list[Object]) -> Object:
+    labels = names.labels(inputs.run)
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {
+            "name": inputs.run.name,
+            "namespace": inputs.run.namespace,
+            "labels": labels,
+            "ownerReferences": [inputs.owner],
+        },
+        "spec": {"podSelector": {"matchLabels": labels}, "policyTypes": ["Egress"], "egress": rules},
+    }
+
+
+def _service_namespace(host: str) -> str | None:
+    """`team` for `name.team.svc`, with or without a cluster domain."""
+    parts = host.rstrip(".").split(".")
+    return parts[1] if len(parts) >= 3 and parts[2] == "svc" else None
+
+
+def _is_name(found: Destination) -> bool:
+    return network.network_of(found.host) is None and _service_namespace(found.host) is None
+
+
+def _written(found: Destination) -> str:
+    """As the node reads it."""
+    if found.port is None:
+        raise PlanError(f"networkPolicy.allowedEgress: {found.host} is a name and needs a port")
+    return f"{found.host}:{found.port}"
+
+
+def _rule(found: Destination) -> Object:
+    namespace = _service_namespace(found.host)
+    if namespace is not None:
+        peer: Object = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}
+    else:
+        peer = {"ipBlock": {"cidr": str(ipaddress.ip_network(found.host, strict=False))}}
+    rule: Object = {"to": [peer]}
+    # The port of a Service is not the port of its pods, which is what a NetworkPolicy sees.
+    if found.port is not None and namespace is None:
+        rule["ports"] = [{"protocol": "TCP", "port": found.port}]
+    return rule

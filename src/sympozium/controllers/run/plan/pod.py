@@ -1,0 +1,228 @@
+"""The Job of a run and its pod: docs/contracts.md, "The pod of a run".
+
+What is mounted where is the isolation: the agent has no workspace and no Kubernetes token, tools has no key of
+the user's, shell has nothing but the workspace and its socket, a skill has its own Secret and token. Each pair
+that talks shares one emptyDir, which no third container mounts.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sympozium.api.base import Object
+from sympozium.api.meta import LABEL_COMPONENT
+from sympozium.api.shared import ResourceRequirements
+from sympozium.controllers.run.plan import names
+from sympozium.controllers.run.plan.files import SOCKETS
+from sympozium.controllers.run.plan.inputs import Inputs, PlanError, Skill
+from sympozium.policy import sandbox
+
+RUN_FILES: Final = "/etc/sympozium/run"
+BUS_FILES: Final = "/etc/sympozium/bus"
+JOURNAL: Final = "/var/lib/sympozium/journal"
+WORKSPACE: Final = "/workspace"
+ACCOUNT_FILES: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
+_GRACE: Final = 30
+_AGENT_REQUESTS: Final = {"cpu": "50m", "memory": "128Mi"}
+_SMALL_REQUESTS: Final = {"cpu": "20m", "memory": "64Mi"}
+
+
+def job(inputs: Inputs, *, deadline: int, annotations: dict[str, str], accounts: dict[str, str]) -> Object:
+    """`accounts` are the skills that have a token; `deadline` in seconds."""
+    run = inputs.run
+    labels = names.labels(run)
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": names.job(run.name),
+            "namespace": run.namespace,
+            "labels": labels,
+            "ownerReferences": [inputs.owner],
+        },
+        "spec": {
+            "backoffLimit": run.spec.retries,
+            "activeDeadlineSeconds": deadline * (run.spec.retries + 1),
+            "template": {
+                "metadata": {
+                    "labels": {**labels, LABEL_COMPONENT: "run"},
+                    **({"annotations": annotations} if annotations else {}),
+                },
+                "spec": _pod(inputs, accounts),
+            },
+        },
+    }
+
+
+def _pod(inputs: Inputs, accounts: dict[str, str]) -> Object:
+    run, skills = inputs.run, inputs.skills
+    profile = sandbox.seccomp(inputs.policy) or "RuntimeDefault"
+    if profile == "Localhost":
+        raise PlanError("sandboxPolicy.seccompProfile Localhost names no profile: use RuntimeDefault")
+    return {
+        "restartPolicy": "Never",
+        "serviceAccountName": run.name,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": _GRACE,
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": profile}},
+        # The tool server first: it takes longest to start, and the agent waits for it.
+        "initContainers": [_tools(inputs), *(_skill(inputs, s, accounts) for s in skills), _shell(inputs)],
+        "containers": [_agent(inputs)],
+        "volumes": _volumes(inputs, accounts),
+    }
+
+
+def _agent(inputs: Inputs) -> Object:
+    agent = inputs.instance.spec.agents.default
+    secrets = [reference.secret for reference in inputs.instance.spec.auth_refs or inputs.config.auth_refs]
+    model = inputs.run.spec.model
+    if model and model.auth_secret_ref:
+        secrets.append(model.auth_secret_ref)
+    return _container(
+        "agent",
+        inputs.images.agent,
+        # A later Secret wins over an earlier one, so the run's own comes last.
+        envFrom=[{"secretRef": {"name": name}} for name in dict.fromkeys(secrets)],
+        env=_env(agent.env),
+        resources=_resources(agent.resources, _AGENT_REQUESTS),
+        terminationMessagePolicy="FallbackToLogsOnError",
+        volumeMounts=[
+            _mount("agent-files", RUN_FILES, read_only=True),
+            _mount("agent-bus", BUS_FILES, read_only=True),
+            _mount("tools-socket", f"{SOCKETS}/tools"),
+        ],
+    )
+
+
+def _tools(inputs: Inputs) -> Object:
+    mounts = [
+        _mount("tools-files", RUN_FILES, read_only=True),
+        _mount("tools-bus", BUS_FILES, read_only=True),
+        _mount("tools-socket", f"{SOCKETS}/tools"),
+        _mount("shell-socket", f"{SOCKETS}/shell"),
+        *(_mount(f"{s.container}-socket", f"{SOCKETS}/{s.container}") for s in inputs.skills),
+        _mount("journal", JOURNAL),
+    ]
+    return _sidecar(
+        "tools", inputs.images.tools, resources=_resources(None, _SMALL_REQUESTS), volumeMounts=mounts
+    )
+
+
+def _shell(inputs: Inputs) -> Object:
+    box = inputs.run.spec.sandbox
+    mounts = [_mount("shell-socket", f"{SOCKETS}/shell"), _mount("workspace", WORKSPACE)]
+    context: Object = {}
+    changes: Object = {}
+    if box is not None and box.image:
+        # An image of somebody's own has the sympozium package, and not necessarily our entry point.
+        changes["command"] = ["python3", "-m", "sympozium.shell"]
+    if box is not None and box.enabled:
+        mounts.append(_mount("shell-tmp", "/tmp"))  # noqa: S108 - a path in the container
+        context["readOnlyRootFilesystem"] = True
+    if box is not None and box.security_context is not None:
+        context |= box.security_context.to_json()
+        drop = (context.pop("capabilities", None) or {}).get("drop") or []
+        context["capabilities"] = {"drop": sorted({*drop, "ALL"})}
+    return _sidecar(
+        "shell",
+        (box.image if box else None) or inputs.images.shell,
+        env=_env(inputs.run.spec.env),
+        resources=_resources(box.resources if box else None, _SMALL_REQUESTS),
+        volumeMounts=mounts,
+        security=context,
+        **changes,
+    )
+
+
+def _skill(inputs: Inputs, skill: Skill, accounts: dict[str, str]) -> Object:
+    sidecar = skill.sidecar
+    env = {names.env_name(key): value for key, value in sorted(skill.params.items())}
+    env |= {variable.name: variable.value for variable in sidecar.env}
+    mounts = [_mount(f"{skill.container}-socket", f"{SOCKETS}/{skill.container}")]
+    if sidecar.mount_workspace:
+        mounts.append(_mount("workspace", WORKSPACE))
+    if skill.pack.name in accounts:
+        mounts.append(_mount(f"{skill.container}-token", ACCOUNT_FILES, read_only=True))
+        server = inputs.api_server
+        env |= {"KUBERNETES_SERVICE_HOST": server.host, "KUBERNETES_SERVICE_PORT": str(server.port)}
+    if sidecar.secret_ref:
+        path = sidecar.secret_mount_path or f"/secrets/{sidecar.secret_ref}"
+        mounts.append(_mount(f"{skill.container}-secret", path, read_only=True))
+    amounts = {k: v for k, v in (("cpu", _cpu(skill)), ("memory", _memory(skill))) if v}
+    resources = ResourceRequirements(requests=amounts, limits=amounts) if amounts else None
+    changes = {"command": list(sidecar.command)} if sidecar.command else {}
+    return _sidecar(
+        skill.container, sidecar.image,
+        env=_env(env), resources=_resources(resources, _SMALL_REQUESTS), volumeMounts=mounts, **changes,
+    )  # fmt: skip
+
+
+def _cpu(skill: Skill) -> str | None:
+    return skill.sidecar.resources.cpu if skill.sidecar.resources else None
+
+
+def _memory(skill: Skill) -> str | None:
+    return skill.sidecar.resources.memory if skill.sidecar.resources else None
+
+
+def _volumes(inputs: Inputs, accounts: dict[str, str]) -> list[Object]:
+    run, skills = inputs.run.name, inputs.skills
+    volumes = [
+        _config_map("agent-files", names.owned(run, "agent")),
+        _config_map("tools-files", names.owned(run, "tools")),
+        _secret("agent-bus", names.owned(run, "bus-agent")),
+        _secret("tools-bus", names.owned(run, "bus-tools")),
+        *(_empty(name) for name in ("tools-socket", "shell-socket", "workspace", "journal")),
+    ]
+    box = inputs.run.spec.sandbox
+    if box is not None and box.enabled:
+        volumes.append(_empty("shell-tmp"))
+    for skill in skills:
+        volumes.append(_empty(f"{skill.container}-socket"))
+        if skill.pack.name in accounts:
+            volumes.append(_secret(f"{skill.container}-token", accounts[skill.pack.name]))
+        if skill.sidecar.secret_ref:
+            volumes.append(_secret(f"{skill.container}-secret", skill.sidecar.secret_ref))
+    return volumes
+
+
+def _container(name: str, image: str, *, security: Object | None = None, **fields: Any) -> Object:
+    """Fields that are empty are left out, so that a plan shows what somebody wanted."""
+    context = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, **(security or {})}
+    kept = {key: value for key, value in fields.items() if value}
+    return {"name": name, "image": image, **kept, "securityContext": context}
+
+
+def _sidecar(name: str, image: str, **fields: Any) -> Object:
+    """A native sidecar: https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/"""
+    return {**_container(name, image, **fields), "restartPolicy": "Always"}
+
+
+def _resources(wanted: ResourceRequirements | None, requests: dict[str, str]) -> Object:
+    """What was asked for, with modest requests where nothing was: limits only where somebody set them."""
+    limits = dict(wanted.limits) if wanted else {}
+    asked = dict(wanted.requests) if wanted else {}
+    # A default must not be above a limit that somebody set: the limit is the request then, as Kubernetes does.
+    defaults = {key: value for key, value in requests.items() if key not in limits}
+    found = {"requests": {**defaults, **asked}, "limits": limits}
+    return {key: value for key, value in found.items() if value}
+
+
+def _env(values: dict[str, str]) -> Sequence[Object]:
+    return [{"name": key, "value": value} for key, value in values.items()]
+
+
+def _mount(volume: str, path: str, *, read_only: bool = False) -> Object:
+    return {"name": volume, "mountPath": path, **({"readOnly": True} if read_only else {})}
+
+
+def _config_map(volume: str, name: str) -> Object:
+    return {"name": volume, "configMap": {"name": name}}
+
+
+def _secret(volume: str, name: str) -> Object:
+    return {"name": volume, "secret": {"secretName": name}}
+
+
+def _empty(volume: str) -> Object:
+    return {"name": volume, "emptyDir": {}}
