@@ -40,7 +40,7 @@ class PodWorker:
     def __init__(self, machine: Machine, pod: Object, slot: int) -> None:
         self.object = pod
         self.machine = machine
-        self.directory = machine.pods / pod["metadata"]["uid"]
+        self.directory = machine.pods / str(pod["metadata"]["uid"])
         self.directory.mkdir(parents=True, exist_ok=True)
         self.state = state.load(self.directory / "state.json", pod, slot)
         self.runners = {

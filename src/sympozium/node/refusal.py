@@ -61,10 +61,8 @@ def _profiles(security: Object, where: str) -> Iterator[str]:
     for field in ("seccompProfile", "appArmorProfile"):
         if (security.get(field) or {}).get("type") == "Localhost":
             yield f"{where}.{field}: no profiles of one's own; RuntimeDefault is what every container gets"
-    if field := next(
-        (f for f in ("seccompProfile",) if (security.get(f) or {}).get("type") == "Unconfined"), None
-    ):
-        yield f"{where}.{field}: Unconfined is not given; RuntimeDefault is what every container gets"
+    if (security.get("seccompProfile") or {}).get("type") == "Unconfined":
+        yield f"{where}.seccompProfile: Unconfined is not given; RuntimeDefault is what every container gets"
 
 
 def _volume(volume: Object, allow_host_path: bool) -> Iterator[str]:

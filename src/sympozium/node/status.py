@@ -195,8 +195,11 @@ def conditions(
     return result
 
 
-def container_status(container: Object, record: Record, waiting: tuple[str, str]) -> Object:
-    """A ContainerStatus. `waiting` is the reason and message for one that has no state yet."""
+def container_status(container: Object, record: Record, waiting: tuple[str, str], *, initial: bool) -> Object:
+    """A ContainerStatus. `waiting` is the reason and message for one that has no state yet.
+
+    An `initial` container (of `initContainers`, no sidecar) counts as ready once it has completed.
+    """
     state = record.state or {
         "waiting": {"reason": waiting[0]} | ({"message": waiting[1]} if waiting[1] else {})
     }
@@ -205,7 +208,7 @@ def container_status(container: Object, record: Record, waiting: tuple[str, str]
         "image": container.get("image", ""),
         "imageID": record.image_id,
         "restartCount": max(0, record.attempt),
-        "ready": record.ready,
+        "ready": record.ready or bool(done),
         "started": record.started,
         "state": state,
         "lastState": record.last,
@@ -251,8 +254,13 @@ def build(
     inits = pod["spec"].get("initContainers") or ()
     waiting = ("PodInitializing", "") if inits else ("ContainerCreating", "")
 
-    def statuses(containers: Iterable[Object]) -> list[Object]:
-        return [container_status(c, records[c["name"]], waiting) for c in containers]
+    def statuses(containers: Iterable[Object], *, initial: bool) -> list[Object]:
+        return [
+            container_status(
+                c, records[c["name"]], waiting, initial=initial and not is_sidecar(pod, c)
+            )
+            for c in containers
+        ]
 
     result: Object = {
         "phase": current,
@@ -261,10 +269,10 @@ def build(
         "hostIPs": [{"ip": host_ip}],
         "startTime": start_time,
         "qosClass": qos_class(pod),
-        "containerStatuses": statuses(pod["spec"]["containers"]),
+        "containerStatuses": statuses(pod["spec"]["containers"], initial=False),
     }
     if inits:
-        result["initContainerStatuses"] = statuses(inits)
+        result["initContainerStatuses"] = statuses(inits, initial=True)
     if sandboxed or any(record.attempt >= 0 for record in records.values()):
         result |= {"podIP": host_ip, "podIPs": [{"ip": host_ip}]}
     if generation := pod["metadata"].get("generation"):

@@ -69,7 +69,7 @@ class Volumes:
     def path(self, volume: Object) -> Path:
         if host := volume.get("hostPath"):
             return Path(host["path"])
-        return self._directory / kind(volume) / volume["name"]
+        return self._directory / kind(volume) / str(volume["name"])
 
     async def mount(self) -> None:
         """Make every volume. Raises VolumeError with the first thing that is missing."""
