@@ -13,6 +13,8 @@ from sympozium.names import derive
 
 FIRE_ANNOTATION = "sympozium.ai/fire"
 """A token that somebody writes on a schedule to make one run at once; the same token never makes a second."""
+FIRED_ANNOTATION = "sympozium.ai/fired"
+"""The token that was dealt with."""
 TICK_ANNOTATION = "sympozium.ai/tick"
 """On a run: the tick (RFC 3339) or the token (`fire:...`) that caused it."""
 
@@ -60,10 +62,8 @@ def decide(
     decision = Decision()
     spec, meta = schedule.spec, schedule.metadata
     token = meta.annotations.get(FIRE_ANNOTATION)
-    if token:
-        name = derive(schedule.name, "fire", token)
-        if all(run.name != name for run in made):
-            decision.fire.append(Fire(name, None, f"fire:{token}"))
+    if token and token != meta.annotations.get(FIRED_ANNOTATION):
+        decision.fire.append(Fire(derive(schedule.name, "fire", token), None, f"fire:{token}"))
     if spec.suspend:
         return decision
     most = durations.parse(spec.jitter) if spec.jitter else 0.0
@@ -96,6 +96,8 @@ def decide(
 
 def _concurrency(schedule: SympoziumSchedule, fire: Fire, made: Sequence[Made], decision: Decision) -> None:
     if any(run.name == fire.name for run in made):
+        # Made before a crash that kept us from remembering it: the same run again is no second one.
+        decision.fire.append(fire)
         return
     active = [run.name for run in made if run.active]
     policy = schedule.spec.concurrency_policy

@@ -1,0 +1,193 @@
+"""What the controllers share: a client, copies of the collections, and look-ups over them."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from sympozium.api import SYSTEM_NAMESPACE, SkillPack, SympoziumConfig, SympoziumInstance, SympoziumPolicy
+from sympozium.api.base import Object
+from sympozium.api.config import NAME as CONFIG_NAME, ConfigSpec
+from sympozium.api.meta import LABEL_RUN
+from sympozium.api.shared import Resource as Model
+from sympozium.api.unimplemented import CONDITION as UNIMPLEMENTED, REASON, find as find_unimplemented
+from sympozium.controllers import kinds
+from sympozium.controllers.run.plan.names import label_value
+from sympozium.kube import Client, Informer
+from sympozium.kube.conditions import condition, merged
+from sympozium.kube.events import Recorder
+from sympozium.kube.informer import drop_managed_fields
+from sympozium.kube.resources import JOBS, PODS, Resource
+
+log = logging.getLogger(__name__)
+
+AnyModel = TypeVar("AnyModel", bound=Model)
+
+BY_INSTANCE = "instance"
+BY_LABEL = "label"
+BY_RUN = "run"
+BY_SCHEDULE = "schedule"
+BY_OWNER = "owner"
+
+
+class MissingError(Exception):
+    """Something that an object refers to is not there; the text says what, and where it was looked for."""
+
+
+class Caches:
+    """One informer for each collection that the controllers read."""
+
+    def __init__(self, client: Client) -> None:
+        def informer(resource: Resource, **options: Any) -> Informer:
+            return Informer(client, resource, transform=drop_managed_fields, **options)
+
+        self.runs = informer(
+            kinds.RUNS,
+            indexers={BY_INSTANCE: _instance_of_run, BY_LABEL: _label_of_run, BY_SCHEDULE: _schedule_of_run},
+        )
+        self.instances = informer(kinds.INSTANCES, indexers={BY_OWNER: _owner})
+        self.schedules = informer(kinds.SCHEDULES, indexers={BY_OWNER: _owner})
+        self.policies = informer(kinds.POLICIES)
+        self.skill_packs = informer(kinds.SKILL_PACKS)
+        self.packs = informer(kinds.PERSONA_PACKS)
+        self.configs = informer(kinds.CONFIGS)
+        self.approvals = informer(kinds.APPROVALS, indexers={BY_RUN: _run_of_approval})
+        # Jobs and pods of runs alone: a cluster has many others.
+        self.jobs = informer(JOBS, labels=LABEL_RUN)
+        self.pods = informer(PODS, labels=LABEL_RUN, indexers={BY_LABEL: _run_label})
+
+    def all(self) -> list[Informer]:
+        return [
+            self.runs, self.instances, self.schedules, self.policies, self.skill_packs, self.packs, self.configs,
+            self.approvals, self.jobs, self.pods,
+        ]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Given to every controller."""
+
+    client: Client
+    caches: Caches
+    recorder: Recorder
+    system_namespace: str = SYSTEM_NAMESPACE
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def config(self) -> ConfigSpec:
+        """The installation's defaults; those of the schema where there is no SympoziumConfig `default`."""
+        found = self.caches.configs.get(self.system_namespace, CONFIG_NAME)
+        return SympoziumConfig.model_validate(found).spec if found else ConfigSpec()
+
+    def instance(self, namespace: str, name: str) -> SympoziumInstance:
+        """Raises MissingError."""
+        found = self.caches.instances.get(namespace, name)
+        if found is None:
+            raise MissingError(f"SympoziumInstance {name} is not in namespace {namespace}")
+        return parse(SympoziumInstance, found)
+
+    def policy(self, namespace: str, name: str | None) -> SympoziumPolicy:
+        """A policy by name: the namespace's own, else the system namespace's. None is the installation's default.
+
+        Raises MissingError: nothing runs ungoverned.
+        """
+        if name is None:
+            name, namespace = self.config().default_policy_ref, self.system_namespace
+        return parse(SympoziumPolicy, self._shared(self.caches.policies, namespace, name))
+
+    def floor(self) -> SympoziumPolicy | None:
+        """The policy that holds for every run. Raises MissingError when it is named and not there."""
+        name = self.config().floor_policy_ref
+        return self.policy(self.system_namespace, name) if name else None
+
+    def skill_pack(self, namespace: str, name: str) -> SkillPack:
+        """A skill pack by name, looked up as a policy. Raises MissingError."""
+        return parse(SkillPack, self._shared(self.caches.skill_packs, namespace, name))
+
+    def _shared(self, informer: Informer, namespace: str, name: str) -> Object:
+        found = informer.get(namespace, name) or informer.get(self.system_namespace, name)
+        if found is None:
+            places = " or ".join(dict.fromkeys((namespace, self.system_namespace)))
+            raise MissingError(f"{informer.resource.kind} {name} is not in namespace {places}")
+        return found
+
+    async def write_status(
+        self,
+        informer: Informer,
+        obj: Object,
+        fields: Object,
+        conditions: Sequence[Object] = (),
+        *,
+        drop: Sequence[str] = (),
+    ) -> Object:
+        """Write what differs, and nothing when nothing does; returns the object as it is then.
+
+        A field that is None is removed. Raises ConflictError when the copy was older than the object.
+        """
+        old = obj.get("status") or {}
+        generation = int(obj["metadata"].get("generation") or 0)
+        wanted = {
+            **fields,
+            "observedGeneration": generation,
+            "conditions": merged(
+                old.get("conditions") or [], conditions, now=self.now(), generation=generation, drop=drop
+            ),
+        }
+        # Absent and None are the same, in a merge patch as in the schema.
+        changed = {key: value for key, value in wanted.items() if old.get(key) != value}
+        if not changed:
+            return obj
+        written = await self.client.patch_status(informer.resource, obj, changed)
+        informer.mutation(written)
+        return written
+
+    def unimplemented(self, obj: Object) -> tuple[list[Object], list[str]]:
+        """The condition for fields without effect, and the condition types to drop when there are none."""
+        found = find_unimplemented(obj)
+        if not found:
+            return [], [UNIMPLEMENTED]
+        words = "; ".join(f"{path} ({effect})" for path, effect in found)
+        return [condition(UNIMPLEMENTED, True, REASON, f"without effect in this version: {words}")], []
+
+
+def parse(model: type[AnyModel], obj: Object) -> AnyModel:
+    """The model of an object. Raises MissingError: an object that the schema let through and we cannot read."""
+    try:
+        return model.model_validate(obj)
+    except ValidationError as error:
+        meta = obj["metadata"]
+        raise MissingError(
+            f"{obj['kind']} {meta.get('namespace')}/{meta['name']} cannot be read: {error.errors()[0]['loc']}: {error.errors()[0]['msg']}"
+        ) from error
+
+
+def _instance_of_run(obj: Object) -> Iterable[str]:
+    return [f"{obj['metadata']['namespace']}/{obj['spec']['instanceRef']}"]
+
+
+def _label_of_run(obj: Object) -> Iterable[str]:
+    return [f"{obj['metadata']['namespace']}/{label_value(obj['metadata']['name'])}"]
+
+
+def _schedule_of_run(obj: Object) -> Iterable[str]:
+    trigger = obj["spec"].get("trigger") or {}
+    if trigger.get("kind") == "Schedule" and trigger.get("name"):
+        return [f"{obj['metadata']['namespace']}/{trigger['name']}"]
+    return []
+
+
+def _run_label(obj: Object) -> Iterable[str]:
+    return [f"{obj['metadata']['namespace']}/{obj['metadata']['labels'][LABEL_RUN]}"]
+
+
+def _run_of_approval(obj: Object) -> Iterable[str]:
+    return [f"{obj['metadata']['namespace']}/{obj['spec']['runRef']}"]
+
+
+def _owner(obj: Object) -> Iterable[str]:
+    namespace = obj["metadata"].get("namespace", "")
+    return [f"{namespace}/{r['kind']}/{r['name']}" for r in obj["metadata"].get("ownerReferences") or ()]

@@ -1,0 +1,89 @@
+"""Status of a SympoziumInstance: whether what it refers to is there, and what its runs do."""
+
+from collections.abc import Iterable
+
+from sympozium.api import SympoziumInstance
+from sympozium.api.base import Object
+from sympozium.api.run import TERMINAL
+from sympozium.controllers.context import BY_INSTANCE, Context, MissingError
+from sympozium.kube import Controller, Informer, Request, Result
+from sympozium.kube.conditions import condition
+from sympozium.kube.resources import SECRETS
+
+_LOOK_AGAIN = 60.0
+"""Seconds after which missing Secrets are looked for again: they are not watched."""
+
+
+class InstanceController:
+    """Level-triggered on the instance, its runs, policies and skill packs."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        caches = context.caches
+        self.controller = Controller("instance", self.reconcile)
+        self.controller.watches(caches.instances)
+        self.controller.watches(caches.runs, _instance_of)
+        # A reference may be served from another namespace, so all instances look again: there are few.
+        for informer in (caches.policies, caches.skill_packs, caches.configs):
+            self.controller.watches(informer, lambda _: _everyone(caches.instances))
+
+    async def reconcile(self, request: Request) -> Result:
+        caches = self._context.caches
+        obj = caches.instances.get(request.namespace, request.name)
+        if obj is None or obj["metadata"].get("deletionTimestamp"):
+            return Result()
+        instance = SympoziumInstance.model_validate(obj)
+        missing = self._missing(instance)
+        secrets = await self._missing_secrets(instance)
+        runs = caches.runs.by_index(BY_INSTANCE, f"{request.namespace}/{request.name}")
+        active = sum(1 for run in runs if _has_pod(run))
+        problems = [*missing, *secrets]
+        if problems:
+            ready = condition("Ready", False, "ReferenceMissing", "; ".join(problems))
+        else:
+            ready = condition("Ready", True, "Resolved", "policy, skills and Secrets are there")
+        notes, drop = self._context.unimplemented(obj)
+        fields = {
+            "phase": "Error" if problems else "Running" if active else "Pending",
+            "activeAgentPods": active,
+            "totalAgentRuns": len(runs),
+        }
+        await self._context.write_status(caches.instances, obj, fields, [ready, *notes], drop=drop)
+        return Result(_LOOK_AGAIN if secrets else None)
+
+    def _missing(self, instance: SympoziumInstance) -> list[str]:
+        problems = []
+        try:
+            self._context.policy(instance.namespace, instance.spec.policy_ref)
+        except MissingError as error:
+            problems.append(str(error))
+        for skill in instance.spec.skills:
+            if skill.skill_pack_ref is None:
+                continue
+            try:
+                self._context.skill_pack(instance.namespace, skill.skill_pack_ref)
+            except MissingError as error:
+                problems.append(str(error))
+        return problems
+
+    async def _missing_secrets(self, instance: SympoziumInstance) -> list[str]:
+        names = dict.fromkeys(reference.secret for reference in instance.spec.auth_refs)
+        found = [(n, await self._context.client.find(SECRETS, n, instance.namespace)) for n in names]
+        return [
+            f"Secret {name} is not in namespace {instance.namespace}"
+            for name, secret in found
+            if secret is None
+        ]
+
+
+def _has_pod(run: Object) -> bool:
+    status = run.get("status") or {}
+    return bool(status.get("jobName")) and status.get("phase") not in TERMINAL
+
+
+def _instance_of(run: Object) -> Iterable[Request]:
+    return [Request(run["metadata"]["namespace"], run["spec"]["instanceRef"])]
+
+
+def _everyone(informer: Informer) -> Iterable[Request]:
+    return [Request(o["metadata"]["namespace"], o["metadata"]["name"]) for o in informer.list()]
