@@ -5,9 +5,9 @@ import sys
 
 def main() -> int:
     """Run the command line; the heavy imports happen inside the sub-command that needs them."""
-    from sympozium.cli.main import run
+    from sympozium.cli.main import run_app
 
-    return run(sys.argv[1:])
+    return run_app(sys.argv[1:])
 
 
 if __name__ == "__main__":

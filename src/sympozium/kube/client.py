@@ -259,10 +259,11 @@ class Client:
         body: Any = None,
         query: Mapping[str, str] | None = None,
         content_type: str = "application/json",
+        accept: str = "application/json",
     ) -> Object:
         """Any request; returns the decoded answer. Empty query values are left out."""
         content = None if body is None else orjson.dumps(body)
-        headers = {} if body is None else {"Content-Type": content_type}
+        headers = {"Accept": accept} if body is None else {"Accept": accept, "Content-Type": content_type}
         parameters = {key: value for key, value in (query or {}).items() if value != ""}
         for attempt in range(_TOO_MANY_TRIES):
             request = self._http.build_request(

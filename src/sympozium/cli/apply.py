@@ -1,0 +1,85 @@
+"""`sympozium apply` and `sympozium delete`: server-side apply of manifests, and their removal."""
+
+from sympozium.cli.discovery import by_kind, resolve
+from sympozium.cli.failures import CommandError, one_line
+from sympozium.cli.manifests import Manifest, read
+from sympozium.cli.output import full_name, say
+from sympozium.cli.session import Session
+from sympozium.kube import ApiError, NotFoundError, Resource
+
+
+async def apply(session: Session, paths: list[str], *, force: bool) -> None:
+    """Apply each object; the first that is refused ends it, naming what was applied before it."""
+    manifests = read(paths)
+    for number, manifest in enumerate(manifests):
+        try:
+            await _apply_one(session, manifest, force=force)
+        except ApiError as exc:
+            before = f" ({number} of {len(manifests)} objects applied before it)" if number else ""
+            raise CommandError(f"{manifest.source}: {one_line(str(exc))}{before}") from exc
+
+
+async def _apply_one(session: Session, manifest: Manifest, *, force: bool) -> None:
+    obj = manifest.obj
+    try:
+        resource = await by_kind(session.client, obj["apiVersion"], obj["kind"])
+    except CommandError as exc:
+        raise CommandError(f"{manifest.source}: {exc}", exc.code) from exc
+    scope = _scope(session, resource, manifest)
+    if "name" not in obj["metadata"]:
+        made = await session.client.create(resource, obj, scope)
+        say(f"{full_name(made)} created")
+        return
+    before = await session.client.find(resource, obj["metadata"]["name"], scope)
+    path = resource.path(scope, obj["metadata"]["name"])
+    query = {
+        "fieldManager": session.client.field_manager,
+        "force": "true" if force else "false",
+        "fieldValidation": "Strict",
+    }
+    after = await session.client.request(
+        "PATCH", path, body=obj, query=query, content_type="application/apply-patch+yaml"
+    )
+    say(f"{full_name(after)} {_what_happened(before, after)}")
+
+
+def _what_happened(before: dict[str, object] | None, after: dict[str, object]) -> str:
+    if before is None:
+        return "created"
+    versions = [o["metadata"]["resourceVersion"] for o in (before, after)]  # type: ignore[index]
+    return "unchanged" if versions[0] == versions[1] else "configured"
+
+
+def _scope(session: Session, resource: Resource, manifest: Manifest) -> str | None:
+    if not resource.namespaced:
+        return None
+    namespace = manifest.obj["metadata"].get("namespace") or session.namespace
+    if not isinstance(namespace, str):
+        raise CommandError(f"{manifest.source}: metadata.namespace is not text")
+    return namespace
+
+
+async def delete(session: Session, words: str | None, names: list[str], paths: list[str]) -> None:
+    """Delete named objects, or the objects of manifests."""
+    targets: list[tuple[Resource, str, str | None]] = []
+    if paths:
+        for manifest in read(paths):
+            resource = await by_kind(session.client, manifest.obj["apiVersion"], manifest.obj["kind"])
+            targets.append((resource, manifest.obj["metadata"]["name"], _scope(session, resource, manifest)))
+    elif words:
+        kind, _, name = words.partition("/")
+        wanted = [name, *names] if name else names
+        if not wanted:
+            raise CommandError("name what to delete: sympozium delete TYPE NAME", 2)
+        (resource,) = await resolve(session.client, kind)
+        targets = [(resource, n, session.namespace if resource.namespaced else None) for n in wanted]
+    else:
+        raise CommandError("name what to delete: sympozium delete TYPE NAME, or -f FILE", 2)
+    for resource, name, scope in targets:
+        if not await session.client.delete(resource, name, scope):
+            raise CommandError(str(_not_found(resource, name)))
+        say(f"{resource.kind.lower()}{'.' + resource.group if resource.group else ''}/{name} deleted")
+
+
+def _not_found(resource: Resource, name: str) -> NotFoundError:
+    return NotFoundError(404, "NotFound", f'{resource.title} "{name}" not found')

@@ -1,0 +1,96 @@
+"""`sympozium approvals`: what waits for a person, and the person's decision.
+
+Deciding is a patch of `approvalrequests/status`, no more than kubectl could do: who decided is what the
+API server knows of the request, not what is sent here.
+"""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from sympozium.cli.failures import CommandError
+from sympozium.cli.output import paint, print_rows, say
+from sympozium.cli.session import Session
+from sympozium.kube import NotFoundError, Resource
+
+APPROVALS = Resource("sympozium.ai", "v1alpha1", "approvalrequests", "ApprovalRequest")
+
+
+async def show_list(session: Session, *, everywhere: bool, all_of_them: bool) -> None:
+    found = await session.client.list(APPROVALS, None if everywhere else session.namespace)
+    wanted = [a for a in found if all_of_them or not _decision(a)]
+    if not wanted:
+        say("nothing waits for a decision" if not all_of_them else "no approval requests")
+        return
+    lines = [["NAMESPACE", "NAME", "RUN", "TOOL", "TARGET", "DECISION", "BY", "EXPIRES"]]
+    for obj in sorted(wanted, key=lambda a: str(a["spec"].get("requestedAt"))):
+        spec, status, metadata = obj["spec"], obj.get("status") or {}, obj["metadata"]
+        lines.append(
+            [
+                metadata["namespace"], metadata["name"], spec["runRef"], spec["tool"], spec.get("target") or "",
+                _decision(obj) or "(waiting)", status.get("decidedBy") or "",
+                "" if _decision(obj) else _left(spec.get("expiresAt")),
+            ]
+        )  # fmt: skip
+    print_rows(lines)
+
+
+async def show(session: Session, name: str) -> None:
+    obj = await _get(session, name)
+    spec, status = obj["spec"], obj.get("status") or {}
+    say(paint("1", f"{spec['tool']}" + (f" in {spec['target']}" if spec.get("target") else "")))
+    say(f"run:      {spec['runRef']}")
+    say(
+        f"asked:    {spec.get('requestedAt')}" + (f", because {spec['reason']}" if spec.get("reason") else "")
+    )
+    say(f"expires:  {spec.get('expiresAt')} ({_left(spec.get('expiresAt'))})")
+    say("arguments:")
+    args = spec.get("args")
+    for key, value in args.items() if isinstance(args, dict) else [("", args)]:
+        text = value if isinstance(value, str) else json.dumps(value, indent=2)
+        for line in [f"{key}: {text}"] if "\n" not in text else [f"{key}:", *text.splitlines()]:
+            say(f"  {line}")
+    say(f"digest:   {spec.get('argsDigest')}")
+    if _decision(obj):
+        say(f"decision: {_decision(obj)} by {status.get('decidedBy')} at {status.get('decidedAt')}"
+            + (f": {status['comment']}" if status.get("comment") else ""))  # fmt: skip
+    else:
+        say(f"decide:   sympozium approvals approve {name} -n {session.namespace}   (or deny)")
+
+
+async def decide(
+    session: Session, name: str, decision: str, *, comment: str | None, scope: str | None
+) -> None:
+    """`decision` is Approved or Denied; the webhook refuses a second one."""
+    await _get(session, name)
+    status: dict[str, Any] = {"decision": decision}
+    if comment:
+        status["comment"] = comment
+    if scope:
+        if scope not in ("once", "run"):
+            raise CommandError(f"--scope {scope}: choose once or run", 2)
+        status["scope"] = scope
+    decided = await session.client.patch(
+        APPROVALS, name, session.namespace, {"status": status}, subresource="status"
+    )
+    say(f"approvalrequest {name}: {decision} by {decided['status'].get('decidedBy')}")
+
+
+async def _get(session: Session, name: str) -> dict[str, Any]:
+    try:
+        return await session.client.get(APPROVALS, name, session.namespace)
+    except NotFoundError:
+        raise CommandError(
+            f"no approvalrequest {name!r} in namespace {session.namespace}; `sympozium approvals list -A` shows all that wait"
+        ) from None
+
+
+def _decision(obj: dict[str, Any]) -> str:
+    return str((obj.get("status") or {}).get("decision") or "")
+
+
+def _left(expires: str | None) -> str:
+    if not expires:
+        return ""
+    seconds = int((datetime.fromisoformat(expires) - datetime.now(UTC)).total_seconds())
+    return "expired" if seconds <= 0 else f"in {seconds // 60}m{seconds % 60:02d}s"

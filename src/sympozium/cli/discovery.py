@@ -1,0 +1,76 @@
+"""From what a person types (`po`, `sinst`, `agentruns.sympozium.ai`, a category) to resources."""
+
+from dataclasses import dataclass
+
+from sympozium.cli.failures import CommandError
+from sympozium.kube import Client, Resource
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A resource and all the names that it answers to."""
+
+    resource: Resource
+    singular: str
+    short_names: tuple[str, ...]
+    categories: tuple[str, ...]
+
+    def is_called(self, word: str) -> bool:
+        plain, _, group = word.partition(".")
+        names = {self.resource.plural, self.singular, *self.short_names, self.resource.kind.lower()}
+        return plain in names and (not group or group == self.resource.group)
+
+
+async def served(client: Client) -> list[Served]:
+    """All resources of the server, each in its preferred version; the core group first."""
+    found = await _of_version(client, "", "v1", "/api/v1")
+    groups = (await client.request("GET", "/apis")).get("groups") or []
+    for group in groups:
+        version = group["preferredVersion"]["version"]
+        found += await _of_version(client, group["name"], version, f"/apis/{group['name']}/{version}")
+    return found
+
+
+async def _of_version(client: Client, group: str, version: str, path: str) -> list[Served]:
+    listed = await client.request("GET", path)
+    return [
+        Served(
+            Resource(group, version, entry["name"], entry["kind"], bool(entry["namespaced"])),
+            entry.get("singularName") or entry["kind"].lower(),
+            tuple(entry.get("shortNames") or ()),
+            tuple(entry.get("categories") or ()),
+        )
+        for entry in listed.get("resources") or []
+        if "/" not in entry["name"] and "list" in entry["verbs"]
+    ]
+
+
+async def resolve(client: Client, words: str) -> list[Resource]:
+    """The resources for `a,b,c`; a category gives all of its own. Raises CommandError for an unknown word."""
+    everything = await served(client)
+    chosen: list[Resource] = []
+    for word in words.lower().split(","):
+        by_name = [s.resource for s in everything if s.is_called(word)][:1]
+        matches = by_name or [s.resource for s in everything if word in s.categories]
+        if not matches:
+            raise CommandError(f"the server has no resource {word!r}; `kubectl api-resources` lists them")
+        chosen += [m for m in matches if m not in chosen]
+    return chosen
+
+
+async def by_kind(client: Client, api_version: str, kind: str) -> Resource:
+    """The resource of a manifest. Raises CommandError for a kind that is not served."""
+    group, _, version = api_version.rpartition("/")
+    path = f"/apis/{group}/{version}" if group else f"/api/{version}"
+    from sympozium.kube import NotFoundError
+
+    try:
+        entries = await _of_version(client, group, version, path)
+    except NotFoundError:
+        entries = []
+    for entry in entries:
+        if entry.resource.kind == kind:
+            return entry.resource
+    near = next((e.resource.kind for e in entries if e.resource.kind.lower() == kind.lower()), "")
+    hint = f"; did you mean {near}?" if near else "; is its CRD installed? (kubectl api-resources)"
+    raise CommandError(f"the server knows no kind {kind!r} in {api_version!r}{hint}")

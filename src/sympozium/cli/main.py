@@ -1,0 +1,356 @@
+"""The commands, their options and their help; nothing but typer is imported to print them."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sympozium.cli.failures import EXIT_ERROR, EXIT_USAGE, CommandError, one_line
+
+app = typer.Typer(
+    help="A Kubernetes-native control plane for AI agents.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+approvals_app = typer.Typer(help="What waits for a person, and the person's decision.", no_args_is_help=True)
+pack_app = typer.Typer(help="Teams of agents: the catalogue, and enabling them.", no_args_is_help=True)
+serve_app = typer.Typer(
+    help="Run one part of the control plane (what `up` and the chart start).", no_args_is_help=True
+)
+app.add_typer(approvals_app, name="approvals")
+app.add_typer(pack_app, name="pack")
+app.add_typer(serve_app, name="serve")
+
+Namespace = Annotated[str | None, typer.Option("-n", "--namespace", help="Namespace; else the kubeconfig's.")]
+Everywhere = Annotated[bool, typer.Option("-A", "--all-namespaces", help="All namespaces.")]
+Output = Annotated[str | None, typer.Option("-o", "--output", help="json, yaml, name or wide.")]
+Files = Annotated[
+    list[str] | None, typer.Option("-f", "--filename", help="File, directory, or - for standard input.")
+]
+DataDirectory = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="Where its data is; else $SYMPOZIUM_HOME, else ~/.sympozium."),
+]
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    no_color: Annotated[
+        bool, typer.Option("--no-color", help="No colours (NO_COLOR does the same).")
+    ] = False,
+) -> None:
+    if no_color:
+        import os
+
+        os.environ["NO_COLOR"] = "1"
+    if version:
+        from sympozium import __version__
+
+        print(__version__)
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+# -- this machine
+
+
+@app.command()
+def up(
+    data_dir: DataDirectory = None,
+    port: Annotated[
+        int, typer.Option(help="Port of the API on 127.0.0.1; 0 picks a free one.", min=0, max=65535)
+    ] = 7443,
+    detach: Annotated[bool, typer.Option("--detach", help="Return when everything is ready.")] = False,
+    token_auth_file: Annotated[
+        Path | None, typer.Option(help="Users, in kube-apiserver's CSV format.")
+    ] = None,
+) -> int:
+    """Start the whole control plane on this machine."""
+    from sympozium.up import commands
+    from sympozium.up.paths import default_data_dir
+
+    try:
+        return commands.up(
+            data_dir or default_data_dir(), port=port, detach=detach, token_auth_file=token_auth_file
+        )
+    except commands.UpError as exc:
+        raise CommandError(one_line(str(exc))) from exc
+
+
+@app.command()
+def down(data_dir: DataDirectory = None) -> int:
+    """Stop what `up` started."""
+    from sympozium.up import commands
+    from sympozium.up.paths import default_data_dir
+
+    try:
+        return commands.down(data_dir or default_data_dir())
+    except commands.UpError as exc:
+        raise CommandError(one_line(str(exc))) from exc
+
+
+@app.command()
+def status() -> int:
+    """Is it running, are its parts well, what is going on."""
+    from sympozium.cli import session, status as module
+
+    return session.run(module.status)
+
+
+# -- objects
+
+
+@app.command()
+def apply(
+    filename: Files = None,
+    namespace: Namespace = None,
+    force_conflicts: Annotated[bool, typer.Option(help="Take fields that others manage.")] = False,
+) -> None:
+    """Apply manifests (server-side apply, strict: unknown fields are refused)."""
+    if not filename:
+        raise CommandError("name a manifest: sympozium apply -f FILE", EXIT_USAGE)
+    from sympozium.cli import apply as module, session
+
+    session.run(lambda s: module.apply(s, filename, force=force_conflicts), namespace)
+
+
+@app.command()
+def get(
+    kind: Annotated[
+        str, typer.Argument(metavar="TYPE[/NAME]", help="Type, short name or category; several with commas.")
+    ],
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME")] = None,
+    namespace: Namespace = None,
+    everywhere: Everywhere = False,
+    output: Output = None,
+    selector: Annotated[str, typer.Option("-l", "--selector", help="Label selector.")] = "",
+    watch: Annotated[bool, typer.Option("-w", "--watch", help="Print changes as they come.")] = False,
+) -> None:
+    """List objects of any kind."""
+    from sympozium.cli import get as module, session
+
+    session.run(
+        lambda s: module.get(
+            s, kind, names or [], everywhere=everywhere, output=output, selector=selector, watch=watch
+        ),
+        namespace,
+    )
+
+
+@app.command()
+def describe(
+    kind: Annotated[str, typer.Argument(metavar="TYPE[/NAME]")],
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME")] = None,
+    namespace: Namespace = None,
+) -> None:
+    """Show an object, its conditions and its events."""
+    from sympozium.cli import describe as module, session
+
+    session.run(lambda s: module.describe(s, kind, names or []), namespace)
+
+
+@app.command()
+def delete(
+    kind: Annotated[str | None, typer.Argument(metavar="TYPE[/NAME]")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME")] = None,
+    filename: Files = None,
+    namespace: Namespace = None,
+) -> None:
+    """Delete objects."""
+    from sympozium.cli import apply as module, session
+
+    session.run(lambda s: module.delete(s, kind, names or [], filename or []), namespace)
+
+
+@app.command()
+def crds() -> None:
+    """Print the CustomResourceDefinitions."""
+    from importlib import resources
+
+    directory = resources.files("sympozium.api") / "crds"
+    files = sorted((f for f in directory.iterdir() if f.name.endswith(".yaml")), key=lambda f: f.name)
+    print("\n---\n".join(f.read_text().strip() for f in files))
+
+
+# -- runs
+
+
+@app.command()
+def run(
+    instance: Annotated[str, typer.Argument(help="SympoziumInstance that does it.")],
+    task: Annotated[str, typer.Argument(help="What it shall do.")],
+    namespace: Namespace = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Follow it; the exit code tells the result.")
+    ] = False,
+    model: Annotated[str | None, typer.Option(help="Model, instead of the instance's.")] = None,
+    timeout: Annotated[str | None, typer.Option(help="Longest time, such as 10m.")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the pod when it is over.")] = False,
+) -> int:
+    """Give an agent a task."""
+    from sympozium.cli import runs, session
+
+    name = session.run(
+        lambda s: runs.start(s, instance, task, model=model, timeout=timeout, keep=keep), namespace
+    )
+    print(f"agentrun.sympozium.ai/{name} created", flush=True)
+    if not watch:
+        return 0
+    from sympozium.cli import logs as module
+
+    session.run(lambda s: module.logs(s, name, follow=True), namespace)
+    return session.run(lambda s: runs.result(s, name), namespace)
+
+
+@app.command()
+def logs(
+    name: Annotated[str, typer.Argument(metavar="RUN")],
+    namespace: Namespace = None,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Until the run ends.")] = False,
+    output: Annotated[str | None, typer.Option("-o", "--output", help="json: one message a line.")] = None,
+) -> None:
+    """Print the transcript of a run."""
+    from sympozium.cli import logs as module, session
+
+    if output not in (None, "json"):
+        raise CommandError(f"-o {output}: only json", EXIT_USAGE)
+    session.run(lambda s: module.logs(s, name, follow=follow, as_json=output == "json"), namespace)
+
+
+@approvals_app.command("list")
+def approvals_list(
+    namespace: Namespace = None,
+    everywhere: Everywhere = False,
+    all_of_them: Annotated[bool, typer.Option("--all", help="Decided ones too.")] = False,
+) -> None:
+    """What waits for a decision."""
+    from sympozium.cli import approvals as module, session
+
+    session.run(lambda s: module.show_list(s, everywhere=everywhere, all_of_them=all_of_them), namespace)
+
+
+@approvals_app.command("show")
+def approvals_show(name: str, namespace: Namespace = None) -> None:
+    """What exactly is asked."""
+    from sympozium.cli import approvals as module, session
+
+    session.run(lambda s: module.show(s, name), namespace)
+
+
+Comment = Annotated[str | None, typer.Option(help="For the record.")]
+
+
+@approvals_app.command("approve")
+def approvals_approve(
+    name: str,
+    namespace: Namespace = None,
+    comment: Comment = None,
+    scope: Annotated[
+        str | None, typer.Option(help="once (this call), or run (the same arguments again in this run).")
+    ] = None,
+) -> None:
+    """Let the call go on."""
+    from sympozium.cli import approvals as module, session
+
+    session.run(lambda s: module.decide(s, name, "Approved", comment=comment, scope=scope), namespace)
+
+
+@approvals_app.command("deny")
+def approvals_deny(name: str, namespace: Namespace = None, comment: Comment = None) -> None:
+    """Refuse the call; the run goes on without it."""
+    from sympozium.cli import approvals as module, session
+
+    session.run(lambda s: module.decide(s, name, "Denied", comment=comment, scope=None), namespace)
+
+
+@pack_app.command("list")
+def pack_list() -> None:
+    """The catalogue, and what is enabled where."""
+    from sympozium.cli import packs, session
+
+    session.run(packs.show_list)
+
+
+@pack_app.command("enable")
+def pack_enable(name: str, namespace: Namespace = None) -> None:
+    """Enable a team in a namespace."""
+    from sympozium.cli import packs, session
+
+    session.run(lambda s: packs.enable(s, name), namespace)
+
+
+@pack_app.command("disable")
+def pack_disable(name: str, namespace: Namespace = None) -> None:
+    """Remove a team's instances and schedules; its runs and Secrets stay."""
+    from sympozium.cli import packs, session
+
+    session.run(lambda s: packs.disable(s, name), namespace)
+
+
+# -- parts
+
+
+HealthPort = Annotated[
+    int, typer.Option(help="Loopback port of /healthz, /readyz and /metrics; 0 for none.", min=0, max=65535)
+]
+
+
+@serve_app.command("controller")
+def serve_controller(health_port: HealthPort = 0) -> int:
+    """Run the controllers."""
+    from sympozium.controllers.main import run as serve
+
+    return serve(health_port=health_port)
+
+
+@serve_app.command("webhook")
+def serve_webhook(
+    port: Annotated[int, typer.Option(help="Port of the webhook on 127.0.0.1.", min=0, max=65535)],
+    url_base: Annotated[
+        str, typer.Option(help="How the API server reaches it, such as https://127.0.0.1:9443.")
+    ],
+    health_port: HealthPort = 0,
+) -> int:
+    """Run the admission webhook."""
+    from sympozium.webhook.main import run as serve
+
+    return serve(port=port, url_base=url_base, health_port=health_port)
+
+
+def run_app(arguments: list[str]) -> int:
+    """The command line without the process around it: returns the exit code."""
+    import click
+
+    try:
+        outcome: Any = app(arguments, prog_name="sympozium", standalone_mode=False)
+    except CommandError as exc:
+        return _fail(str(exc), exc.code)
+    except click.exceptions.Exit as exc:
+        return exc.exit_code
+    except click.exceptions.NoArgsIsHelpError as exc:
+        print(exc.format_message())
+        return EXIT_USAGE
+    except click.ClickException as exc:
+        hint = (
+            f" (see: {exc.ctx.command_path} --help)" if isinstance(exc, click.UsageError) and exc.ctx else ""
+        )
+        return _fail(exc.format_message() + hint, EXIT_USAGE)
+    except (KeyboardInterrupt, click.Abort):
+        return 130
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`): no words, and no second failure at exit.
+        sys.stdout = None  # type: ignore[assignment]
+        return 141
+    return outcome if isinstance(outcome, int) else 0
+
+
+def _fail(message: str, code: int = EXIT_ERROR) -> int:
+    print(f"error: {one_line(message)}", file=sys.stderr)
+    return code

@@ -1,0 +1,72 @@
+"""The Kubernetes access of a command: the kubeconfig as kubectl finds it, else this machine's `up`."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from sympozium.cli.failures import CommandError, one_line
+from sympozium.kube import Client
+from sympozium.kube.errors import ConfigError, ForbiddenError, KubeError, UnauthorizedError, UnreachableError
+from sympozium.up.paths import DataDir, default_data_dir
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A client, and the namespace that the command speaks of."""
+
+    client: Client
+    namespace: str
+
+
+def _own_kubeconfig() -> Path | None:
+    """The kubeconfig of `sympozium up`, where nothing else is configured."""
+    if os.environ.get("KUBECONFIG") or (Path.home() / ".kube" / "config").exists():
+        return None
+    path = DataDir(default_data_dir()).kubeconfig
+    if path.exists():
+        print(f"using {path} (KUBECONFIG is not set)", file=sys.stderr)
+        return path
+    return None
+
+
+@asynccontextmanager
+async def connect(namespace: str | None = None) -> AsyncIterator[Session]:
+    """Raises CommandError when there is no cluster to speak to."""
+    try:
+        client = Client.connect(_own_kubeconfig(), field_manager="sympozium-cli")
+    except ConfigError as exc:
+        raise CommandError(
+            f"{one_line(str(exc))}; set KUBECONFIG, or start one with: sympozium up --detach"
+        ) from exc
+    async with client:
+        yield Session(client, namespace or client.namespace or "default")
+
+
+def run(action: Callable[[Session], Awaitable[T]], namespace: str | None = None) -> T:
+    """Run one action with a session; the API's refusals become CommandErrors in the server's words."""
+
+    async def main() -> T:
+        async with connect(namespace) as session:
+            return await action(session)
+
+    try:
+        return asyncio.run(main())
+    except UnreachableError as exc:
+        raise CommandError(
+            f"the API server does not answer: {one_line(str(exc))}; is it running? (sympozium status)"
+        ) from exc
+    except UnauthorizedError as exc:
+        raise CommandError(
+            f"the API server does not know these credentials: {one_line(str(exc))}; check KUBECONFIG"
+        ) from exc
+    except ForbiddenError as exc:
+        raise CommandError(one_line(str(exc))) from exc
+    except KubeError as exc:
+        raise CommandError(one_line(str(exc))) from exc

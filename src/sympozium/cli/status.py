@@ -1,0 +1,85 @@
+"""`sympozium status`: is it running, are its parts well, what is going on."""
+
+from collections import Counter
+from typing import Any
+
+from sympozium.cli.output import paint, print_rows, say
+from sympozium.cli.session import Session
+from sympozium.kube import KubeError, Resource
+from sympozium.kube.resources import NODES
+from sympozium.up.paths import DataDir, default_data_dir
+from sympozium.up.state import State, is_running, read
+
+_GROUP, _VERSION = "sympozium.ai", "v1alpha1"
+_COUNTED = (
+    Resource(_GROUP, _VERSION, "sympoziuminstances", "SympoziumInstance"),
+    Resource(_GROUP, _VERSION, "agentruns", "AgentRun"),
+    Resource(_GROUP, _VERSION, "sympoziumschedules", "SympoziumSchedule"),
+    Resource(_GROUP, _VERSION, "personapacks", "PersonaPack"),
+    Resource(_GROUP, _VERSION, "approvalrequests", "ApprovalRequest"),
+)
+
+
+async def status(session: Session) -> int:
+    """Returns 1 when something is not as it should be."""
+    machine = DataDir(default_data_dir())
+    state = read(machine) if machine.root.is_dir() else None
+    if state is not None:
+        _print_machine(machine, state)
+    say(f"API server: {session.client.access.server}")
+    version = await session.client.request("GET", "/version")
+    say(f"  version {version['gitVersion']}")
+    nodes = await session.client.list(NODES)
+    well = _print_nodes(nodes)
+    await _print_counts(session)
+    return 0 if well else 1
+
+
+def _print_machine(machine: DataDir, state: State) -> None:
+    running = is_running(machine)
+    word = (
+        paint("32", "running")
+        if running and state.ready
+        else paint("31", "starting" if running else "not running")
+    )
+    say(f"this machine: {word}, data in {machine.root}, model: {state.model}")
+    if running:
+        lines = [["  PROCESS", "PID", "RESTARTS"]]
+        lines += [[f"  {name}", str(c.pid or "-"), str(c.restarts)] for name, c in state.children.items()]
+        print_rows(lines)
+
+
+def _print_nodes(nodes: list[dict[str, Any]]) -> bool:
+    well = bool(nodes)
+    if not nodes:
+        say("  no node: pods cannot run")
+    for node in nodes:
+        conditions = {c["type"]: c for c in (node.get("status") or {}).get("conditions") or []}
+        ready = conditions.get("Ready", {}).get("status") == "True"
+        well &= ready
+        annotations = node["metadata"].get("annotations") or {}
+        sandbox = next((v for k, v in annotations.items() if k.endswith("/sandbox")), "")
+        say(
+            f"  node {node['metadata']['name']}: {'Ready' if ready else 'NotReady'}"
+            + (f", sandbox {sandbox}" if sandbox else "")
+        )
+    return well
+
+
+async def _print_counts(session: Session) -> None:
+    for resource in _COUNTED:
+        try:
+            found = await session.client.list(resource)
+        except KubeError as exc:
+            say(f"  {resource.plural}: {exc}")
+            continue
+        phases = Counter(_word(obj) for obj in found)
+        detail = ", ".join(f"{count} {word}" for word, count in sorted(phases.items()) if word)
+        say(f"  {resource.plural}: {len(found)}" + (f" ({detail})" if detail else ""))
+
+
+def _word(obj: dict[str, Any]) -> str:
+    status = obj.get("status") or {}
+    if obj.get("kind") == "ApprovalRequest":
+        return str(status.get("decision") or "waiting")
+    return str(status.get("phase") or "")

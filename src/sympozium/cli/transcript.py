@@ -1,0 +1,119 @@
+"""The messages of a run as lines for a person. Pure: a message in, text out.
+
+Streamed text is printed as it comes; when the whole message follows, only what was not yet shown is
+printed, so that a live view and a replay end with the same words.
+"""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from sympozium.cli.output import paint
+
+Data = dict[str, Any]
+_MAX_ARGUMENT = 400
+_MAX_SUMMARY_LINES = 12
+
+
+@dataclass(slots=True)
+class Transcript:
+    """Keeps what has been shown of the step that is under way."""
+
+    _shown: dict[int, str] = field(default_factory=dict)
+    _open_line: bool = False
+
+    def text(self, kind: str, data: Data) -> str:
+        """What to print for one message, line ends included; empty for what nobody needs to read."""
+        render = getattr(self, "_" + kind.replace(".", "_"), None)
+        if render is None:
+            return self._line(paint("2", f"({kind})"))
+        rendered: str = render(data)
+        return rendered
+
+    # -- pieces
+
+    def _line(self, text: str) -> str:
+        start = "\n" if self._open_line else ""
+        self._open_line = False
+        return f"{start}{text}\n"
+
+    def _run_started(self, data: Data) -> str:
+        tools = ", ".join(data.get("tools") or []) or "none"
+        return self._line(
+            paint("1", f"● started with {data.get('model')} ({data.get('provider')})") + f"\n  tools: {tools}"
+        )
+
+    def _step_started(self, data: Data) -> str:
+        return self._line(paint("36", f"── step {data.get('step')}"))
+
+    def _model_delta(self, data: Data) -> str:
+        step, text = int(data.get("step") or 0), str(data.get("text") or "")
+        self._shown[step] = self._shown.get(step, "") + text
+        self._open_line = not text.endswith("\n") if text else self._open_line
+        return text
+
+    def _model_message(self, data: Data) -> str:
+        step, text = int(data.get("step") or 0), str(data.get("text") or "")
+        shown = self._shown.pop(step, "")
+        # A reader that came late, or lost a part (deltas are not kept), gets the whole message anew.
+        rest = text.removeprefix(shown)
+        prefix = "\n" if shown and not text.startswith(shown) else ""
+        if rest:
+            self._open_line = not rest.endswith("\n")
+        out = prefix + rest
+        return out + self._line("") if self._open_line else out
+
+    def _tool_intent(self, data: Data) -> str:
+        verdict = data.get("verdict") or {}
+        action = str(verdict.get("action") or "")
+        colour = {"allow": "32", "ask": "33", "deny": "31"}.get(action, "0")
+        target = f" in {data['target']}" if data.get("target") else ""
+        line = f"→ {paint('1', str(data.get('tool')))}{target} {_arguments(data.get('args'))}"
+        why = f": {verdict['reason']}" if verdict.get("reason") and action != "allow" else ""
+        rule = f" ({verdict['rule']})" if verdict.get("rule") else ""
+        return self._line(line) + self._line("  " + paint(colour, action + rule) + why)
+
+    def _tool_approval(self, data: Data) -> str:
+        state = str(data.get("state"))
+        by = f" by {data['decidedBy']}" if data.get("decidedBy") else ""
+        comment = f": {data['comment']}" if data.get("comment") else ""
+        if state == "waiting":
+            return self._line(paint("33", "  … waits for a person (sympozium approvals list)"))
+        return self._line(paint("32" if state == "Approved" else "31", f"  {state}{by}{comment}"))
+
+    def _tool_outcome(self, data: Data) -> str:
+        ok = bool(data.get("ok"))
+        lines = str(data.get("summary") or "").rstrip().splitlines()
+        shown = lines[:_MAX_SUMMARY_LINES]
+        if len(lines) > len(shown):
+            shown.append(f"... {len(lines) - len(shown)} more lines")
+        facts = [f"{data['durationMs']} ms"] if data.get("durationMs") is not None else []
+        if data.get("truncated"):
+            facts.append(f"shortened from {data.get('bytes')} bytes")
+        head = (
+            paint("32", "← done") if ok else paint("31", "← " + ("denied" if data.get("denied") else "error"))
+        )
+        body = "".join(self._line(f"  {line}") for line in shown)
+        return self._line(head + (f" ({', '.join(facts)})" if facts else "")) + body
+
+    def _run_result(self, data: Data) -> str:
+        phase = str(data.get("phase"))
+        usage = data.get("usage") or {}
+        tokens = (usage.get("inputTokens") or 0) + (usage.get("outputTokens") or 0)
+        error = f": {data['error']}" if data.get("error") else ""
+        colour = "32" if phase == "Succeeded" else "31"
+        return self._line(
+            paint(colour, f"■ {phase}, {data.get('reason')}{error}")
+            + f" ({data.get('steps')} steps, {tokens} tokens)"
+        )
+
+    def _approval_decided(self, data: Data) -> str:
+        return ""  # the tool server's own message says it, when it has taken it
+
+    def _run_cancel(self, data: Data) -> str:
+        return self._line(paint("31", f"✕ cancel: {data.get('reason')}"))
+
+
+def _arguments(args: Any) -> str:
+    text = args if isinstance(args, str) else json.dumps(args, ensure_ascii=False)
+    return text if len(text) <= _MAX_ARGUMENT else f"{text[:_MAX_ARGUMENT]}… ({len(text)} characters)"
