@@ -1,5 +1,6 @@
 """Status of a SympoziumInstance: whether what it refers to is there, and what its runs do."""
 
+import asyncio
 from collections.abc import Iterable
 
 from sympozium.api import SympoziumInstance
@@ -10,6 +11,8 @@ from sympozium.kube import Controller, Informer, Request, Result
 from sympozium.kube.conditions import condition
 from sympozium.kube.resources import SECRETS
 
+_BELIEVE = 300.0
+"""Seconds for which a Secret that was seen counts as being there."""
 _LOOK_AGAIN = 60.0
 """Seconds after which missing Secrets are looked for again: they are not watched."""
 
@@ -19,6 +22,7 @@ class InstanceController:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._seen: dict[tuple[str, str], float] = {}
         caches = context.caches
         self.controller = Controller("instance", self.reconcile)
         self.controller.watches(caches.instances)
@@ -67,13 +71,19 @@ class InstanceController:
         return problems
 
     async def _missing_secrets(self, instance: SympoziumInstance) -> list[str]:
-        names = dict.fromkeys(reference.secret for reference in instance.spec.auth_refs)
-        found = [(n, await self._context.client.find(SECRETS, n, instance.namespace)) for n in names]
-        return [
-            f"Secret {name} is not in namespace {instance.namespace}"
-            for name, secret in found
-            if secret is None
-        ]
+        missing = []
+        now = asyncio.get_running_loop().time()
+        for name in dict.fromkeys(reference.secret for reference in instance.spec.auth_refs):
+            key = (instance.namespace, name)
+            # Every step of every run brings us here: a Secret that was there a moment ago is not asked for again.
+            if now - self._seen.get(key, float("-inf")) < _BELIEVE:
+                continue
+            if await self._context.client.find(SECRETS, name, instance.namespace) is None:
+                self._seen.pop(key, None)
+                missing.append(f"Secret {name} is not in namespace {instance.namespace}")
+            else:
+                self._seen[key] = now
+        return missing
 
 
 def _has_pod(run: Object) -> bool:

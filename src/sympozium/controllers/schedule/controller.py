@@ -133,7 +133,7 @@ class ScheduleController:
         }
         fields["totalRuns"] = int((obj["metadata"].get("annotations") or {}).get(COUNT_ANNOTATION) or 0)
         fired = [(fire.tick or self._context.now(), fire.name) for fire in decision.fire]
-        if latest := max(fired or [(run.created, run.name) for run in made], default=None):
+        if latest := max(fired or [(run.when, run.name) for run in made], default=None):
             fields["lastRunName"] = latest[1]
             fields["lastRunTime"] = rfc3339(latest[0])
         ready = condition(
@@ -177,7 +177,9 @@ def manifest(schedule: SympoziumSchedule, fire: Fire) -> Object:
 
 def _made(run: Object) -> Made:
     phase = (run.get("status") or {}).get("phase") or "Pending"
-    return Made(run["metadata"]["name"], phase, created_at(run))
+    cause = (run["metadata"].get("annotations") or {}).get(TICK_ANNOTATION, "fire:")
+    tick = None if cause.startswith("fire:") else parse_time(cause)
+    return Made(run["metadata"]["name"], phase, created_at(run), tick)
 
 
 def _schedule_of(run: Object) -> Iterable[Request]:

@@ -26,6 +26,12 @@ class Made:
     name: str
     phase: str
     created: datetime
+    tick: datetime | None = None
+    """What caused it; None for one that a person asked for."""
+
+    @property
+    def when(self) -> datetime:
+        return self.tick or self.created
 
     @property
     def active(self) -> bool:
