@@ -1,5 +1,6 @@
 """The commands, their options and their help; nothing but typer is imported to print them."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -46,8 +47,6 @@ def _root(
     ] = False,
 ) -> None:
     if no_color:
-        import os
-
         os.environ["NO_COLOR"] = "1"
     if version:
         from sympozium import __version__
@@ -198,7 +197,7 @@ def run(
     from sympozium.cli import runs, session
 
     name = session.run(
-        lambda s: runs.start(s, instance, task, model=model, timeout=timeout, keep=keep), namespace
+        lambda s: runs.start(s, instance, task, model=model, longest=timeout, keep=keep), namespace
     )
     print(f"agentrun.sympozium.ai/{name} created", flush=True)
     if not watch:
@@ -346,7 +345,7 @@ def run_app(arguments: list[str]) -> int:
         return 130
     except BrokenPipeError:
         # The reader of our output went away (`| head`): no words, and no second failure at exit.
-        sys.stdout = None  # type: ignore[assignment]
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     return outcome if isinstance(outcome, int) else 0
 

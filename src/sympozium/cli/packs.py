@@ -48,12 +48,12 @@ def _is_catalogue(obj: dict[str, Any]) -> bool:
 
 async def enable(session: Session, name: str) -> None:
     """Enable the namespace's own pack of that name, else a copy of the catalogue's."""
-    own = await session.client.find(PACKS, name, session.namespace)
-    if own is not None:
+    pack = await session.client.find(PACKS, name, session.namespace)
+    if pack is not None:
         await session.client.patch(PACKS, name, session.namespace, {"spec": {"enabled": True}})
     else:
-        source = await session.client.find(PACKS, name, SYSTEM_NAMESPACE)
-        if source is None:
+        pack = await session.client.find(PACKS, name, SYSTEM_NAMESPACE)
+        if pack is None:
             raise CommandError(f"no pack {name!r} here or in the catalogue; `sympozium pack list` shows them")
         await session.client.create(
             PACKS,
@@ -65,14 +65,12 @@ async def enable(session: Session, name: str) -> None:
                     "namespace": session.namespace,
                     "labels": {"sympozium.ai/pack": name},
                 },
-                "spec": {**source["spec"], "enabled": True},
+                "spec": {**pack["spec"], "enabled": True},
             },
             session.namespace,
         )
-    personas = (own or source or {})["spec"].get("personas") or []  # type: ignore[possibly-undefined]
-    say(
-        f"personapack {name} enabled in namespace {session.namespace}: {', '.join(p['name'] for p in personas)}"
-    )
+    names = ", ".join(p["name"] for p in pack["spec"].get("personas") or [])
+    say(f"personapack {name} enabled in namespace {session.namespace}: {names}")
 
 
 async def disable(session: Session, name: str) -> None:

@@ -14,13 +14,13 @@ AGENT_RUN = Resource("sympozium.ai", "v1alpha1", "agentruns", "AgentRun")
 
 
 async def start(
-    session: Session, instance: str, task: str, *, model: str | None, timeout: str | None, keep: bool
+    session: Session, instance: str, task: str, *, model: str | None, longest: str | None, keep: bool
 ) -> str:
     """Create the run; returns its name."""
     suffix = "".join(secrets.choice(_LETTERS) for _ in range(5))
     spec: dict[str, Any] = {"instanceRef": instance, "task": task}
-    if timeout:
-        spec["timeout"] = timeout
+    if longest:
+        spec["timeout"] = longest
     if model:
         spec["model"] = {"model": model}
     if keep:

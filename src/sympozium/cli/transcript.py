@@ -12,6 +12,8 @@ from sympozium.cli.output import paint
 
 Data = dict[str, Any]
 _MAX_ARGUMENT = 400
+# A decision is told by the tool server's own message, when it has taken it.
+_UNTOLD = frozenset({"approval.decided"})
 _MAX_SUMMARY_LINES = 12
 
 
@@ -24,6 +26,8 @@ class Transcript:
 
     def text(self, kind: str, data: Data) -> str:
         """What to print for one message, line ends included; empty for what nobody needs to read."""
+        if kind in _UNTOLD:
+            return ""
         render = getattr(self, "_" + kind.replace(".", "_"), None)
         if render is None:
             return self._line(paint("2", f"({kind})"))
@@ -106,9 +110,6 @@ class Transcript:
             paint(colour, f"■ {phase}, {data.get('reason')}{error}")
             + f" ({data.get('steps')} steps, {tokens} tokens)"
         )
-
-    def _approval_decided(self, data: Data) -> str:
-        return ""  # the tool server's own message says it, when it has taken it
 
     def _run_cancel(self, data: Data) -> str:
         return self._line(paint("31", f"✕ cancel: {data.get('reason')}"))
