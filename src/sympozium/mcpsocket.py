@@ -63,6 +63,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+CALL_ID = "sympozium.ai/call-id"
+"""Key in a call's `_meta`: the id under which the agent repeats a call whose answer it did not get."""
+
 MAX_LINE = 32 * 1024 * 1024
 """Bytes of one message. Above what any caller may send on purpose, so that a tool server can
 answer too large arguments with a tool error; above this the connection ends."""
@@ -226,15 +229,18 @@ def tool_server(
     name: str,
     *,
     list_tools: Callable[[], Awaitable[list[types.Tool]]],
-    call_tool: Callable[[str, dict[str, Any]], Awaitable[types.CallToolResult]],
+    call_tool: Callable[[str, dict[str, Any], dict[str, Any]], Awaitable[types.CallToolResult]],
 ) -> Server[Any]:
-    """An SDK server that offers tools and nothing else; `call_tool` gets any name, known or not."""
+    """An SDK server that offers tools and nothing else.
+
+    `call_tool(name, arguments, meta)` gets any name, known or not; `meta` is the request's `_meta`.
+    """
     from mcp.server.lowlevel.server import Server
 
     async def on_list(_context: Any, _params: Any) -> types.ListToolsResult:
         return types.ListToolsResult(tools=await list_tools())
 
     async def on_call(_context: Any, params: types.CallToolRequestParams) -> types.CallToolResult:
-        return await call_tool(params.name, params.arguments or {})
+        return await call_tool(params.name, params.arguments or {}, dict(params.meta or {}))
 
     return Server(name, on_list_tools=on_list, on_call_tool=on_call)

@@ -48,7 +48,9 @@ class K8sOps:
         reads = [types.Tool(name=r.name, description=r.description, input_schema=r.schema) for r in READS]
         return [*reads, EXECUTE]
 
-    async def call_tool(self, name: str, arguments: dict[str, Any]) -> types.CallToolResult:
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], _meta: dict[str, Any]
+    ) -> types.CallToolResult:
         """One call. Wrong arguments and failing commands are results with `is_error`, never exceptions."""
         try:
             if name == EXECUTE.name:

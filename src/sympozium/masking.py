@@ -1,0 +1,58 @@
+"""Hide what looks like a secret in everything that is published: events, approvals, summaries.
+
+The model and the tool see the real values; the record is read by more people than the run's
+author. Two rules, both on the side of hiding too much: a mapping key that names a secret hides its
+value, and text that has the shape of a known credential is replaced wherever it stands.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+MASK = "[masked]"
+
+_SECRET_KEY = re.compile(
+    r"pass(word|wd|phrase)?$|secret|token$|api[_-]?key|private[_-]?key|credential|authorization|cookie",
+    re.IGNORECASE,
+)
+
+_SHAPES = (
+    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
+    re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),  # JWT
+    re.compile(r"\b(?:sk|pk|rk)-[A-Za-z0-9_-]{16,}"),  # model providers
+    re.compile(r"\b(?:gh[pousr]_|github_pat_|glpat-|xox[abprs]-|hf_|npm_|pypi-)[A-Za-z0-9_-]{10,}"),
+    re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
+    re.compile(r"\bS[ACNOUX][A-Z2-7]{56}\b"),  # nkeys seeds
+)
+# The value alone is replaced, so that a reader still sees that there was one.
+_ASSIGNED = re.compile(
+    r"(?P<name>(?:[A-Za-z0-9_-]*(?:password|passwd|secret|token|api[_-]?key|credential)[A-Za-z0-9_-]*)"
+    r"[\"']?\s*[=:]\s*[\"']?)(?P<value>[^\s\"'&;,|<>]{4,})",
+    re.IGNORECASE,
+)
+_BEARER = re.compile(r"(?P<name>\b(?:Bearer|Basic)\s+)(?P<value>[A-Za-z0-9+/=._~-]{8,})", re.IGNORECASE)
+_USERINFO = re.compile(r"(?P<name>\b[a-z][a-z0-9+.-]*://[^/\s:@]*:)(?P<value>[^@\s/]+)(?=@)", re.IGNORECASE)
+
+
+def mask_text(text: str) -> str:
+    """`text` with everything that looks like a credential replaced by MASK."""
+    for shape in _SHAPES:
+        text = shape.sub(MASK, text)
+    for pattern in (_BEARER, _USERINFO, _ASSIGNED):
+        text = pattern.sub(lambda found: found["name"] + MASK, text)
+    return text
+
+
+def mask(value: Any) -> Any:
+    """`value` (JSON) with secrets masked in its strings, and under keys that name one."""
+    if isinstance(value, str):
+        return mask_text(value)
+    if isinstance(value, list):
+        return [mask(item) for item in value]
+    if isinstance(value, dict):
+        return {
+            k: MASK if _SECRET_KEY.search(str(k)) and v not in (None, "") else mask(v)
+            for k, v in value.items()
+        }
+    return value

@@ -1,0 +1,32 @@
+"""Shortening that can be seen: what is left out is counted where it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def shorten(text: str, limit: int) -> str:
+    """`text`, or its head and tail of together `limit` characters around a line that says what is missing.
+
+    The head is twice the tail: what a thing is stands at its beginning, how it ended at its end.
+    """
+    if len(text) <= limit:
+        return text
+    tail = limit // 3
+    head = limit - tail
+    missing = len(text) - limit
+    return (
+        f"{text[:head]}\n[... {missing} of {len(text)} characters left out ...]\n{text[len(text) - tail :]}"
+    )
+
+
+def shorten_value(value: Any, limit: int) -> Any:
+    """`value` (JSON) with every long string shortened to `limit`, and lists to 50 items."""
+    if isinstance(value, str):
+        return shorten(value, limit)
+    if isinstance(value, list):
+        kept = [shorten_value(item, limit) for item in value[:50]]
+        return [*kept, f"[... {len(value) - 50} more items ...]"] if len(value) > 50 else kept
+    if isinstance(value, dict):
+        return {key: shorten_value(item, limit) for key, item in value.items()}
+    return value

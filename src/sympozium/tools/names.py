@@ -1,0 +1,38 @@
+"""What the tools of skills are called (docs/decisions/0006-tool-names.md).
+
+A name is a function of the skill and of its tool, never of what else the run has: a policy rule
+must mean the same in every run.
+"""
+
+from __future__ import annotations
+
+import re
+
+BUILTIN = (
+    "execute_command", "read_file", "write_file", "edit_file", "list_directory", "fetch_url",
+    "send_channel_message", "schedule_task", "spawn_agent",
+)  # fmt: skip
+"""Reserved: no skill's tool gets one of these, also not those that this version does not offer."""
+
+OWN_PREFIX = {"k8s-ops": "kubectl_"}
+"""Built-in packs whose tools carry a prefix that people know; it is reserved for that pack."""
+
+SHELL_TARGET = "shell"
+COMMAND_TOOL = "execute_command"
+"""A skill's tool of this name is not offered by itself: it is what `target` reaches."""
+
+_OTHER = re.compile(r"[^A-Za-z0-9_]+")
+MAX_NAME = 64
+"""What model endpoints accept as the name of a function."""
+
+
+def exposed(skill: str, tool: str) -> str:
+    """The name under which `tool` of `skill` is offered to the model."""
+    own = OWN_PREFIX.get(skill)
+    if own and tool.startswith(own):
+        return tool
+    return f"{_clean(skill)}_{_clean(tool)}"[:MAX_NAME]
+
+
+def _clean(text: str) -> str:
+    return _OTHER.sub("_", text).strip("_")
