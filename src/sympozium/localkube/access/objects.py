@@ -9,8 +9,6 @@ behind.
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from sympozium.localkube.feed import Change
-from sympozium.localkube.store import Store
 from sympozium.localkube.types import Object
 
 Listener = Callable[[Object | None, Object | None], None]
@@ -19,7 +17,10 @@ wait."""
 
 
 class Objects(Protocol):
-    """The objects as of the last commit; each call gives fresh copies."""
+    """The objects as of the last commit. What is given is shared: read-only for whoever asks.
+
+    `localkube.objects.StoredObjects` is the one on the store.
+    """
 
     def get(self, group: str, resource: str, namespace: str, name: str) -> Object | None:
         """`namespace` is empty for cluster-scoped resources; `resource` is the plural."""
@@ -32,27 +33,3 @@ class Objects(Protocol):
     def subscribe(self, group: str, resource: str, listener: Listener) -> None:
         """Call `listener` at each later commit to this resource, in order, for the life of the process."""
         ...
-
-
-class StoreObjects:
-    """`Objects` on the store."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def get(self, group: str, resource: str, namespace: str, name: str) -> Object | None:
-        entry = self._store.get(f"{group}/{resource}", namespace, name)
-        return None if entry is None else entry.object
-
-    def list(self, group: str, resource: str) -> Iterable[Object]:
-        return [entry.object for entry in self._store.scan(f"{group}/{resource}")]
-
-    def subscribe(self, group: str, resource: str, listener: Listener) -> None:
-        def changed(change: Change) -> None:
-            old = None if change.old is None else change.old.object
-            if change.type == "DELETED":
-                listener(None, old)
-            else:
-                listener(change.entry.object, old)
-
-        self._store.subscribe(f"{group}/{resource}", changed)

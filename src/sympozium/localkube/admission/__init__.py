@@ -6,6 +6,7 @@
 | `namespaces` | NamespaceLifecycle |
 | `serviceaccounts` | a pod's account and its token volume |
 | `pods` | DefaultTolerationSeconds, Priority |
+| `jobs`, `webhookconfigs` | what this server could not follow is refused |
 | `escalation` | RBAC: nobody grants what they do not hold |
 | `noderestriction` | a node writes itself and its own pods |
 | `webhooks` | Mutating- and ValidatingWebhookConfiguration over HTTPS |

@@ -11,6 +11,7 @@ from sympozium.localkube.access.access import Access
 from sympozium.localkube.access.objects import Objects
 from sympozium.localkube.admission import (
     escalation,
+    jobs,
     namespaces,
     noderestriction,
     pods,
@@ -52,6 +53,7 @@ class AdmissionChain:
         escalation.check(request, self._access.rbac, self._access.authorizer)
         noderestriction.check(request, self._objects)
         webhookconfigs.check(request)
+        jobs.check(request)
         return await self._webhooks.validate(request)
 
     async def close(self) -> None:

@@ -22,6 +22,7 @@ Handler = Callable[[Object | None, Object | None], None]
 """Called with (new, old); one of them may be None."""
 
 RETRY = 1.0
+TOMBSTONES = 1000
 
 
 def key_of(obj: Object) -> Key:
@@ -52,6 +53,8 @@ class Informer:
         self._keep = keep
         self._handlers: list[Handler] = []
         self._revision = ""
+        self._gone: dict[str, None] = {}
+        """Uids that were deleted last: the late answer of an own write must not bring one back."""
         self.items: dict[Key, Object] = {}
         self.synced = asyncio.Event()
 
@@ -118,7 +121,7 @@ class Informer:
     def _put(self, obj: Object) -> None:
         key = key_of(obj)
         old = self.items.get(key)
-        if old is not None and revision(old) >= revision(obj):
+        if obj["metadata"]["uid"] in self._gone or (old is not None and revision(old) >= revision(obj)):
             return
         kept = self.items[key] = self._keep(obj)
         if old is not None and old["metadata"]["uid"] != obj["metadata"]["uid"]:
@@ -127,7 +130,11 @@ class Informer:
         self._tell(kept, old)
 
     def _drop(self, key: Key) -> None:
-        self._tell(None, self.items.pop(key))
+        old = self.items.pop(key)
+        self._gone[old["metadata"]["uid"]] = None
+        if len(self._gone) > TOMBSTONES:
+            del self._gone[next(iter(self._gone))]
+        self._tell(None, old)
 
     def _tell(self, new: Object | None, old: Object | None) -> None:
         for handler in self._handlers:

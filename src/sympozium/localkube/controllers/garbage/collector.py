@@ -149,14 +149,10 @@ class Collector:
     async def _patch(self, node: Node, current: Object, metadata: Object) -> None:
         version = current["metadata"]["resourceVersion"]
         try:
-            patched = await self._client.merge(
-                node.path, {"metadata": {**metadata, "resourceVersion": version}}
-            )
+            await self._client.merge(node.path, {"metadata": {**metadata, "resourceVersion": version}})
         except ApiError as error:
-            if error.code == 404:
-                return
-            raise
-        self.changed(node.served, patched, None)
+            if error.code != 404:
+                raise
 
     async def _delete(self, node: Node, current: Object, policy: str) -> None:
         version = current["metadata"]["resourceVersion"]

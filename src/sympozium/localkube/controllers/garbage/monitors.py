@@ -49,6 +49,10 @@ class Monitors:
 
     async def run(self) -> None:
         """Watches all kinds and collects, until cancelled."""
+        self._running.clear()  # after a crash: its watches ended with the group
+        for served in list(self._informers):
+            self._forget(served, self._informers.pop(served))
+        self._stale.set()
         async with asyncio.TaskGroup() as group:
             first = True
             while True:
