@@ -1,6 +1,6 @@
 """Pure decisions about what agents may do. The webhook, the controllers and the tool server ask the same functions.
 
-    policy = Effective.of(instance_policy, floor=floor)
+    policy = resolve.effective(instance, config, find)   which policies hold for an instance's runs, as layers
     fill(run, instance, config, policy)                what a run gets that its author left out
     admit(run, instance, policy, packs)                violations of a run's spec
     gate(Call(tool, target), policy, tool_policies)    allow, deny or ask, with the rule, for one tool call
@@ -12,7 +12,7 @@
 No clock, no I/O, no state: the same arguments give the same answer on every side.
 """
 
-from sympozium.policy import network, rbac, sandbox
+from sympozium.policy import network, rbac, resolve, sandbox
 from sympozium.policy.admit import admit, tool_policies
 from sympozium.policy.effective import Effective, unknown_gates
 from sympozium.policy.fill import fill
@@ -37,6 +37,7 @@ __all__ = [
     "offered",
     "rbac",
     "refusal",
+    "resolve",
     "sandbox",
     "target_of",
     "tool_policies",

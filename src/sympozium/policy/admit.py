@@ -26,6 +26,7 @@ def admit(
     """
     return [
         *_tools(run.spec.tool_policy, policy, "spec.toolPolicy"),
+        *_tools(instance.spec.tool_policy, policy, f"spec.instanceRef: {instance.name}: spec.toolPolicy"),
         *sandbox.check(run.spec.sandbox, policy),
         *_model(run, policy),
         *_images(run, policy, packs),

@@ -1,0 +1,130 @@
+"""The two endpoints, `/mutate` and `/validate`, as a plain ASGI application.
+
+Whatever happens inside, the API server gets an AdmissionReview that it can read: an error of ours refuses the
+request and says so, since the only thing worse than a webhook that fails is one that fails open.
+"""
+
+import asyncio
+import logging
+import time
+from typing import Any, Final
+
+import orjson
+from pydantic import ValidationError
+
+from sympozium.kube.errors import KubeError
+from sympozium.policy.verdict import Violation
+from sympozium.telemetry.metrics import counter, histogram
+from sympozium.webhook import approvals, runs
+from sympozium.webhook.access import Access
+from sympozium.webhook.mutate import mutate
+from sympozium.webhook.references import References
+from sympozium.webhook.review import Answer, Request, ReviewError, allow, failed, invalid
+from sympozium.webhook.specs import Specs
+
+log = logging.getLogger(__name__)
+
+_DEADLINE: Final = 8.0
+"""Seconds; the webhook configurations wait ten."""
+_BODY_LIMIT: Final = 8 * 1024 * 1024
+
+REVIEWS: Final = counter(
+    "sympozium_webhook_reviews_total",
+    "Reviews by endpoint, kind and outcome.",
+    ["endpoint", "kind", "outcome"],
+)
+SECONDS: Final = histogram(
+    "sympozium_webhook_seconds",
+    "Time of one review.",
+    ["endpoint"],
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2, 10),
+)
+
+
+class Webhook:
+    """The application. `references` must be running."""
+
+    def __init__(self, references: References) -> None:
+        self._references = references
+        self._access = Access(references.client)
+        self._specs = Specs(references, self._access)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        endpoint = scope["path"].strip("/")
+        if scope["method"] != "POST" or endpoint not in ("mutate", "validate"):
+            await _respond(send, 404, b'{"message": "POST /mutate or /validate"}')
+            return
+        try:
+            request = Request.parse(orjson.loads(await _body(receive)))
+        except (ReviewError, orjson.JSONDecodeError) as exc:
+            await _respond(send, 400, orjson.dumps({"message": str(exc)}))
+            return
+        began = time.perf_counter()
+        answer = await self.review(endpoint, request)
+        SECONDS.labels(endpoint).observe(time.perf_counter() - began)
+        outcome = "allowed" if answer.allowed else "failed" if answer.code >= 500 else "refused"
+        REVIEWS.labels(endpoint, request.kind, outcome).inc()
+        await _respond(send, 200, orjson.dumps(answer.to_review(request.uid)))
+
+    async def review(self, endpoint: str, request: Request) -> Answer:
+        """The answer to a request; never raises but when it is cancelled."""
+        what = f"{request.operation} {request.kind} {request.namespace}/{request.name}"
+        try:
+            async with asyncio.timeout(_DEADLINE):
+                if endpoint == "mutate":
+                    return await mutate(request, self._references)
+                return await self._validate(request)
+        except ValidationError as exc:
+            return invalid([Violation(_path(error), error["msg"]) for error in exc.errors()])
+        except KubeError as exc:
+            log.warning("%s %s: the API did not answer: %s", endpoint, what, exc)
+            return failed(f"the sympozium webhook could not ask the API: {exc}; try again")
+        except TimeoutError:
+            log.warning("%s %s: no decision within %s s", endpoint, what, _DEADLINE)
+            return failed(f"the sympozium webhook had no decision within {_DEADLINE:g} s; try again")
+        except Exception as exc:
+            log.exception("%s %s failed", endpoint, what)
+            return failed(f"internal error of the sympozium webhook ({type(exc).__name__}): see its log")
+
+    async def _validate(self, request: Request) -> Answer:
+        if request.kind == "AgentRun":
+            if request.operation == "UPDATE":
+                return runs.updated(request)
+            return await runs.created(request, self._references, self._access)
+        if request.kind == "ApprovalRequest":
+            if request.subresource == "status":
+                return await approvals.decided(request, self._references.client)
+            # The schema holds the spec of an existing one; metadata may change.
+            return await approvals.created(request) if request.operation == "CREATE" else allow()
+        return await self._specs.check(request)
+
+
+def _path(error: Any) -> str:
+    """The path of a field as Kubernetes writes it."""
+    path = ""
+    for part in error["loc"]:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return path.lstrip(".")
+
+
+async def _body(receive: Any) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ReviewError("the client went away before the body was complete")
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > _BODY_LIMIT:
+            raise ReviewError(f"the body is larger than {_BODY_LIMIT} bytes")
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+async def _respond(send: Any, status: int, body: bytes) -> None:
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

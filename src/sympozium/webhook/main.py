@@ -1,0 +1,160 @@
+"""The process: `sympozium serve webhook`.
+
+    References   informers of what admission looks up
+    trust        the certificate in its Secret, the CA in the webhook configurations, looked at again and again
+    uvicorn      HTTPS; a renewed certificate is taken by new connections, without a restart
+
+Ready when the copies are complete and the API server has been told which CA to trust.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import ssl
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import uvicorn
+
+from sympozium.api.meta import SYSTEM_NAMESPACE
+from sympozium.kube.client import Client
+from sympozium.kube.errors import KubeError
+from sympozium.telemetry import health, logs
+from sympozium.webhook import trust
+from sympozium.webhook.app import Webhook
+from sympozium.webhook.certificates import Material
+from sympozium.webhook.references import References
+
+log = logging.getLogger(__name__)
+
+SERVICE: Final = "sympozium-webhook"
+_EACH: Final = 30.0
+"""Seconds between looks at the Secret and the configurations."""
+_FIRST: Final = 0.5
+
+
+def run(
+    *,
+    port: int,
+    url_base: str | None = None,
+    health_port: int = 0,
+    host: str | None = None,
+    log_level: str = "INFO",
+) -> int:
+    """Serve until SIGTERM or SIGINT; returns the exit code.
+
+    `url_base` (`https://127.0.0.1:9443`) is where the API server finds us when there is no Service; we then
+    listen on loopback alone unless `host` says otherwise. `health_port` 0 serves no health endpoint.
+    Raises ConfigError without a usable kubeconfig, OSError when a port is in use.
+    """
+    logs.setup("webhook", level=log_level)
+    address = host or ("127.0.0.1" if url_base else "0.0.0.0")  # noqa: S104 - behind a Service, in a pod
+    asyncio.run(
+        _serve(port=port, host=address, hosts=server_names(url_base), health_port=health_port or None)
+    )
+    return 0
+
+
+def server_names(url_base: str | None) -> list[str]:
+    """The names under which the API server may call us."""
+    names = [SERVICE, f"{SERVICE}.{SYSTEM_NAMESPACE}", f"{SERVICE}.{SYSTEM_NAMESPACE}.svc"]
+    if url_base:
+        name = urlsplit(url_base).hostname
+        if not name:
+            raise ValueError(f"--url-base {url_base!r} is not a URL: write https://127.0.0.1:9443")
+        names.append(name)
+    return names
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its ticks ten times a second and without its own handling of signals."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.stopping = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        await self.stopping.wait()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class _Process:
+    def __init__(self, client: Client, hosts: Sequence[str]) -> None:
+        self.client = client
+        self.hosts = hosts
+        self.references = References(client)
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self.certified = asyncio.Event()
+        self.problems = ["the CA is not in the webhook configurations yet"]
+        self._loaded: Material | None = None
+
+    def unready(self) -> list[str]:
+        return [*self.problems, *self.references.unready()]
+
+    async def keep_trust(self) -> None:
+        """Certificate and configurations, until cancelled."""
+        delay = _FIRST
+        while True:
+            try:
+                material = await trust.material(self.client, self.hosts)
+                self._load(material)
+                self.problems = await trust.inject(self.client, material.ca_bundle)
+            except (KubeError, trust.TrustError) as exc:
+                # What has been loaded keeps serving; a webhook that never had a certificate stays unready.
+                log.warning("certificate: %s", exc)
+                if not self.certified.is_set():
+                    self.problems = [f"no certificate: {exc}"]
+            delay = min(delay * 2, _EACH) if self.problems else _EACH
+            await asyncio.sleep(delay)
+
+    def _load(self, material: Material) -> None:
+        """Into the TLS context that new connections are made with. `ssl` reads files only, so they pass through one."""
+        if material == self._loaded:
+            return
+        with tempfile.TemporaryDirectory(prefix="sympozium-webhook-") as directory:
+            path = Path(directory) / "pair.pem"
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(material.key + material.certificate)
+            self.context.load_cert_chain(path)
+        self._loaded = material
+        self.certified.set()
+
+
+async def _serve(*, port: int, host: str, hosts: Sequence[str], health_port: int | None) -> None:
+    async with Client.connect(field_manager="sympozium-webhook") as client:
+        process = _Process(client, hosts)
+        config = uvicorn.Config(
+            Webhook(process.references), host=host, port=port, http="httptools", ws="none", lifespan="off",
+            log_config=None, access_log=False, date_header=False, server_header=False,
+            timeout_keep_alive=120, timeout_graceful_shutdown=10,
+            ssl_context_factory=lambda _config, _default: process.context,
+        )  # fmt: skip
+        server = _Server(config)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, server.stopping.set)
+        async with health.serve(health_port, process.unready), asyncio.TaskGroup() as group:
+            background = [
+                group.create_task(process.references.run()),
+                group.create_task(process.keep_trust()),
+            ]
+            # Without a certificate there is nothing to listen with; SIGTERM must end that wait too.
+            certified = group.create_task(process.certified.wait())
+            stopping = group.create_task(server.stopping.wait())
+            await asyncio.wait((certified, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if not server.stopping.is_set():
+                log.info("serving on %s:%d", host, port)
+                await server.serve()
+            for task in (*background, certified, stopping):
+                task.cancel()
+    log.info("stopped")

@@ -1,0 +1,61 @@
+"""What the webhook writes into objects: the filled spec of a run, the author of a decision.
+
+It runs before the schema is checked, so an object that cannot be understood is passed on unchanged: the API server
+then says what is wrong with it in the words that people know, and the validating webhook refuses what is left.
+"""
+
+from pydantic import ValidationError
+
+from sympozium.api.base import Object
+from sympozium.api.meta import now
+from sympozium.api.run import AgentRun
+from sympozium.policy import fill
+from sympozium.policy.resolve import MissingReferenceError
+from sympozium.webhook import identity
+from sympozium.webhook.patch import difference
+from sympozium.webhook.references import References
+from sympozium.webhook.review import Answer, Request, allow
+
+
+async def mutate(request: Request, references: References) -> Answer:
+    """Kinds and operations that nothing is written into are allowed as they are."""
+    if request.kind == "AgentRun" and request.operation == "CREATE":
+        return await _run(request, references)
+    if (
+        request.kind == "ApprovalRequest"
+        and request.operation == "UPDATE"
+        and request.subresource == "status"
+    ):
+        return _decision(request)
+    return allow()
+
+
+async def _run(request: Request, references: References) -> Answer:
+    """Fill a run from its instance, and say what caused it."""
+    try:
+        run = AgentRun.model_validate(request.object)
+    except ValidationError:
+        return allow()
+    if not run.namespace:
+        run.metadata.namespace = request.namespace
+    spec: Object = request.object["spec"]
+    wanted = {**spec, "trigger": identity.trigger(request.user, request.object).to_json()}
+    instance = await references.instance(request.namespace, run.spec.instance_ref)
+    if instance is not None:
+        config = await references.config()
+        try:
+            policy = await references.policy(instance, config)
+        except MissingReferenceError:
+            return allow(patch=difference(spec, wanted, "/spec"))
+        wanted |= fill(run, instance, config, policy).to_json() | {"trigger": wanted["trigger"]}
+    return allow(patch=difference(spec, wanted, "/spec"))
+
+
+def _decision(request: Request) -> Answer:
+    """Write who decided, and when, over whatever the client wrote there."""
+    status: Object = request.object.get("status") or {}
+    before: Object = request.old.get("status") or {}
+    if not status.get("decision") or before.get("decision"):
+        return allow()
+    wanted = {"scope": "once", **status, "decidedBy": request.user.name, "decidedAt": now()}
+    return allow(patch=difference(status, wanted, "/status"))

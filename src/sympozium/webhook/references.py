@@ -1,0 +1,102 @@
+"""The objects that admission looks up: policies, instances, skill packs, the configuration.
+
+Read from informers, so that an answer costs no request. An object that the local copy does not have is asked for
+once more at the API, since people create an instance and its first run in one breath; what exists may be
+a moment old, as everywhere in Kubernetes, and the controller decides again when it plans the run.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Final, TypeVar
+
+from sympozium.api.config import NAME as CONFIG_NAME, ConfigSpec, SympoziumConfig
+from sympozium.api.instance import SympoziumInstance
+from sympozium.api.meta import SYSTEM_NAMESPACE
+from sympozium.api.policy import SympoziumPolicy
+from sympozium.api.registry import BY_KIND
+from sympozium.api.shared import Resource as Model, SkillRef
+from sympozium.api.skillpack import SkillPack
+from sympozium.kube.client import Client
+from sympozium.kube.informer import Informer, drop_managed_fields
+from sympozium.kube.resources import Resource
+from sympozium.policy import Effective, resolve
+from sympozium.policy.resolve import Key
+
+M = TypeVar("M", bound=Model)
+
+_KINDS: Final[tuple[type[Model], ...]] = (SympoziumInstance, SympoziumPolicy, SkillPack, SympoziumConfig)
+
+
+def resource(kind: str) -> Resource:
+    """Where a kind of ours is served."""
+    known = BY_KIND[kind]
+    return Resource(known.group, known.version, known.plural, known.kind)
+
+
+class References:
+    """Looks objects up. `run` keeps the copies; `unready` says which are not complete yet."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self._informers = {
+            model.__name__: Informer(
+                client,
+                resource(model.__name__),
+                namespace=SYSTEM_NAMESPACE if model is SympoziumConfig else None,
+                transform=drop_managed_fields,
+            )
+            for model in _KINDS
+        }
+
+    def unready(self) -> list[str]:
+        """The collections that have not been read yet."""
+        return [
+            f"{kind} not read yet" for kind, informer in self._informers.items() if not informer.has_synced
+        ]
+
+    async def run(self) -> None:
+        """Keep the copies until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for informer in self._informers.values():
+                group.create_task(informer.run())
+
+    async def get(self, model: type[M], keys: Iterable[Key]) -> M | None:
+        """The first object that exists. Raises what the API raises when it cannot be asked."""
+        informer = self._informers[model.__name__]
+        wanted = list(keys)
+        for namespace, name in wanted:
+            found = informer.get(namespace, name)
+            if found is None:
+                found = await self.client.find(informer.resource, name, namespace)
+            if found is not None:
+                return model.model_validate(found)
+        return None
+
+    async def instance(self, namespace: str, name: str) -> SympoziumInstance | None:
+        return await self.get(SympoziumInstance, [(namespace, name)])
+
+    async def config(self) -> ConfigSpec:
+        """The installation's defaults; the schema's defaults where nobody wrote any."""
+        found = await self.get(SympoziumConfig, [(SYSTEM_NAMESPACE, CONFIG_NAME)])
+        return found.spec if found else ConfigSpec()
+
+    async def policy(self, instance: SympoziumInstance, config: ConfigSpec) -> Effective:
+        """The policy of an instance's runs. Raises MissingReferenceError."""
+        keys = resolve.policy_keys(instance, config)
+        floor = resolve.floor_key(config)
+        found = {}
+        if policy := await self.get(SympoziumPolicy, keys):
+            found[(policy.namespace, policy.name)] = policy
+        if floor and (policy := await self.get(SympoziumPolicy, [floor])):
+            found[floor] = policy
+        return resolve.effective(instance, config, found.get)
+
+    async def packs(self, namespace: str, skills: Iterable[SkillRef]) -> dict[str, SkillPack]:
+        """The packs of skills by name. Raises MissingReferenceError."""
+        references = list(skills)
+        found = {}
+        for reference in references:
+            name = reference.skill_pack_ref
+            if name and (pack := await self.get(SkillPack, resolve.lookup(namespace, name))):
+                found[(pack.namespace, pack.name)] = pack
+        return resolve.skill_packs(namespace, references, found.get)

@@ -1,0 +1,108 @@
+"""Keeping the certificate in its Secret, and the API server's trust in it in the webhook configurations.
+
+Replicas share the Secret. Whoever finds it missing or old writes it with a compare-and-swap, and whoever loses
+that race takes what the winner wrote; the configurations get the bundle of whatever the Secret holds. So any number
+of replicas ends at the same certificate, whatever the order.
+"""
+
+import logging
+from base64 import b64decode, b64encode
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from sympozium.api.base import Object
+from sympozium.api.meta import SYSTEM_NAMESPACE
+from sympozium.kube.client import Client
+from sympozium.kube.errors import ConflictError, KubeError
+from sympozium.kube.resources import MUTATING_WEBHOOKS, SECRETS, VALIDATING_WEBHOOKS
+from sympozium.webhook.certificates import Material, renewed
+
+log = logging.getLogger(__name__)
+
+SECRET: Final = "sympozium-webhook-tls"  # noqa: S105 - a name
+CONFIGURATION: Final = "sympozium"
+_RACES: Final = 5
+
+
+class TrustError(Exception):
+    """The certificate could not be agreed on with the other replicas."""
+
+
+async def material(client: Client, hosts: Sequence[str], *, now: datetime | None = None) -> Material:
+    """The certificate to serve with: what the Secret holds, renewed where that is due.
+
+    Raises TrustError after a few lost races, and what the API raises.
+    """
+    for _ in range(_RACES):
+        secret = await client.find(SECRETS, SECRET, SYSTEM_NAMESPACE)
+        held = _decoded(secret) if secret else None
+        fresh = renewed(held, hosts, now=now or datetime.now(UTC))
+        if fresh is None:
+            assert held is not None, "nothing is renewed into nothing"
+            return held
+        try:
+            await _write(client, secret, fresh)
+        except ConflictError:
+            log.info("another replica has written %s first: taking its certificate", SECRET)
+            continue
+        log.info("wrote a new certificate into Secret %s", SECRET)
+        return fresh
+    raise TrustError(f"Secret {SECRET} kept changing: another replica may serve under other names")
+
+
+async def inject(client: Client, ca_bundle: bytes) -> list[str]:
+    """Write the bundle into both webhook configurations where it is another; says what is still missing."""
+    bundle = b64encode(ca_bundle).decode()
+    missing = []
+    for resource in (MUTATING_WEBHOOKS, VALIDATING_WEBHOOKS):
+        found = await client.find(resource, CONFIGURATION)
+        if found is None:
+            missing.append(f"{resource.kind} {CONFIGURATION} is not there")
+            continue
+        operations = _operations(found, bundle)
+        if operations:
+            try:
+                await client.patch(resource, CONFIGURATION, None, operations, kind="json")
+            except KubeError as exc:
+                missing.append(f"{resource.kind} {CONFIGURATION}: {exc}")
+                continue
+            log.info("wrote the CA into %s %s", resource.kind, CONFIGURATION)
+    return missing
+
+
+def _operations(configuration: Object, bundle: str) -> list[Object]:
+    """A JSON patch that does nothing when somebody else changed the configuration meanwhile."""
+    operations: list[Object] = []
+    for index, webhook in enumerate(configuration.get("webhooks") or ()):
+        path = f"/webhooks/{index}"
+        if webhook["clientConfig"].get("caBundle") != bundle:
+            operations += [
+                {"op": "test", "path": f"{path}/name", "value": webhook["name"]},
+                {"op": "add", "path": f"{path}/clientConfig/caBundle", "value": bundle},
+            ]
+    return operations
+
+
+def _decoded(secret: Object) -> Material | None:
+    data = {key: b64decode(value) for key, value in (secret.get("data") or {}).items()}
+    return Material.from_data(data)
+
+
+async def _write(client: Client, secret: Object | None, fresh: Material) -> None:
+    data = {key: b64encode(value).decode() for key, value in fresh.to_data().items()}
+    if secret is None:
+        body: Object = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "type": "kubernetes.io/tls",
+            "metadata": {
+                "name": SECRET,
+                "namespace": SYSTEM_NAMESPACE,
+                "labels": {"sympozium.ai/component": "webhook"},
+            },
+            "data": data,
+        }
+        await client.create(SECRETS, body)
+        return
+    await client.update(SECRETS, {**secret, "data": data})
