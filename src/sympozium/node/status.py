@@ -200,6 +200,8 @@ def container_status(container: Object, record: Record, waiting: tuple[str, str]
 
     An `initial` container (of `initContainers`, no sidecar) counts as ready once it has completed.
     """
+    ended = record.terminated
+    done = initial and ended is not None and ended["exitCode"] == 0
     state = record.state or {
         "waiting": {"reason": waiting[0]} | ({"message": waiting[1]} if waiting[1] else {})
     }
@@ -208,7 +210,7 @@ def container_status(container: Object, record: Record, waiting: tuple[str, str]
         "image": container.get("image", ""),
         "imageID": record.image_id,
         "restartCount": max(0, record.attempt),
-        "ready": record.ready or bool(done),
+        "ready": record.ready or done,
         "started": record.started,
         "state": state,
         "lastState": record.last,
