@@ -51,6 +51,8 @@ def main(argv: list[str] | None = None) -> int:
     import uvloop
 
     arguments = parser().parse_args(argv)
+    arguments.data_dir = arguments.data_dir.absolute()
+    arguments.data_dir.mkdir(parents=True, exist_ok=True)
     _log_json(arguments.log_level)
     try:
         uvloop.run(run(arguments))
@@ -76,8 +78,7 @@ def kept_port(data_dir: Path, asked: int) -> int:
 
 async def run(arguments: argparse.Namespace) -> None:
     """Serves until a signal. Raises what keeps it from starting."""
-    data_dir: Path = arguments.data_dir.absolute()
-    data_dir.mkdir(parents=True, exist_ok=True)
+    data_dir: Path = arguments.data_dir
     listener = bind(HOST, kept_port(data_dir, arguments.port))
     port: int = listener.getsockname()[1]
     url = f"https://{HOST}:{port}"

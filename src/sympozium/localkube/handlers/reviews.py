@@ -28,4 +28,5 @@ async def token(backend: Backend, target: Target, request: Request) -> Answer:
         raise bad_request(
             f"the object provided is unrecognized (must be of type TokenRequest): got {obj['kind']}"
         )
-    return render.encode(backend.reviews.token(target.namespace or "", target.name, obj), form, 201)
+    made = backend.reviews.token(target.namespace or "", target.name, obj, request.user)
+    return render.encode(made, form, 201)

@@ -4,10 +4,13 @@ On SIGTERM or SIGINT the watches end first (their clients see a clean end of the
 whatever comes next), then uvicorn waits for the requests that run.
 """
 
+import asyncio
+import contextlib
 import logging
+import signal
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -20,6 +23,7 @@ log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 5
 KEEP_ALIVE_SECONDS = 75
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class PortInUseError(Exception):
@@ -74,6 +78,18 @@ class Server(uvicorn.Server):
         )
         super().__init__(config)
         self._drain = drain
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Not uvicorn's: that raises the signal again at the end, before our store is closed."""
+        loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in SIGNALS:
+                loop.remove_signal_handler(number)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if not self.should_exit:

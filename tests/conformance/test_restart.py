@@ -1,0 +1,93 @@
+"""Crashes, restarts and shutdown."""
+
+import threading
+
+import pytest
+
+from conformance.conftest import Server
+
+CMS = "/api/v1/namespaces/default/configmaps"
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A server of the test's own."""
+    made = Server(tmp_path / "data")
+    made.start()
+    yield made
+    if made.process is not None:
+        made.stop()
+
+
+def test_a_kill_in_the_middle_of_writes_loses_nothing_that_was_answered(own):
+    api = own.api("admin-token")
+    enough, answered = threading.Event(), []
+
+    def write():
+        index = 0
+        while True:
+            try:
+                answer = api.post(CMS, {"metadata": {"name": f"w{index}"}, "data": {"i": str(index)}})
+            except OSError:
+                return
+            except Exception:  # whatever a cut connection looks like to http.client
+                return
+            assert answer.status == 201
+            answered.append(answer.json["metadata"])
+            if len(answered) >= 50:
+                enough.set()
+            index += 1
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert enough.wait(30)
+    url = own.url
+    own.kill()
+    writer.join(30)
+    own.start()
+    assert own.url == url
+    again = own.api("admin-token")
+    stored = {item["metadata"]["name"]: item["metadata"] for item in again.get(CMS).json["items"]}
+    for meta in answered:
+        assert stored[meta["name"]]["uid"] == meta["uid"]
+        assert stored[meta["name"]]["resourceVersion"] == meta["resourceVersion"]
+    highest = max(int(meta["resourceVersion"]) for meta in stored.values())
+    new = again.post(CMS, {"metadata": {"name": "after"}}).json["metadata"]
+    assert int(new["resourceVersion"]) > highest
+    again.close()
+
+
+def test_a_watch_goes_on_from_before_the_restart(own):
+    api = own.api("admin-token")
+    first = api.post(CMS, {"metadata": {"name": "a"}}).json["metadata"]["resourceVersion"]
+    api.patch(f"{CMS}/a", {"data": {"x": "1"}})
+    api.delete(f"{CMS}/a")
+    assert own.stop() == 0
+    own.start()
+    again = own.api("admin-token")
+    with again.watch(f"{CMS}?watch=1&resourceVersion={first}&fieldSelector=metadata.name%3Da") as watch:
+        assert [event["type"] for event in watch.take(2)] == ["MODIFIED", "DELETED"]
+    api.close()
+    again.close()
+
+
+def test_shutdown_ends_watches_cleanly(own):
+    api = own.api("admin-token")
+    with api.watch(f"{CMS}?watch=1&allowWatchBookmarks=true") as watch:
+        assert watch.status == 200
+        ended = []
+        reader = threading.Thread(target=lambda: ended.extend(iter(watch.next, None)))
+        reader.start()
+        assert own.stop() == 0
+        reader.join(10)
+        assert not reader.is_alive()
+    api.close()
+
+
+def test_a_second_server_on_the_same_directory_says_why_it_cannot(own, capfd):
+    second = Server(own.data)
+    with pytest.raises(AssertionError, match="did not start"):
+        second.start()
+    assert second._reap() == 1
+    log = (own.data.parent / "localkube.log").read_text()
+    assert "localkube: cannot" in log
