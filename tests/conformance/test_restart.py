@@ -84,6 +84,23 @@ def test_shutdown_ends_watches_cleanly(own):
     api.close()
 
 
+def test_a_watch_whose_client_left_is_forgotten(own):
+    api = own.api("admin-token")
+
+    def watchers():
+        lines = api.get("/metrics").raw.decode().splitlines()
+        return int(next(line.split()[1] for line in lines if line.startswith("localkube_watchers ")))
+
+    def settled(wanted):
+        api.eventually("/metrics", lambda answer: f"localkube_watchers {wanted}\n".encode() in answer.raw)
+
+    with api.watch(f"{CMS}?watch=1") as watch:
+        assert watch.next()["type"] == "ADDED"
+        inside = watchers()
+    settled(inside - 1)
+    api.close()
+
+
 def test_a_second_server_on_the_same_directory_says_why_it_cannot(own, capfd):
     second = Server(own.data)
     with pytest.raises(AssertionError, match="did not start"):

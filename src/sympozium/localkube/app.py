@@ -6,6 +6,7 @@ socket, the controllers and the signals.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +81,10 @@ class APIServer:
             ownership=semantics.Managed(),
             customs=self.customs,
         )
+        self.controller_counts: Counter[tuple[str, str]] = Counter()
         counters = Counters()
+        counters.others.append(("localkube_controller_total", ("controller", "what"), self.controller_counts))
+        counters.others.append(("localkube_webhook_total", ("webhook", "what"), self.admission.counts))
         nodes = NodeLogs(
             certificate=self.authority.kubelet_client.certificate,
             key=self.authority.kubelet_client.key,

@@ -108,7 +108,11 @@ async def _background(api: APIServer) -> AsyncIterator[None]:
         tasks = [
             group.create_task(compact_forever(api.store)),
             group.create_task(
-                controllers.run(api.client, ca_certificate=api.authority.certificate_pem.decode())
+                controllers.run(
+                    api.client,
+                    ca_certificate=api.authority.certificate_pem.decode(),
+                    counts=api.controller_counts,
+                )
             ),
         ]
         try:

@@ -10,7 +10,6 @@ import orjson
 
 from sympozium.localkube import events
 from sympozium.localkube.errors import no_such_resource
-from sympozium.localkube.objects import decoded
 from sympozium.localkube.resources import Resource
 from sympozium.localkube.store import Entry
 from sympozium.localkube.types import Object, TypeInfo, Types
@@ -37,17 +36,13 @@ class Presenter:
         return entry.raw
 
     def shared(self, entry: Entry, resource: Resource) -> Object:
-        """The decoded object, read-only."""
-        if not resource.custom:
-            found = decoded(entry)
-            return found if resource.storage_group is None else events.to_new(found)
-        view = ("object", resource.version)
-        raw = self._custom(entry, resource)
-        kept = entry.views.get(view)
-        if kept is None or kept[0] is not raw:
-            kept = entry.views[view] = (raw, orjson.loads(raw))
-        obj: Object = kept[1]
-        return obj
+        """The decoded object, read-only: it may be the one that access and admission keep."""
+        if resource.custom:
+            obj: Object = orjson.loads(self._custom(entry, resource))
+            return obj
+        kept = entry.views.get("object")
+        found: Object = entry.object if kept is None else kept
+        return found if resource.storage_group is None else events.to_new(found)
 
     def fresh(self, entry: Entry, resource: Resource) -> Object:
         """A copy to change, in the asked-for version."""
@@ -76,6 +71,8 @@ class Presenter:
         obj = entry.object
         obj["apiVersion"] = resource.api_version
         raw = orjson.dumps(type_info.default(type_info.prune(obj)))
+        if raw == entry.raw:
+            raw = entry.raw  # the usual case: nothing to convert, so nothing more to keep
         entry.views[view] = (type_info, raw)
         return raw
 

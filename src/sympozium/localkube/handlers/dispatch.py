@@ -130,6 +130,9 @@ class Dispatcher:
             case ["healthz" | "livez" | "readyz", *rest]:
                 checks = {name: probe for name, probe in self._checks.items() if not rest or name == rest[0]}
                 return page_not_found() if rest and not checks else health.health(request, checks)
+            case []:
+                groups = [name for name in self._backend.registry.groups() if name]
+                return health.root(request, groups)
             case ["version"]:
                 return health.version(request)
             case ["api"]:

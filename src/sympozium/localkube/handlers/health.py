@@ -2,7 +2,7 @@
 
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from sympozium.localkube import negotiate
@@ -16,9 +16,11 @@ PATHS = ("/healthz", "/livez", "/readyz")
 
 @dataclass(slots=True)
 class Counters:
-    """Requests by verb and status class, for /metrics."""
+    """Requests by verb and status, and what other parts count, for /metrics."""
 
     requests: dict[tuple[str, int], int] = field(default_factory=dict)
+    others: list[tuple[str, tuple[str, str], Mapping[tuple[str, str], int]]] = field(default_factory=list)
+    """Metric name, its two label names, and the live counts by label values."""
 
     def count(self, verb: str, status: int) -> None:
         key = (verb, status)
@@ -40,6 +42,20 @@ def version(request: Request) -> Answer:
         },
         negotiate.choose(request.accept),
     )
+
+
+def root(request: Request, groups: list[str]) -> Answer:
+    """/: the paths that there are."""
+    paths = [
+        "/api",
+        "/api/v1",
+        "/apis",
+        *(f"/apis/{group}" for group in groups),
+        *PATHS,
+        "/metrics",
+        "/openapi/v3",
+    ]
+    return render.encode({"paths": [*paths, "/version"]}, negotiate.choose(request.accept))
 
 
 def health(request: Request, checks: dict[str, Callable[[], bool]]) -> Answer:
@@ -65,6 +81,12 @@ def metrics(counters: Counters, *, revision: int, objects: dict[str, int], watch
         f'localkube_requests_total{{verb="{verb}",code="{status}"}} {count}'
         for (verb, status), count in sorted(counters.requests.items())
     ]
+    for name, labels, counts in counters.others:
+        lines.append(f"# TYPE {name} counter")
+        lines += [
+            f'{name}{{{labels[0]}="{first}",{labels[1]}="{second}"}} {count}'
+            for (first, second), count in sorted(counts.items())
+        ]
     lines += ["# TYPE localkube_objects gauge"]
     lines += [
         f'localkube_objects{{resource="{bucket}"}} {count}' for bucket, count in sorted(objects.items())
