@@ -193,12 +193,16 @@ def subject_of(certificate_der: bytes) -> tuple[str, tuple[str, ...]]:
     return (_text(names[0].value) if names else "", tuple(_text(org.value) for org in orgs))
 
 
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
 def _text(value: str | bytes) -> str:
     return value if isinstance(value, str) else value.decode("utf-8", "replace")
 
 
 def _fresh(certificate: x509.Certificate) -> bool:
-    now = dt.datetime.now(dt.UTC)
+    now = _now()
     life = certificate.not_valid_after_utc - certificate.not_valid_before_utc
     return certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc - life / 3
 
@@ -220,7 +224,7 @@ def _general_name(host: str) -> x509.GeneralName:
 def _builder(
     subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey, days: int
 ) -> x509.CertificateBuilder:
-    now = dt.datetime.now(dt.UTC)
+    now = _now()
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
