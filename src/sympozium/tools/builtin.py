@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import mcp_types as types
 
+from sympozium.policy.tools import SHELL
 from sympozium.shell.client import ShellClient, ShellError, ShellLostError
 from sympozium.shell.render import render
 from sympozium.tools.fetch import FetchError, fetch
-from sympozium.tools.names import COMMAND_TOOL, SHELL_TARGET
+from sympozium.tools.names import COMMAND_TOOL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,7 +49,7 @@ def schemas(targets: Sequence[str]) -> list[types.Tool]:
     line = {"type": "integer", "minimum": 1}
     tools = []
     if targets:
-        where = "Where it runs: " + ", ".join(targets) + f". Without it: {SHELL_TARGET}."
+        where = "Where it runs: " + ", ".join(targets) + f". Without it: {SHELL}."
         tools.append(
             _tool(
                 COMMAND_TOOL,

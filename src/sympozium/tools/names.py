@@ -8,17 +8,12 @@ from __future__ import annotations
 
 import re
 
-BUILTIN = (
-    "execute_command", "read_file", "write_file", "edit_file", "list_directory", "fetch_url",
-    "send_channel_message", "schedule_task", "spawn_agent",
-)  # fmt: skip
-"""Reserved: no skill's tool gets one of these, also not those that this version does not offer."""
+from sympozium.policy.tools import BUILTIN, EXECUTE_COMMAND
 
 OWN_PREFIX = {"k8s-ops": "kubectl_"}
 """Built-in packs whose tools carry a prefix that people know; it is reserved for that pack."""
 
-SHELL_TARGET = "shell"
-COMMAND_TOOL = "execute_command"
+COMMAND_TOOL = EXECUTE_COMMAND
 """A skill's tool of this name is not offered by itself: it is what `target` reaches."""
 
 _OTHER = re.compile(r"[^A-Za-z0-9_]+")
@@ -31,7 +26,10 @@ def exposed(skill: str, tool: str) -> str:
     own = OWN_PREFIX.get(skill)
     if own and tool.startswith(own):
         return tool
-    return f"{_clean(skill)}_{_clean(tool)}"[:MAX_NAME]
+    name = f"{_clean(skill)}_{_clean(tool)}"[:MAX_NAME]
+    return (
+        f"skill_{name}"[:MAX_NAME] if name in BUILTIN or name.startswith(tuple(OWN_PREFIX.values())) else name
+    )
 
 
 def _clean(text: str) -> str:

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-START_WAIT = 20.0
-"""Seconds for a sidecar to listen after this process has started."""
 AGAIN_WAIT = 10.0
 """Seconds for one that was lost (it restarted) to come back, when it is called."""
 
@@ -34,11 +32,12 @@ class SkillLostError(Exception):
 class Skill:
     """One sidecar. `run` owns the connection and must be running while others call."""
 
-    def __init__(self, name: str, path: str) -> None:
+    def __init__(self, name: str, path: str, *, start_wait: float) -> None:
         self.name = name
         self.tools: list[types.Tool] = []
         self.problem: str | None = None
         self._path = path
+        self._start_wait = start_wait
         self._session: ClientSession | None = None
         self._changed = asyncio.Event()
         self._wanted = asyncio.Event()
@@ -46,7 +45,7 @@ class Skill:
 
     async def run(self) -> None:
         """Connect, hold the connection until it is lost, connect again when it is wanted. Until cancelled."""
-        wait = START_WAIT
+        wait = self._start_wait
         while True:
             try:
                 async with connect(self._path, wait=wait) as session:
