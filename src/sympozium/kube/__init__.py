@@ -29,7 +29,14 @@ from sympozium.kube.errors import (
     UnreachableError,
 )
 from sympozium.kube.informer import Informer
-from sympozium.kube.reconcile import Controller, Manager, Request, Result, TerminalError
+from sympozium.kube.reconcile import (
+    Controller,
+    Manager,
+    Request,
+    Result,
+    RetryLaterError,
+    TerminalError,
+)
 from sympozium.kube.resources import Resource
 
 __all__ = [
@@ -48,6 +55,7 @@ __all__ = [
     "Request",
     "Resource",
     "Result",
+    "RetryLaterError",
     "TerminalError",
     "UnauthorizedError",
     "UnreachableError",

@@ -46,6 +46,10 @@ class TerminalError(Exception):
     """Retrying cannot help; the reconciler has said so on the object (a condition, an Event)."""
 
 
+class RetryLaterError(Exception):
+    """Expected in the life of a cluster (something is not there yet, a server is away): back off without alarm."""
+
+
 Reconciler = Callable[[Request], Awaitable[Result]]
 Mapper = Callable[[Object], Iterable[Request]]
 """The requests that a change of an object causes."""
@@ -126,7 +130,7 @@ class Controller:
                 self._count("terminal")
                 self.queue.forget(request)
                 log.error("not retried: %s", error)  # noqa: TRY400 - the reason is in the text, the stack is not
-            except (ConflictError, UnreachableError) as error:
+            except (ConflictError, UnreachableError, RetryLaterError) as error:
                 # Expected in the life of a cluster: the next try reads the newer object, or meets the server.
                 delay = self.queue.add_rate_limited(request)
                 self._count("retry")

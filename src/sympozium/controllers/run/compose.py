@@ -24,6 +24,8 @@ from sympozium.kube.conditions import condition, parse_time, rfc3339
 
 RESULT_PATIENCE: Final = 15.0
 """Seconds that a finished Job waits for the result to come through the bus."""
+OUTAGE_PATIENCE: Final = 300.0
+"""The same while the bus cannot be reached."""
 CANCEL_PATIENCE: Final = 60.0
 """Seconds that the pods of a cancelled run may take to end."""
 KILL_AFTER: Final = 30.0
@@ -41,6 +43,7 @@ class World:
     progress: Progress
     asked: Sequence[str]
     now: datetime
+    bus_connected: bool = True
 
 
 @dataclass(slots=True)
@@ -165,8 +168,9 @@ def _finished(world: World, verdict: Verdict, pod: Object | None, job_end: Finis
         return _end(world, verdict, "Failed", "Timeout", error=f"not finished within its timeout of {limit}")
     if outcome is None:
         waited = (world.now - job_end.at).total_seconds()
-        if waited < RESULT_PATIENCE:
-            verdict.look_after = RESULT_PATIENCE - waited
+        patience = RESULT_PATIENCE if world.bus_connected else OUTAGE_PATIENCE
+        if waited < patience:
+            verdict.look_after = min(patience - waited, RESULT_PATIENCE)
             phase = world.run.status.phase
             verdict.status |= {
                 "phase": "Running" if phase in (None, "Queued") else phase,

@@ -1,0 +1,219 @@
+"""Reconciles an AgentRun: the only writer of its status.
+
+    gone or deleted      ending
+    ended                ending, once
+    no Job               queue, then start
+    Job                  compose the status from Job, pods, events and approvals; stop what must be stopped
+
+A terminal phase is written before anything is taken away, and never changed.
+"""
+
+import logging
+from collections.abc import Iterable
+
+from sympozium.api import AgentRun
+from sympozium.api.base import Object
+from sympozium.api.meta import LABEL_RUN
+from sympozium.api.run import TERMINAL
+from sympozium.controllers.context import BY_LABEL, BY_RUN, Context, MissingError, parse
+from sympozium.controllers.run import diagnose
+from sympozium.controllers.run.compose import Verdict, World, compose, ended
+from sympozium.controllers.run.ending import Ending
+from sympozium.controllers.run.plan import PlanError, names
+from sympozium.controllers.run.port import Bus, BusError, Ref
+from sympozium.controllers.run.progress import ProgressStore
+from sympozium.controllers.run.queue import Place
+from sympozium.controllers.run.slots import Slots
+from sympozium.controllers.run.start import Starter
+from sympozium.kube import Controller, Request, Result
+from sympozium.kube.conditions import condition, find, parse_time
+from sympozium.kube.reconcile import owner
+
+log = logging.getLogger(__name__)
+
+_LOOK_AGAIN = 30.0
+"""Seconds after which a queued run looks at its place again, and a deleted one at its pods."""
+_WORKERS = 4
+
+
+class RunController:
+    """Level-triggered on runs, their Jobs, pods, approvals, and on events of the bus by way of the store."""
+
+    def __init__(self, context: Context, bus: Bus, starter: Starter, store: ProgressStore) -> None:
+        self._context = context
+        self._bus = bus
+        self._starter = starter
+        self._store = store
+        self._ending = Ending(context, bus)
+        caches = context.caches
+        self.controller = Controller("run", self.reconcile, workers=_WORKERS)
+        self.controller.watches(caches.runs)
+        self.controller.watches(caches.jobs, owner("AgentRun"))
+        self.controller.watches(caches.pods, self._run_of_pod)
+        self.controller.watches(caches.approvals, _run_of_approval)
+        self.slots = Slots(context, self.controller.enqueue)
+
+    async def reconcile(self, request: Request) -> Result:
+        obj = self._context.caches.runs.get(request.namespace, request.name)
+        if obj is None:
+            self._store.forget_name(request.namespace, request.name)
+            return Result()
+        try:
+            run = parse(AgentRun, obj)
+        except MissingError as error:
+            # It got past the schema of another version; a person must look at it.
+            self._context.recorder.event(obj, "Warning", "Unreadable", str(error))
+            return Result()
+        ref = Ref(run.namespace, run.name, run.metadata.uid)
+        if run.metadata.deletion_timestamp:
+            gone = await self._ending.finalize(obj, run)
+            self._store.forget(ref)
+            return Result(None if gone else _LOOK_AGAIN)
+        job = self._context.caches.jobs.get(run.namespace, names.job(run.name))
+        if run.status.phase in TERMINAL:
+            if job is not None and diagnose.finished(job) is None:
+                await self._ending.stop(job)
+            await self._ending.clean(obj, run)
+            self._store.forget(ref)
+            return Result()
+        obj = await self._ending.hold(obj)
+        if job is not None:
+            return await self._follow(obj, run, job, ref)
+        if run.status.job_name:
+            return await self._write(obj, run, self._lost(run), ref)
+        return await self._queue_or_start(obj, run, ref)
+
+    # -- before there is a Job
+
+    async def _queue_or_start(self, obj: Object, run: AgentRun, ref: Ref) -> Result:
+        if run.spec.cancel:
+            verdict = ended(
+                run, "Cancelled", "Cancelled", error="cancelled before it started", now=self._context.now()
+            )
+            return await self._write(obj, run, verdict, ref)
+        place = self.slots.place(obj)
+        if not place.go:
+            return await self._queued(obj, run, place)
+        async with self.slots.take(obj):
+            try:
+                inputs, plan = await self._starter.prepare(obj, run)
+                planned = condition("Planned", True, "Planned", f"under policy {inputs.policy.name}")
+                fields = {
+                    "phase": "Pending", "reason": "Starting", "queue": None, "error": None,
+                    "policy": {"name": inputs.policy.name, "generation": inputs.policy.generation},
+                }  # fmt: skip
+                notes, drop = self._context.unimplemented(obj)
+                conditions = [planned, *plan.conditions, *notes]
+                obj = await self._context.write_status(
+                    self._context.caches.runs, obj, fields, conditions, drop=drop
+                )
+                for found in plan.conditions:
+                    self._context.recorder.event(obj, "Warning", found["type"], found["message"])
+                job = await self._starter.write(inputs, plan)
+            except BusError as error:
+                fields = {"phase": "Pending", "reason": "BusUnreachable", "error": str(error)}
+                await self._context.write_status(self._context.caches.runs, obj, fields)
+                raise
+            except PlanError as error:
+                verdict = ended(run, "Failed", "PlanFailed", error=str(error), now=self._context.now())
+                verdict.conditions.append(condition("Planned", False, "PlanFailed", str(error)))
+                self._context.recorder.event(obj, "Warning", "PlanFailed", str(error))
+                return await self._write(obj, run, verdict, ref)
+        self._context.recorder.event(obj, "Normal", "Started", f"Job {job['metadata']['name']}")
+        await self._context.write_status(self._context.caches.runs, obj, {"jobName": job["metadata"]["name"]})
+        return Result()
+
+    async def _queued(self, obj: Object, run: AgentRun, place: Place) -> Result:
+        reason = "Suspended" if run.spec.suspend else "Busy"
+        fields = {
+            "phase": "Queued",
+            "reason": reason,
+            "queue": {"position": place.position, "reason": place.reason},
+        }
+        notes, drop = self._context.unimplemented(obj)
+        await self._context.write_status(self._context.caches.runs, obj, fields, notes, drop=drop)
+        return Result(_LOOK_AGAIN)
+
+    def _lost(self, run: AgentRun) -> Verdict:
+        """The Job was there and is not: somebody deleted it, or we did because the run is cancelled."""
+        now = self._context.now()
+        if run.spec.cancel:
+            return ended(run, "Cancelled", "Cancelled", error="cancelled by spec.cancel", now=now)
+        words = f"Job {run.status.job_name} was deleted while the run went on"
+        return ended(run, "Failed", "PodLost", error=words, now=now)
+
+    # -- while there is one
+
+    async def _follow(self, obj: Object, run: AgentRun, job: Object, ref: Ref) -> Result:
+        if not any(r["uid"] == ref.uid for r in job["metadata"].get("ownerReferences") or ()):
+            words = f"Job {job['metadata']['name']} is there and is not this run's: rename the run"
+            verdict = ended(run, "Failed", "PlanFailed", error=words, now=self._context.now())
+            return await self._write(obj, run, verdict, ref)
+        if run.spec.cancel and diagnose.finished(job) is None:
+            await self._cancel(run, job, ref)
+        progress = await self._store.get(ref)
+        if progress.outcome is None and diagnose.finished(job) is not None and self._bus.connected:
+            # Before a run is judged without its result: the consumer may be behind.
+            progress = await self._store.reload(ref)
+        label = f"{run.namespace}/{names.label_value(run.name)}"
+        pods = [p for p in self._context.caches.pods.by_index(BY_LABEL, label) if _controlled_by(p, job)]
+        world = World(run, job, pods, progress, self._asked(run), self._context.now(), self._bus.connected)
+        verdict = compose(world)
+        result = await self._write(obj, run, verdict, ref)
+        self._store.written(ref, progress.version, ended=verdict.status.get("phase") in TERMINAL)
+        return result
+
+    async def _cancel(self, run: AgentRun, job: Object, ref: Ref) -> None:
+        """Tell the agent, which then ends by itself with a result; its pod is stopped all the same."""
+        if not any(c.type == "Cancelling" for c in run.status.conditions):
+            try:
+                await self._bus.cancel(ref, "spec.cancel was set")
+            except BusError as error:
+                log.warning("the run was not told of its cancellation, its pod is stopped: %s", error)
+        await self._ending.stop(job)
+
+    def _asked(self, run: AgentRun) -> list[str]:
+        """Tools of calls that nobody has decided about yet."""
+        now = self._context.now()
+        found = self._context.caches.approvals.by_index(BY_RUN, f"{run.namespace}/{run.name}")
+        return [
+            a["spec"]["tool"]
+            for a in found
+            if not (a.get("status") or {}).get("decision")
+            and parse_time(a["spec"]["expiresAt"]) > now
+            and any(r["uid"] == run.metadata.uid for r in a["metadata"].get("ownerReferences") or ())
+        ]
+
+    async def _write(self, obj: Object, run: AgentRun, verdict: Verdict, ref: Ref) -> Result:
+        before = run.status.phase
+        written = await self._context.write_status(
+            self._context.caches.runs, obj, verdict.status, verdict.conditions
+        )
+        phase = written["status"].get("phase")
+        if phase in TERMINAL and phase != before:
+            complete = find(written["status"].get("conditions"), "Complete") or {}
+            self._context.recorder.event(
+                written,
+                "Normal" if phase == "Succeeded" else "Warning",
+                written["status"].get("reason") or phase,
+                complete.get("message") or phase,
+            )
+            self._store.written(ref, 0, ended=True)
+            log.info("run %s: %s (%s)", run.name, phase, written["status"].get("reason"))
+        return Result(verdict.look_after)
+
+    def _run_of_pod(self, pod: Object) -> Iterable[Request]:
+        meta = pod["metadata"]
+        runs = self._context.caches.runs.by_index(
+            BY_LABEL, f"{meta['namespace']}/{meta['labels'][LABEL_RUN]}"
+        )
+        return [Request(run["metadata"]["namespace"], run["metadata"]["name"]) for run in runs]
+
+
+def _run_of_approval(approval: Object) -> Iterable[Request]:
+    return [Request(approval["metadata"]["namespace"], approval["spec"]["runRef"])]
+
+
+def _controlled_by(pod: Object, job: Object) -> bool:
+    uid = job["metadata"]["uid"]
+    return any(r["uid"] == uid for r in pod["metadata"].get("ownerReferences") or ())

@@ -1,0 +1,104 @@
+"""What the messages of the bus cause: progress of runs, and ApprovalRequests.
+
+The run controller writes the status; this only says that there is something to write, and lets a message be
+acknowledged when it was written. Messages of runs that have ended or are gone change nothing any more.
+"""
+
+import logging
+from datetime import timedelta
+from typing import Final
+
+from sympozium.api.approval import ANNOTATION_CALL
+from sympozium.api.base import Object
+from sympozium.api.meta import owner_reference
+from sympozium.api.run import TERMINAL, AgentRun
+from sympozium.controllers import kinds
+from sympozium.controllers.context import Context
+from sympozium.controllers.run.plan import names
+from sympozium.controllers.run.port import ApprovalWanted, Ref, Stored
+from sympozium.controllers.run.progress import ProgressStore
+from sympozium.kube import AlreadyExistsError, Controller, Request
+from sympozium.kube.conditions import parse_time, rfc3339
+from sympozium.telemetry import logs, metrics
+
+log = logging.getLogger(__name__)
+
+_LATE: Final = metrics.counter(
+    "sympozium_run_messages_late_total", "Messages of runs that had ended or were gone.", ["type"]
+)
+_APPROVALS: Final = metrics.counter(
+    "sympozium_approvals_requested_total", "Tool calls that asked for a person."
+)
+
+
+class RunMessages:
+    """The handler of the bus consumer."""
+
+    def __init__(self, context: Context, controller: Controller, store: ProgressStore) -> None:
+        self._context = context
+        self._controller = controller
+        self._store = store
+
+    async def event(self, ref: Ref, stored: Stored) -> None:
+        """Returns when the status contains the event. Raises TimeoutError when that takes too long."""
+        with logs.bind(namespace=ref.namespace, run=ref.name):
+            if self._live(ref) is None:
+                _LATE.labels(stored.event.type).inc()
+                return
+            version = await self._store.add(ref, stored)
+            self._controller.enqueue(Request(ref.namespace, ref.name))
+            await self._store.wait_written(ref, version)
+
+    async def approval(self, ref: Ref, wanted: ApprovalWanted) -> None:
+        """Make the ApprovalRequest. Its name derives from run and call, so asking twice makes one."""
+        with logs.bind(namespace=ref.namespace, run=ref.name):
+            run = self._live(ref)
+            if run is None:
+                _LATE.labels("approval").inc()
+                return
+            manifest = approval_manifest(AgentRun.model_validate(run), run, wanted)
+            try:
+                made = await self._context.client.create(kinds.APPROVALS, manifest)
+            except AlreadyExistsError:
+                return
+            _APPROVALS.inc()
+            self._context.caches.approvals.mutation(made)
+            self._context.recorder.event(
+                run, "Normal", "ApprovalRequested",
+                f"{wanted.tool} waits for a decision: {manifest['metadata']['name']}",
+            )  # fmt: skip
+
+    def _live(self, ref: Ref) -> Object | None:
+        """The run, if it is this one and goes on."""
+        run = self._context.caches.runs.get(ref.namespace, ref.name)
+        if run is None or run["metadata"]["uid"] != ref.uid:
+            return None
+        return None if (run.get("status") or {}).get("phase") in TERMINAL else run
+
+
+def approval_manifest(run: AgentRun, obj: Object, wanted: ApprovalWanted) -> Object:
+    """The ApprovalRequest of a tool call. Times are those of the request: asking again changes none."""
+    asked = parse_time(wanted.time)
+    spec: Object = {
+        "runRef": run.name,
+        "tool": wanted.tool,
+        "args": dict(wanted.args),
+        "argsDigest": wanted.args_digest,
+        "requestedAt": rfc3339(asked),
+        "expiresAt": rfc3339(asked + timedelta(seconds=wanted.expires_in)),
+    }
+    spec |= {key: value for key, value in (("target", wanted.target), ("reason", wanted.reason)) if value}
+    return {
+        "apiVersion": kinds.APPROVALS.api_version,
+        "kind": kinds.APPROVALS.kind,
+        "metadata": {
+            "name": names.approval(run.name, wanted.call_id),
+            "namespace": run.namespace,
+            "labels": names.labels(run),
+            "annotations": {ANNOTATION_CALL: wanted.call_id},
+            "ownerReferences": [
+                owner_reference({**obj, "apiVersion": kinds.RUNS.api_version, "kind": kinds.RUNS.kind})
+            ],
+        },
+        "spec": spec,
+    }

@@ -1,0 +1,87 @@
+"""What the run controllers need of the bus, as a protocol: `wire` fulfils it with `sympozium.bus`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sympozium.controllers.run.fold import Event
+from sympozium.kube import RetryLaterError
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """One run, and not its successor of the same name."""
+
+    namespace: str
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An event with its place in the stream: larger is later."""
+
+    sequence: int
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalWanted:
+    """A request of the tool server, as in docs/contracts.md."""
+
+    call_id: str
+    tool: str
+    target: str
+    args: Mapping[str, Any]
+    args_digest: str
+    reason: str
+    expires_in: float
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Files of the two Secrets of a run, ready for `data` (base64 is added by who writes them)."""
+
+    agent: Mapping[str, bytes]
+    tools: Mapping[str, bytes]
+
+
+class Handler(Protocol):
+    """What the consumer calls, in order for each run. A message is acknowledged when the call returns."""
+
+    async def event(self, ref: Ref, stored: Stored) -> None: ...
+
+    async def approval(self, ref: Ref, wanted: ApprovalWanted) -> None: ...
+
+
+class Bus(Protocol):
+    """Every method may be repeated: a second time changes nothing. Raises BusError when there is no bus."""
+
+    @property
+    def connected(self) -> bool: ...
+
+    async def issue(self, ref: Ref) -> Credentials:
+        """Users and keys of a run; new ones each time, which make the old ones useless."""
+
+    async def revoke(self, ref: Ref) -> None:
+        """Cut off the users of a run. Its history stays."""
+
+    async def purge(self, ref: Ref) -> None:
+        """Remove the history of a run."""
+
+    async def transcript(self, ref: Ref) -> Sequence[Stored]:
+        """All verified events of a run, in order."""
+
+    async def cancel(self, ref: Ref, reason: str) -> None:
+        """Tell the run that it is cancelled."""
+
+    async def decide(self, ref: Ref, decision: Mapping[str, Any]) -> None:
+        """Tell the run what was decided: data of `approval.decided`."""
+
+    async def consume(self, handler: Handler) -> None:
+        """Hand every stored message to the handler, until cancelled."""
+
+
+class BusError(RetryLaterError):
+    """The bus cannot be reached or refused; trying later is right."""

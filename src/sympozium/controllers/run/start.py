@@ -1,0 +1,159 @@
+"""Start a run: resolve what it refers to, plan, write the plan's objects, and at last the Job.
+
+Nothing runs before the Job exists, and the Job is written when all that it mounts is there. A crash on the way
+starts over with the same names. What can never work (a missing reference, a policy that says no, rights that
+may not be granted) is a PlanError; what may work later is any other error.
+"""
+
+import asyncio
+import base64
+from collections.abc import Awaitable, Coroutine, Mapping
+from typing import Any, Final
+
+from sympozium.api import AgentRun, SkillPack, SympoziumInstance
+from sympozium.api.base import Object
+from sympozium.api.config import ConfigSpec
+from sympozium.api.meta import LABEL_SCHEDULE, owner_reference
+from sympozium.api.shared import RBACRule
+from sympozium.controllers import kinds
+from sympozium.controllers.context import Context, MissingError
+from sympozium.controllers.run.identity import write_bus_secrets, write_skill_token
+from sympozium.controllers.run.plan import ApiServer, Images, Inputs, Plan, PlanError, plan
+from sympozium.controllers.run.plan.inputs import PUBLIC_MODEL_ENDPOINT
+from sympozium.controllers.run.port import Bus
+from sympozium.controllers.schedule.controller import OCCASION_ANNOTATION
+from sympozium.kube import ForbiddenError, InvalidError, Resource
+from sympozium.kube.resources import BUILT_IN, CLUSTER_ROLES, JOBS, SECRETS
+from sympozium.policy import Effective, fill, network
+
+GRANTABLE: Final = "sympozium-grantable"
+_ENDPOINT_KEY: Final = "OPENAI_BASE_URL"
+_RESOURCES: Final[Mapping[str, Resource]] = {resource.kind: resource for resource in BUILT_IN}
+_LATER: Final = frozenset({"RoleBinding", "ClusterRoleBinding"})
+"""Bindings go after the roles that they bind, or the API server cannot check them."""
+
+
+class Starter:
+    """For one installation."""
+
+    def __init__(self, context: Context, bus: Bus, bus_url: str, api_server: ApiServer) -> None:
+        self._context = context
+        self._bus = bus
+        self._bus_url = bus_url
+        self._api_server = api_server
+
+    async def prepare(self, obj: Object, run: AgentRun) -> tuple[Inputs, Plan]:
+        """Resolve and plan; writes nothing. Raises PlanError."""
+        try:
+            inputs = await self._inputs(obj, run)
+        except MissingError as error:
+            raise PlanError(str(error)) from error
+        return inputs, plan(inputs)
+
+    async def write(self, inputs: Inputs, made: Plan) -> Object:
+        """Write everything; returns the Job. Raises PlanError for what the API server will never take."""
+        client, owner, run = self._context.client, inputs.owner, inputs.run
+        now = [obj for obj in made.objects if obj["kind"] not in _LATER]
+        later = [obj for obj in made.objects if obj["kind"] in _LATER]
+        await _together(
+            write_bus_secrets(client, self._bus, run, owner),
+            *(client.apply(_RESOURCES[obj["kind"]], obj) for obj in now),
+        )
+        await _together(
+            *(client.apply(_RESOURCES[obj["kind"]], obj) for obj in later),
+            *(
+                write_skill_token(client, run, owner, a, self._api_server)
+                for a in made.skill_accounts.values()
+            ),
+        )
+        job: list[Object] = []
+        await _together(_into(job, client.apply(JOBS, made.job)))
+        self._context.caches.jobs.mutation(job[0])
+        return job[0]
+
+    async def _inputs(self, obj: Object, run: AgentRun) -> Inputs:
+        context = self._context
+        config = context.config()
+        instance = context.instance(run.namespace, run.spec.instance_ref)
+        policy = Effective.of(context.policy(run.namespace, instance.spec.policy_ref), floor=context.floor())
+        # The webhook has done this when the run was created; again, it changes nothing.
+        run = run.model_copy(update={"spec": fill(run, instance, config, policy)})
+        return Inputs(
+            run=run,
+            instance=instance,
+            policy=policy,
+            config=config,
+            packs=self._packs(run),
+            images=Images.of(config),
+            api_server=self._api_server,
+            bus_url=self._bus_url,
+            model_endpoint=await self._model_endpoint(run, instance, config, policy),
+            grantable=await self._grantable(run),
+            owner=owner_reference({**obj, "apiVersion": kinds.RUNS.api_version, "kind": kinds.RUNS.kind}),
+            occasion=occasion(run),
+        )
+
+    def _packs(self, run: AgentRun) -> dict[str, SkillPack]:
+        names = dict.fromkeys(s.skill_pack_ref for s in run.spec.skills if s.skill_pack_ref)
+        return {name: self._context.skill_pack(run.namespace, name) for name in names}
+
+    async def _grantable(self, run: AgentRun) -> list[RBACRule]:
+        """What the administrator lets skills have at most; nothing where the role is not there."""
+        if not any(skill.skill_pack_ref for skill in run.spec.skills):
+            return []
+        role = await self._context.client.find(CLUSTER_ROLES, GRANTABLE)
+        # A rule for named objects grants less than its resource: it cannot bound a grant by resource.
+        rules = [
+            r for r in (role or {}).get("rules") or () if not r.get("resourceNames") and r.get("resources")
+        ]
+        return [
+            RBACRule(api_groups=r["apiGroups"], resources=r["resources"], verbs=r["verbs"]) for r in rules
+        ]
+
+    async def _model_endpoint(
+        self, run: AgentRun, instance: SympoziumInstance, config: ConfigSpec, policy: Effective
+    ) -> str:
+        """Where the agent will go: the explicit URL, else that of the last Secret that has one.
+
+        Secrets are read only for a run whose network is closed and that has no explicit URL.
+        """
+        model = run.spec.model
+        if model and model.base_url:
+            return model.base_url
+        if not network.egress(policy).restricted:
+            return PUBLIC_MODEL_ENDPOINT
+        names = [reference.secret for reference in instance.spec.auth_refs or config.auth_refs]
+        if model and model.auth_secret_ref:
+            names.append(model.auth_secret_ref)
+        for name in reversed(names):
+            secret = await self._context.client.find(SECRETS, name, run.namespace)
+            if secret and (value := (secret.get("data") or {}).get(_ENDPOINT_KEY)):
+                return base64.b64decode(value).decode(errors="replace").strip()
+        return PUBLIC_MODEL_ENDPOINT
+
+
+def occasion(run: AgentRun) -> str:
+    """Why the run was started, for the agent; empty for runs that somebody asked for."""
+    kind = run.metadata.annotations.get(OCCASION_ANNOTATION)
+    schedule = run.metadata.labels.get(LABEL_SCHEDULE)
+    if not kind or not schedule:
+        return ""
+    return f"This run is a {kind} of schedule {schedule}. Nobody is waiting for questions: work on your own and report."
+
+
+async def _into(place: list[Object], request: Awaitable[Object]) -> None:
+    place.append(await request)
+
+
+async def _together(*requests: Coroutine[Any, Any, Any]) -> None:
+    """All of them at once. Raises PlanError when one was refused for good, else the first of their errors."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for request in requests:
+                group.create_task(request)
+    except* (InvalidError, ForbiddenError) as errors:
+        words = "; ".join(str(error) for error in errors.exceptions)
+        raise PlanError(f"the API server refused a part of the run: {words}") from errors
+    except* Exception as errors:
+        # One is enough for the log and the back-off; the others come up again if they persist.
+        raise errors.exceptions[0] from errors
