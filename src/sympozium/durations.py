@@ -29,7 +29,7 @@ def parse(text: str) -> float:
     """Seconds of a Go duration. Raises ValueError that says what a duration looks like."""
     if text == "0":
         return 0.0
-    if not _WHOLE.match(text):
+    if not _WHOLE.fullmatch(text):
         raise ValueError(
             f"{text!r} is not a duration: write a number and a unit (ns, us, ms, s, m, h), as in 10m or 1h30m"
         )

@@ -21,11 +21,11 @@ _HASH_LENGTH: Final = 10
 
 
 def is_label(name: str) -> bool:
-    return len(name) <= 63 and bool(_LABEL.match(name))
+    return len(name) <= 63 and bool(_LABEL.fullmatch(name))
 
 
 def is_subdomain(name: str) -> bool:
-    return len(name) <= 253 and bool(_SUBDOMAIN.match(name))
+    return len(name) <= 253 and bool(_SUBDOMAIN.fullmatch(name))
 
 
 def digest(*parts: str, length: int = _HASH_LENGTH) -> str:
@@ -42,7 +42,7 @@ def derive(*parts: str, limit: int = 63) -> str:
     Raises ValueError when nothing of the parts can be part of a name.
     """
     joined = "-".join(parts)
-    if len(joined) <= limit and _LABEL.match(joined):
+    if len(joined) <= limit and _LABEL.fullmatch(joined):
         return joined
     readable = _UNFIT.sub("-", joined.lower()).strip("-")[: limit - _HASH_LENGTH - 1].strip("-")
     if not readable:

@@ -38,7 +38,7 @@ def parse(quantity: str | float) -> Decimal:
     """
     if isinstance(quantity, bool):
         raise ValueError(f"{quantity} is not a quantity: write a number with a unit, as in 500m, 2 or 4Gi")  # noqa: TRY004  # one error for one mistake
-    match = _QUANTITY.match(str(quantity))
+    match = _QUANTITY.fullmatch(str(quantity))
     if not match:
         raise ValueError(f"{quantity!r} is not a quantity: write a number with a unit, as in 500m, 2 or 4Gi")
     number, unit = Decimal(match[1]), match[2] or ""

@@ -66,7 +66,9 @@ class Effective:
     @property
     def digest(self) -> str:
         """`sha256:` over the content of all layers: equal exactly when the same rules hold."""
-        content = [[layer.name, layer.source, layer.spec.to_json()] for layer in self.layers]
+        # With defaults: a policy means the same whether somebody wrote them out or not.
+        specs = (layer.spec.model_dump(mode="json", by_alias=True) for layer in self.layers)
+        content = [[layer.name, layer.source, spec] for layer, spec in zip(self.layers, specs, strict=True)]
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
