@@ -12,7 +12,7 @@ from sympozium.api import SYSTEM_NAMESPACE, SkillPack, SympoziumConfig, Sympoziu
 from sympozium.api.base import Object
 from sympozium.api.config import NAME as CONFIG_NAME, ConfigSpec
 from sympozium.api.meta import LABEL_RUN
-from sympozium.api.shared import Resource as Model
+from sympozium.api.shared import Resource as Model, SkillRef
 from sympozium.api.unimplemented import CONDITION as UNIMPLEMENTED, REASON, find as find_unimplemented
 from sympozium.controllers import kinds
 from sympozium.controllers.run.plan.names import label_value
@@ -21,6 +21,7 @@ from sympozium.kube.conditions import condition, merged
 from sympozium.kube.events import Recorder
 from sympozium.kube.informer import drop_managed_fields
 from sympozium.kube.resources import JOBS, PODS, Resource
+from sympozium.policy import Effective, resolve
 
 log = logging.getLogger(__name__)
 
@@ -90,30 +91,21 @@ class Context:
             raise MissingError(f"SympoziumInstance {name} is not in namespace {namespace}")
         return parse(SympoziumInstance, found)
 
-    def policy(self, namespace: str, name: str | None) -> SympoziumPolicy:
-        """A policy by name: the namespace's own, else the system namespace's. None is the installation's default.
+    def effective(self, instance: SympoziumInstance) -> Effective:
+        """The policy of an instance's runs. Raises MissingReferenceError: nothing runs ungoverned."""
+        return resolve.effective(instance, self.config(), self._policy)
 
-        Raises MissingError: nothing runs ungoverned.
-        """
-        if name is None:
-            name, namespace = self.config().default_policy_ref, self.system_namespace
-        return parse(SympoziumPolicy, self._shared(self.caches.policies, namespace, name))
+    def skill_packs(self, namespace: str, skills: Iterable[SkillRef]) -> dict[str, SkillPack]:
+        """The packs of skills by name. Raises MissingReferenceError."""
+        return resolve.skill_packs(namespace, skills, self._skill_pack)
 
-    def floor(self) -> SympoziumPolicy | None:
-        """The policy that holds for every run. Raises MissingError when it is named and not there."""
-        name = self.config().floor_policy_ref
-        return self.policy(self.system_namespace, name) if name else None
+    def _policy(self, key: tuple[str, str]) -> SympoziumPolicy | None:
+        found = self.caches.policies.get(*key)
+        return parse(SympoziumPolicy, found) if found else None
 
-    def skill_pack(self, namespace: str, name: str) -> SkillPack:
-        """A skill pack by name, looked up as a policy. Raises MissingError."""
-        return parse(SkillPack, self._shared(self.caches.skill_packs, namespace, name))
-
-    def _shared(self, informer: Informer, namespace: str, name: str) -> Object:
-        found = informer.get(namespace, name) or informer.get(self.system_namespace, name)
-        if found is None:
-            places = " or ".join(dict.fromkeys((namespace, self.system_namespace)))
-            raise MissingError(f"{informer.resource.kind} {name} is not in namespace {places}")
-        return found
+    def _skill_pack(self, key: tuple[str, str]) -> SkillPack | None:
+        found = self.caches.skill_packs.get(*key)
+        return parse(SkillPack, found) if found else None
 
     async def write_status(
         self,

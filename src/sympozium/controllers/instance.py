@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from sympozium.api import SympoziumInstance
 from sympozium.api.base import Object
 from sympozium.api.run import TERMINAL
-from sympozium.controllers.context import BY_INSTANCE, Context, MissingError
+from sympozium.controllers.context import BY_INSTANCE, Context
 from sympozium.kube import Controller, Informer, Request, Result
 from sympozium.kube.conditions import condition
 from sympozium.kube.resources import SECRETS
+from sympozium.policy.resolve import MissingReferenceError
 
 _BELIEVE = 300.0
 """Seconds for which a Secret that was seen counts as being there."""
@@ -58,16 +59,14 @@ class InstanceController:
     def _missing(self, instance: SympoziumInstance) -> list[str]:
         problems = []
         try:
-            self._context.policy(instance.namespace, instance.spec.policy_ref)
-        except MissingError as error:
+            self._context.effective(instance)
+        except MissingReferenceError as error:
             problems.append(str(error))
         for skill in instance.spec.skills:
-            if skill.skill_pack_ref is None:
-                continue
             try:
-                self._context.skill_pack(instance.namespace, skill.skill_pack_ref)
-            except MissingError as error:
-                problems.append(str(error))
+                self._context.skill_packs(instance.namespace, [skill])
+            except MissingReferenceError as error:
+                problems.append(error.message)
         return problems
 
     async def _missing_secrets(self, instance: SympoziumInstance) -> list[str]:

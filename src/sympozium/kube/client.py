@@ -131,7 +131,10 @@ class Client:
         """
         parameters = {"watch": "true", "allowWatchBookmarks": "true", **query}
         request = self._http.build_request(
-            "GET", resource.path(namespace), params=parameters, timeout=httpx2.Timeout(_TIMEOUT, read=idle)
+            "GET",
+            resource.path(namespace),
+            params=parameters,
+            timeout=httpx2.Timeout(30.0, connect=10.0, read=idle),
         )
         response = await self._send(request, stream=True)
         try:

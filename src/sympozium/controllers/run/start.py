@@ -10,7 +10,7 @@ import base64
 from collections.abc import Awaitable, Coroutine, Mapping
 from typing import Any, Final
 
-from sympozium.api import AgentRun, SkillPack, SympoziumInstance
+from sympozium.api import AgentRun, SympoziumInstance
 from sympozium.api.base import Object
 from sympozium.api.config import ConfigSpec
 from sympozium.api.meta import LABEL_SCHEDULE, owner_reference
@@ -25,6 +25,7 @@ from sympozium.controllers.schedule.controller import OCCASION_ANNOTATION
 from sympozium.kube import ForbiddenError, InvalidError, Resource
 from sympozium.kube.resources import BUILT_IN, CLUSTER_ROLES, JOBS, SECRETS
 from sympozium.policy import Effective, fill, network
+from sympozium.policy.resolve import MissingReferenceError
 
 GRANTABLE: Final = "sympozium-grantable"
 _ENDPOINT_KEY: Final = "OPENAI_BASE_URL"
@@ -46,7 +47,7 @@ class Starter:
         """Resolve and plan; writes nothing. Raises PlanError."""
         try:
             inputs = await self._inputs(obj, run)
-        except MissingError as error:
+        except (MissingError, MissingReferenceError) as error:
             raise PlanError(str(error)) from error
         return inputs, plan(inputs)
 
@@ -75,7 +76,7 @@ class Starter:
         context = self._context
         config = context.config()
         instance = context.instance(run.namespace, run.spec.instance_ref)
-        policy = Effective.of(context.policy(run.namespace, instance.spec.policy_ref), floor=context.floor())
+        policy = context.effective(instance)
         # The webhook has done this when the run was created; again, it changes nothing.
         run = run.model_copy(update={"spec": fill(run, instance, config, policy)})
         return Inputs(
@@ -83,7 +84,7 @@ class Starter:
             instance=instance,
             policy=policy,
             config=config,
-            packs=self._packs(run),
+            packs=context.skill_packs(run.namespace, run.spec.skills),
             images=Images.of(config),
             api_server=self._api_server,
             bus_url=self._bus_url,
@@ -92,10 +93,6 @@ class Starter:
             owner=owner_reference({**obj, "apiVersion": kinds.RUNS.api_version, "kind": kinds.RUNS.kind}),
             occasion=occasion(run),
         )
-
-    def _packs(self, run: AgentRun) -> dict[str, SkillPack]:
-        names = dict.fromkeys(s.skill_pack_ref for s in run.spec.skills if s.skill_pack_ref)
-        return {name: self._context.skill_pack(run.namespace, name) for name in names}
 
     async def _grantable(self, run: AgentRun) -> list[RBACRule]:
         """What the administrator lets skills have at most; nothing where the role is not there."""
