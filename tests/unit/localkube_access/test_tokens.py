@@ -199,7 +199,7 @@ def test_the_token_file_is_read_as_kubernetes_reads_it():
 
 @pytest.mark.parametrize("line", ["secrettoken,alice", ",alice,1", "secrettoken,,1", 'x,y,1\nsecrettoken,"a'])
 def test_a_wrong_line_is_named_without_its_token(line):
-    with pytest.raises(ValueError, match="line [12]") as refused:
+    with pytest.raises(ValueError, match=r"line [12]") as refused:
         tokenfile.parse(line, "users.csv")
     assert "secrettoken" not in str(refused.value)
 

@@ -161,7 +161,7 @@ def encoded(*operations):
         (b"{}", "expected webhook response of admission.k8s.io/v1"),
         (answered(uid="other", allowed=True), 'expected response.uid="u"'),
         (b'{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview"}', "response was absent"),
-        (answered(uid="u", allowed=True, patch=encoded()), "only \"JSONPatch\" is supported"),
+        (answered(uid="u", allowed=True, patch=encoded()), 'only "JSONPatch" is supported'),
         (answered(uid="u", allowed=True, patchType="JSONPatch"), "but not response.patch"),
         (answered(uid="u", allowed=True, patchType="JSONPatch", patch="***"), "not base64 of JSON"),
         (answered(uid="u", allowed=True, patchType="JSONPatch", patch=base64.b64encode(b"{}").decode()), "must be a list"),
@@ -298,7 +298,7 @@ async def test_a_validating_webhook_allows_warns_and_denies_on_one_connection(ob
         for _ in range(3):
             assert await webhooks.validate(request()) == ["careful"]
         with pytest.raises(
-            ApiError, match='admission webhook "w.test.dev" denied the request: bad name'
+            ApiError, match=r'admission webhook "w\.test\.dev" denied the request: bad name'
         ) as refused:
             await webhooks.validate(request(name="bad"))
         assert refused.value.code == 403
