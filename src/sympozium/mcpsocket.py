@@ -66,6 +66,9 @@ _log = logging.getLogger(__name__)
 CALL_ID = "sympozium.ai/call-id"
 """Key in a call's `_meta`: the id under which the agent repeats a call whose answer it did not get."""
 
+MALFORMED = "sympozium.ai/malformed"
+"""Key in a call's `_meta`: what was wrong with arguments that the agent could not read."""
+
 MAX_LINE = 32 * 1024 * 1024
 """Bytes of one message. Above what any caller may send on purpose, so that a tool server can
 answer too large arguments with a tool error; above this the connection ends."""

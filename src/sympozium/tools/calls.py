@@ -110,10 +110,15 @@ class Calls:
             _log.warning("call %s (%s) was found without an acknowledged outcome", entry.id, entry.tool)
             await self._publish_outcome(entry.id, entry.text or "", is_error=entry.is_error, seconds=0.0)
 
-    async def call(self, *, call: str, tool: str, arguments: dict[str, Any]) -> types.CallToolResult:
-        """The result of a call. Refusals and failures are results with `is_error`."""
+    async def call(
+        self, *, call: str, tool: str, arguments: dict[str, Any], malformed: str | None = None
+    ) -> types.CallToolResult:
+        """The result of a call. Refusals and failures are results with `is_error`.
+
+        `malformed` is what the agent says of arguments that it could not read; such a call is refused.
+        """
         async with self._one_at_a_time:
-            asked = await self._decide(call, tool, arguments)
+            asked = await self._decide(call, tool, arguments, malformed)
             entry = self._journal.entry(call)
             if entry is not None and (entry.tool, entry.digest) != (tool, asked.digest):
                 return text_result(
@@ -133,11 +138,15 @@ class Calls:
 
     # -- deciding
 
-    async def _decide(self, call: str, tool: str, arguments: dict[str, Any]) -> Asked:
+    async def _decide(self, call: str, tool: str, arguments: dict[str, Any], malformed: str | None) -> Asked:
         await self._catalogue.ready()
         offered = self._catalogue.tools().get(tool)
         target = self._catalogue.target(offered, arguments) if offered else ""
-        verdict = self._verdict(tool, target, arguments, offered)
+        verdict = (
+            Verdict("deny", "malformed arguments", malformed)
+            if malformed
+            else self._verdict(tool, target, arguments, offered)
+        )
         digest = args_digest(
             uid=self._config.run.uid,
             tool=tool,

@@ -59,7 +59,9 @@ class Catalogue:
                         "tool %s of skill %s is left out: the name %s is taken", tool.name, skill.name, name
                     )
                     continue
-                found[name] = Offered(name, tool.model_copy(update={"name": name}), skill, tool.name)
+                found[name] = Offered(
+                    name, tool.model_copy(update={"name": name, "output_schema": None}), skill, tool.name
+                )
         return found
 
     def command_targets(self) -> list[str]:

@@ -80,6 +80,8 @@ class Skill:
                     f"the skill {self.name} went away during {tool}; whether it took effect is not known ({error})"
                 ) from error
             return f"{self.name}: {error}", True
+        except RuntimeError as error:  # the SDK's word for an answer that does not keep its own schema
+            return f"{self.name} gave an answer that is not valid: {error}", True
         return result_text(result), bool(result.is_error)
 
     async def _connected(self) -> ClientSession:

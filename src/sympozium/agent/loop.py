@@ -1,0 +1,194 @@
+"""The loop. It ends in exactly one Outcome, which says truthfully how."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sympozium.agent.outcome import Outcome, RunError, Usage
+from sympozium.masking import mask_text
+from sympozium.shortening import shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from sympozium.agent.model import Answer, ToolCall
+    from sympozium.agent.record import Record
+    from sympozium.agent.toolbox import ToolResult
+    from sympozium.agent.transcript import Transcript
+    from sympozium.api.runconfig import AgentConfigFile
+
+_log = logging.getLogger(__name__)
+
+SHOWN_TEXT = 200_000
+"""Characters of the model's text in its event; a message of the bus is at most 1 MiB."""
+SHOWN_ARGUMENTS = 4000
+
+
+class Asks(Protocol):
+    """The model, as the loop uses it."""
+
+    async def answer(
+        self,
+        messages: list[dict[str, Any]],
+        tools: list[dict[str, Any]],
+        on_text: Callable[[str], Awaitable[None]],
+    ) -> Answer: ...
+
+
+class Makes(Protocol):
+    """The tool server, as the loop uses it."""
+
+    async def tools(self) -> list[dict[str, Any]]: ...
+
+    def next_id(self) -> str: ...
+
+    async def call(
+        self, call_id: str, name: str, arguments: dict[str, Any], *, malformed: str | None = None
+    ) -> ToolResult: ...
+
+
+@dataclass(slots=True)
+class Loop:
+    """One run of one agent."""
+
+    config: AgentConfigFile
+    model: Asks
+    toolbox: Makes
+    record: Record
+    transcript: Transcript
+    usage: Usage = field(default_factory=Usage)
+    steps: int = 0
+    last_text: str = ""
+
+    async def run(self) -> Outcome:
+        """Until the model answers without calls, or a limit or an error ends it. CancelledError passes through."""
+        try:
+            # Not asyncio.timeout around the clean-up as well: the outcome is published after this.
+            async with asyncio.timeout(self.config.limits.timeout_seconds):
+                return await self._converse()
+        except TimeoutError:
+            limit = self.config.limits.timeout_seconds
+            return self.ended("Timeout", f"the run took longer than its timeout of {limit:g} s")
+        except RunError as error:
+            return self.ended(error.reason, str(error))
+
+    def ended(self, reason: Any, error: str) -> Outcome:
+        """The outcome of a run that did not complete, with what it had so far."""
+        return Outcome(reason, result=self.last_text, error=error, usage=self.usage, steps=self.steps)
+
+    async def _converse(self) -> Outcome:
+        config = self.config
+        tools = await self.toolbox.tools()
+        names = [tool["function"]["name"] for tool in tools]
+        started = {"model": config.model.model, "provider": config.model.provider, "tools": names}
+        await self.record.publish("run.started", started)
+        self.transcript.line(f"-- run {config.run.namespace}/{config.run.name}, model {config.model.model}")
+        messages: list[dict[str, Any]] = [{"role": "user", "content": config.task}]
+        if config.system_prompt:
+            messages.insert(0, {"role": "system", "content": config.system_prompt})
+        while self.steps < config.limits.max_steps:
+            answer = await self._step(messages, tools)
+            if not answer.calls:
+                return self._answered(answer)
+            for call in answer.calls:  # in order, one after the other, whatever the model had in mind
+                message = await self._call(call)
+                messages.append(message)
+        return self.ended(
+            "StepLimit",
+            f"the model still called tools after {config.limits.max_steps} steps (maxSteps of the instance); "
+            "give it a smaller task, or more steps",
+        )
+
+    async def _step(self, messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> Answer:
+        self.steps += 1
+        step = self.steps
+        self.transcript.step(step)
+        await self.record.publish("step.started", {"step": step})
+
+        async def on_text(piece: str) -> None:
+            self.transcript.text(piece)
+            await self.record.publish_delta("model.delta", {"step": step, "text": piece})
+
+        answer = await self.model.answer(messages, tools, on_text)
+        self.usage += answer.usage
+        self.last_text = answer.text or self.last_text
+        for call in answer.calls:
+            call.call_id = self.toolbox.next_id()
+            call.id = call.id or call.call_id
+        await self.record.publish("model.message", _message_event(step, answer))
+        messages.append(_remembered(answer, self.config.limits.max_argument_bytes))
+        return answer
+
+    def _answered(self, answer: Answer) -> Outcome:
+        if answer.finish == "length":
+            return self.ended(
+                "TokenLimit", "the endpoint cut the model's answer off at its limit of output tokens"
+            )
+        if answer.finish == "content_filter":
+            return self.ended("ModelError", "the endpoint withheld the model's answer (content_filter)")
+        if not answer.text.strip():
+            return self.ended(
+                "ModelError", "the model ended without saying anything and without calling a tool"
+            )
+        return Outcome("Completed", result=answer.text, usage=self.usage, steps=self.steps)
+
+    async def _call(self, call: ToolCall) -> dict[str, Any]:
+        arguments, malformed = parse_arguments(call)
+        self.transcript.call(call.name, call.arguments)
+        result = await self.toolbox.call(call.call_id, call.name, arguments, malformed=malformed)
+        self.transcript.result(result.text, is_error=result.is_error)
+        text = f"error: {result.text}" if result.is_error else result.text
+        return {"role": "tool", "tool_call_id": call.id, "content": text}
+
+
+def parse_arguments(call: ToolCall) -> tuple[dict[str, Any], str | None]:
+    """The arguments of a call, or what is wrong with them in words for the model."""
+    text = call.arguments.strip() or "{}"
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        return {}, f"the arguments of {call.name} are not valid JSON: {error}; they began with {text[:80]!r}"
+    if not isinstance(value, dict):
+        kind = type(value).__name__
+        return {}, f"the arguments of {call.name} must be a JSON object, not {kind}: {text[:80]!r}"
+    return value, None
+
+
+def _message_event(step: int, answer: Answer) -> dict[str, Any]:
+    return {
+        "step": step,
+        "text": shorten(answer.text, SHOWN_TEXT),
+        "toolCalls": [
+            {
+                "id": c.id,
+                "name": shorten(c.name, 200),
+                "arguments": mask_text(shorten(c.arguments, SHOWN_ARGUMENTS)),
+            }
+            for c in answer.calls
+        ],
+        "usage": answer.usage.to_json(),
+        "finishReason": answer.finish,
+    }
+
+
+def _remembered(answer: Answer, limit: int) -> dict[str, Any]:
+    """The answer for the conversation. Arguments that no endpoint would take back are replaced, and named."""
+    message = answer.message()
+    for call in message.get("tool_calls", ()):
+        function = call["function"]
+        text = function["arguments"]
+        if len(text) > limit:
+            function["arguments"] = json.dumps(
+                {"omitted": f"{len(text)} characters of arguments, refused as too large"}
+            )
+        else:
+            try:
+                json.loads(text or "{}")
+                function["arguments"] = text or "{}"
+            except ValueError:
+                function["arguments"] = json.dumps({"malformed": text[:200]})
+    return message

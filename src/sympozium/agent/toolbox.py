@@ -1,0 +1,117 @@
+"""The agent's side of the tool server: its tools, its calls, and a connection that may break.
+
+A call has an id. When the connection breaks the call is asked for again under that id on the next
+connection; the tool server has it in its journal and does not make it twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import anyio
+from mcp.shared.exceptions import MCPError
+
+from sympozium.agent.outcome import RunError
+from sympozium.mcpsocket import CALL_ID, MALFORMED, McpConnectError, connect, result_text
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from mcp.client.session import ClientSession
+
+_log = logging.getLogger(__name__)
+
+START_WAIT = 60.0
+"""Seconds for the tool server to listen; its container starts beside this one."""
+AGAIN_WAIT = 60.0
+ATTEMPTS = 4
+"""Connections on which one call is tried."""
+
+_CLOSED = -32000
+"""The SDK's CONNECTION_CLOSED."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    text: str
+    is_error: bool
+
+
+class Toolbox:
+    """Open with `async with`; entered and left in the same task."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._stack = contextlib.AsyncExitStack()
+        self._session: ClientSession | None = None
+        # Call ids are unique over the attempts of a run (spec.retries): a decision that a person
+        # made once must not fit a call of the next attempt.
+        self._prefix = secrets.token_hex(3)
+        self._number = 0
+
+    async def __aenter__(self) -> Self:
+        await self._connect(START_WAIT)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    async def tools(self) -> list[dict[str, Any]]:
+        """The tools as the chat completions API wants them."""
+        assert self._session is not None
+        listed = (await self._session.list_tools()).tools
+        return [
+            {
+                "type": "function",
+                "function": {
+                    "name": t.name,
+                    "description": t.description or "",
+                    "parameters": t.input_schema,
+                },
+            }
+            for t in listed
+        ]
+
+    def next_id(self) -> str:
+        """A call id: a label value and part of object names, so lower case letters, digits and dashes."""
+        self._number += 1
+        return f"{self._prefix}-{self._number}"
+
+    async def call(
+        self, call_id: str, name: str, arguments: dict[str, Any], *, malformed: str | None = None
+    ) -> ToolResult:
+        """Make a call. RunError ToolServerLost when the server does not come back.
+
+        `malformed` says what was wrong with arguments that could not be read; the tool server
+        refuses such a call, on the record.
+        """
+        meta: Any = {CALL_ID: call_id} | ({MALFORMED: malformed} if malformed else {})
+        for _ in range(ATTEMPTS):
+            assert self._session is not None
+            try:
+                result = await self._session.call_tool(name, arguments, meta=meta)
+                return ToolResult(result_text(result), bool(result.is_error))
+            except MCPError as error:
+                if error.code != _CLOSED:
+                    return ToolResult(f"the tool server refused the call: {error}", is_error=True)
+                _log.warning("the tool server went away during %s; connecting again", name)
+            except (anyio.ClosedResourceError, anyio.BrokenResourceError, ConnectionError) as error:
+                _log.warning("the tool server went away before %s (%r); connecting again", name, error)
+            await self._stack.aclose()
+            await self._connect(AGAIN_WAIT)
+        raise RunError(
+            "ToolServerLost", f"the tool server went away {ATTEMPTS} times during one call of {name}"
+        )
+
+    async def _connect(self, wait: float) -> None:
+        self._stack = contextlib.AsyncExitStack()
+        try:
+            self._session = await self._stack.enter_async_context(connect(self._path, wait=wait))
+        except McpConnectError as error:
+            raise RunError("ToolServerLost", f"no tool server: {error}") from error
