@@ -1,0 +1,166 @@
+import copy
+
+import pytest
+from tests.unit.webhook.world import CONTROLLER, SYSTEM, World, review
+
+INSTANCE = {"agents": {"default": {"model": "qwen"}}}
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    world.put("SympoziumInstance", "ns", "i", INSTANCE)
+    return world
+
+
+def create(**spec):
+    return review("AgentRun", instanceRef="i", task="t", **spec)
+
+
+async def test_a_run_is_filled_and_admitted(world: World) -> None:
+    request = create()
+    answer = await world.admit(request)
+    assert answer.allowed
+    spec = request["request"]["object"]["spec"]
+    assert spec["model"] == {"provider": "openai", "model": "qwen"}
+    assert (spec["agentId"], spec["sessionKey"], spec["timeout"]) == ("default", "i:x", "30m")
+    assert spec["trigger"] == {"kind": "Manual", "user": "alice"}
+    assert spec["task"] == "t"
+
+
+async def test_what_is_filled_is_filled_once(world: World) -> None:
+    request = create()
+    await world.admit(request)
+    again = await world.mutate(request)
+    assert again.patch == ()
+
+
+@pytest.mark.parametrize(
+    ("user", "labels", "kind", "name"),
+    [
+        ("alice", {"sympozium.ai/schedule": "s"}, "Manual", None),
+        (CONTROLLER, {"sympozium.ai/schedule": "s"}, "Schedule", "s"),
+        (CONTROLLER, {}, "API", None),
+        ("system:serviceaccount:ci:bot", {"sympozium.ai/schedule": "s"}, "API", None),
+    ],
+)
+async def test_the_trigger_is_who_really_asked(world: World, user, labels, kind, name) -> None:
+    forged = {"kind": "Schedule", "name": "important", "user": "the-boss"}
+    request = review("AgentRun", user=user, labels=labels, instanceRef="i", task="t", trigger=forged)
+    assert (await world.admit(request)).allowed
+    trigger = request["request"]["object"]["spec"]["trigger"]
+    assert (trigger["kind"], trigger.get("name"), trigger["user"]) == (kind, name, user)
+
+
+async def test_a_trigger_that_was_not_set_by_us_is_refused(world: World) -> None:
+    request = create()
+    await world.admit(request)
+    request["request"]["object"]["spec"]["trigger"]["user"] = "the-boss"
+    answer = await world.validate(request)
+    assert [cause.field for cause in answer.causes] == ["spec.trigger"]
+
+
+async def test_without_the_mutating_webhook_nothing_is_admitted(world: World) -> None:
+    answer = await world.validate(create())
+    assert not answer.allowed
+    assert "MutatingWebhookConfiguration" in answer.message
+
+
+async def test_an_instance_that_is_not_there(world: World) -> None:
+    answer = await world.admit(review("AgentRun", instanceRef="nobody", task="t"))
+    assert (answer.allowed, answer.code) == (False, 422)
+    assert answer.message == "spec.instanceRef: SympoziumInstance nobody is not in namespace ns"
+
+
+async def test_a_policy_or_pack_that_is_not_there(world: World) -> None:
+    world.put("SympoziumInstance", "ns", "i", {**INSTANCE, "policyRef": "strict"})
+    answer = await world.admit(create())
+    assert answer.causes[0].field == "spec.instanceRef: i: spec.policyRef"
+    world.put("SympoziumInstance", "ns", "i", INSTANCE)
+    answer = await world.admit(create(skills=[{"skillPackRef": "none"}]))
+    assert answer.causes[0].field == "spec.skills[0].skillPackRef"
+
+
+async def test_a_tool_that_the_policy_denies_is_refused_with_the_rule(world: World) -> None:
+    rules = {
+        "defaultAction": "deny",
+        "rules": [{"tool": "read_file", "action": "allow"}, {"tool": "write_file", "action": "deny"}],
+    }
+    world.put("SympoziumPolicy", SYSTEM, "restrictive-policy", {"toolGating": rules})
+    world.put("SympoziumInstance", "ns", "i", {**INSTANCE, "policyRef": "restrictive-policy"})
+    answer = await world.admit(create(toolPolicy={"allow": ["read_file", "write_file"]}))
+    assert (answer.allowed, answer.code, answer.reason) == (False, 403, "Forbidden")
+    assert "spec.toolPolicy.allow[1]: write_file is denied" in answer.message
+    assert "restrictive-policy: toolGating.rules[1] (write_file: deny)" in answer.message
+    assert (await world.admit(create(toolPolicy={"allow": ["read_file"]}))).allowed
+
+
+async def test_the_floor_of_the_installation_holds(world: World) -> None:
+    world.put("SympoziumConfig", SYSTEM, "default", {"floorPolicyRef": "floor"})
+    answer = await world.admit(create())
+    assert "floorPolicyRef" in answer.message
+    world.put("SympoziumPolicy", SYSTEM, "floor", {"featureGates": {"code-execution": False}})
+    assert (await world.admit(create())).allowed
+    assert not (await world.admit(create(toolPolicy={"allow": ["execute_command"]}))).allowed
+
+
+async def test_a_sandbox_is_switched_on_where_the_policy_wants_one(world: World) -> None:
+    world.put(
+        "SympoziumPolicy", SYSTEM, "default-policy", {"sandboxPolicy": {"required": True, "maxCPU": "2"}}
+    )
+    request = create()
+    assert (await world.admit(request)).allowed
+    assert request["request"]["object"]["spec"]["sandbox"] == {
+        "enabled": True,
+        "resources": {"limits": {"cpu": "2"}, "requests": {}},
+    }
+    refused = await world.admit(create(sandbox={"enabled": False}))
+    assert "sandboxPolicy.required" in refused.message
+
+
+async def test_a_secret_that_its_author_may_not_read(world: World) -> None:
+    named = create(model={"authSecretRef": "theirs"})
+    assert "alice may not read the Secret theirs" in (await world.admit(named)).message
+    world.rights.add(("alice", "get", "secrets", "", "ns", "theirs"))
+    assert (await world.admit(create(model={"authSecretRef": "theirs"}))).allowed
+
+
+async def test_fields_without_effect_are_warned_of_also_those_of_the_instance(world: World) -> None:
+    world.put("SympoziumInstance", "ns", "i", {**INSTANCE, "memory": {"enabled": True}})
+    answer = await world.admit(create(mode="server"))
+    assert answer.allowed
+    assert [warning.split(" has")[0] for warning in answer.warnings] == [
+        "spec.mode",
+        "instance i: spec.memory",
+    ]
+
+
+async def test_an_object_that_breaks_its_schema_is_left_to_the_api_server(world: World) -> None:
+    request = review("AgentRun", task="t")
+    assert (await world.mutate(request)).patch == ()
+    answer = await world.validate(request)
+    assert answer.causes[0].field == "spec.instanceRef"
+
+
+def changed(before: dict, **fields) -> dict:
+    after = copy.deepcopy(before)
+    after["spec"] |= fields
+    return review("AgentRun", after, old=before)
+
+
+async def test_the_spec_stays_but_for_cancel_and_suspend(world: World) -> None:
+    before = create()["request"]["object"]
+    assert (await world.validate(changed(before, cancel=True, suspend=True))).allowed
+    answer = await world.validate(changed(before, task="other", env={"A": "b"}))
+    assert [cause.field for cause in answer.causes] == ["spec.env", "spec.task"]
+    cancelled = changed(before, cancel=True)["request"]["object"]
+    assert "cannot be taken back" in (await world.validate(changed(cancelled, cancel=False))).message
+
+
+@pytest.mark.parametrize("endpoint", ["mutate", "validate"])
+async def test_an_api_that_cannot_be_asked_fails_closed(world: World, endpoint: str) -> None:
+    request = create()
+    world.broken = True
+    answer = await getattr(world, endpoint)(request)
+    assert (answer.allowed, answer.code) == (False, 500)
+    assert "could not ask the API" in answer.message
