@@ -258,7 +258,7 @@ def test_nobody_binds_a_role_that_holds_more_than_they_do(objects, holder, alice
     holder(write("rolebindings", binding("Role", "r"), user=alice, group=RBAC_GROUP))
     with pytest.raises(ApiError, match="not currently held"):
         holder(write("rolebindings", binding("Role", "big"), user=alice, group=RBAC_GROUP))
-    with pytest.raises(ApiError, match='roles.rbac.authorization.k8s.io "none" not found') as refused:
+    with pytest.raises(ApiError, match=r'roles\.rbac\.authorization\.k8s\.io "none" not found') as refused:
         holder(write("rolebindings", binding("Role", "none"), user=alice, group=RBAC_GROUP))
     assert refused.value.code == 404
     old = binding("Role", "big")
