@@ -163,7 +163,7 @@ def apply_conflict(conflicts: Sequence[tuple[str, str]]) -> ApiError:
         last = ""
         for who, field in conflicts:
             if who != last:
-                lines.append(f"{who}:")
+                lines.append(f"{who.replace('conflict with', 'conflicts with', 1)}:")
                 last = who
             lines.append(f"- {field}")
         text = f"Apply failed with {len(conflicts)} conflicts: " + "\n".join(lines)

@@ -97,9 +97,9 @@ def test_values_may_be_escaped():
 
 
 def test_unknown_fields_are_refused_in_the_words_of_the_kind():
-    with pytest.raises(ApiError, match="field label not supported: spec.n"):
+    with pytest.raises(ApiError, match=r"field label not supported: spec.n"):
         parse_fields("spec.n=1", PODS)
-    with pytest.raises(ApiError, match='"data.a" is not a known field selector: only "metadata.name"'):
+    with pytest.raises(ApiError, match=r'"data.a" is not a known field selector: only "metadata.name"'):
         parse_fields("data.a=1", CONFIGMAPS)
     with pytest.raises(ApiError, match="invalid selector"):
         parse_fields("metadata.name", PODS)

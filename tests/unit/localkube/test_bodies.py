@@ -1,0 +1,87 @@
+"""Request bodies: JSON, YAML, duplicate keys, limits."""
+
+import pytest
+
+from sympozium.localkube import yamlbody
+from sympozium.localkube.bodies import duplicate_keys, read_object, read_options
+from sympozium.localkube.errors import ApiError
+from sympozium.localkube.wire import Request
+
+
+def request(body, content_type="application/json"):
+    return Request(
+        method="POST", path="/", body=body, headers={"content-type": content_type} if content_type else {}
+    )
+
+
+def test_json_with_and_without_a_content_type():
+    for kind in ("application/json", "application/json; charset=utf-8", ""):
+        assert read_object(request(b'{"a":1}', kind), "X", "v1").obj == {"a": 1}
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"3", b'"x"'])
+def test_json_that_is_no_object(body):
+    with pytest.raises(ApiError, match="must be of type X") as caught:
+        read_object(request(body), "X", "v1")
+    assert caught.value.code == 400
+
+
+@pytest.mark.parametrize(
+    ("raw", "paths"),
+    [
+        (b'{"a":1,"a":2}', ["a"]),
+        (b'{"a":{"b":1,"b":2,"b":3}}', ["a.b"]),
+        (b'{"l":[{"x":1},{"x":1,"x":2}]}', ["l[1].x"]),
+        (b'{ "a" : 1 }', []),
+        (b'{"a":"\\u003c"}', []),
+    ],
+)
+def test_duplicate_keys_have_paths(raw, paths):
+    import json
+
+    assert duplicate_keys(raw, json.loads(raw)) == [f'duplicate field "{path}"' for path in paths]
+
+
+def test_yaml_has_the_types_of_json():
+    text = b"a: 1:30\nb: 2026-01-01\nc: yes\nd: 0x10\ne: 1e3\nf: ~\ng: '5'\nh: .5\ni: 1_000\n"
+    obj, duplicates = yamlbody.load(text)
+    assert obj == {
+        "a": "1:30",
+        "b": "2026-01-01",
+        "c": True,
+        "d": 16,
+        "e": 1000.0,
+        "f": None,
+        "g": "5",
+        "h": 0.5,
+        "i": 1000,
+    }
+    assert duplicates == []
+
+
+def test_yaml_duplicates_anchors_and_nonsense():
+    obj, duplicates = yamlbody.load(b"a: &x {k: 1}\nb:\n  <<: *x\n  m: 2\nb: 3\n")
+    assert (obj["b"], duplicates) == (3, ["b"])
+    with pytest.raises(yamlbody.YAMLBodyError, match="error converting YAML to JSON"):
+        yamlbody.load(b"a: [1")
+    with pytest.raises(ApiError, match="expected an object"):
+        read_object(request(b"- 1\n", "application/yaml"), "X", "v1")
+
+
+def test_yaml_round_trip_keeps_strings_strings():
+    obj = {"a": "yes", "b": "2026-01-01", "c": "1", "d": "1:30", "e": "null", "f": ["x", 1, None, True]}
+    assert yamlbody.load(yamlbody.dump(obj))[0] == obj
+
+
+def test_limits_and_media_types():
+    with pytest.raises(ApiError, match="limit is 3145728"):
+        read_object(request(b" " * (3 * 1024 * 1024 + 1)), "X", "v1")
+    with pytest.raises(ApiError, match="accepted media types include: application/json") as caught:
+        read_object(request(b"x", "text/plain"), "X", "v1")
+    assert caught.value.code == 415
+
+
+def test_no_options_is_no_options():
+    assert read_options(request(b"")) == {}
+    assert read_options(request(b"{}")) == {}
+    assert read_options(request(b'{"gracePeriodSeconds":0}')) == {"gracePeriodSeconds": 0}
