@@ -34,7 +34,9 @@ class NodeCluster(Client):
         self.start_node()
 
     def _start_api(self) -> str:
-        api = self._spawn("api", ["sympozium.localkube", "--data-dir", str(self.directory / "api"), "--port", "0"])
+        api = self._spawn(
+            "api", ["sympozium.localkube", "--data-dir", str(self.directory / "api"), "--port", "0"]
+        )
         assert api.stdout is not None
         line = api.stdout.readline()
         assert line, (self.directory / "api.log").read_text()
@@ -138,7 +140,12 @@ def shell(script: str, **more: Any) -> Object:
 
 def once(*containers: Object, **more: Any) -> Object:
     """The spec of a pod that is not restarted, without a ServiceAccount token."""
-    return {"restartPolicy": "Never", "automountServiceAccountToken": False, "containers": list(containers), **more}
+    return {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "containers": list(containers),
+        **more,
+    }
 
 
 @pytest.fixture(scope="module")

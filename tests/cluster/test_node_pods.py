@@ -21,7 +21,9 @@ def test_exit_code_reason_and_message(cluster: NodeCluster, ns: str) -> None:
 
 
 def test_fallback_to_logs(cluster: NodeCluster, ns: str) -> None:
-    cluster.run_pod("p", ns, once(shell("echo last words; exit 1", terminationMessagePolicy="FallbackToLogsOnError")))
+    cluster.run_pod(
+        "p", ns, once(shell("echo last words; exit 1", terminationMessagePolicy="FallbackToLogsOnError"))
+    )
     assert state(cluster.ended("p", ns))["terminated"]["message"] == "last words\n"
 
 
@@ -70,12 +72,21 @@ def test_missing_reference_is_retried(cluster: NodeCluster, ns: str) -> None:
 
 def test_init_containers_and_sidecars(cluster: NodeCluster, ns: str) -> None:
     work = [{"name": "w", "mountPath": "/w"}]
-    trapped = "trap 'echo side-down >> /w/order; exit 5' TERM; echo side >> /w/order; while :; do sleep 0.05; done"
-    init = {"name": "init", "image": IMAGE, "command": ["sh", "-c", "echo init >> /w/order"], "volumeMounts": work}
+    trapped = (
+        "trap 'echo side-down >> /w/order; exit 5' TERM; echo side >> /w/order; while :; do sleep 0.05; done"
+    )
+    init = {
+        "name": "init",
+        "image": IMAGE,
+        "command": ["sh", "-c", "echo init >> /w/order"],
+        "volumeMounts": work,
+    }
     side = {"name": "side", "image": IMAGE, "command": ["sh", "-c", trapped], "volumeMounts": work,
             "restartPolicy": "Always"}  # fmt: skip
     script = "until grep -q side /w/order; do sleep 0.02; done; echo main >> /w/order; cat /w/order"
-    spec = once(shell(script, volumeMounts=work), initContainers=[init, side], volumes=[{"name": "w", "emptyDir": {}}])
+    spec = once(
+        shell(script, volumeMounts=work), initContainers=[init, side], volumes=[{"name": "w", "emptyDir": {}}]
+    )
     cluster.run_pod("p", ns, spec)
     pod = cluster.ended("p", ns)
     assert phase(pod) == "Succeeded"  # although the sidecar ended with 5
@@ -97,7 +108,9 @@ def test_failing_init_container_ends_the_pod(cluster: NodeCluster, ns: str) -> N
 
 def test_restarts_back_off(cluster: NodeCluster, ns: str) -> None:
     cluster.run_pod("p", ns, {**once(shell("exit 1")), "restartPolicy": "OnFailure"})
-    pod = cluster.wait(POD, "p", lambda p: state(p).get("waiting", {}).get("reason") == "CrashLoopBackOff", ns)
+    pod = cluster.wait(
+        POD, "p", lambda p: state(p).get("waiting", {}).get("reason") == "CrashLoopBackOff", ns
+    )
     assert phase(pod) == "Running"
     status = pod["status"]["containerStatuses"][0]
     assert status["restartCount"] == 1  # the first restart is immediate
@@ -144,7 +157,7 @@ def test_active_deadline(cluster: NodeCluster, ns: str) -> None:
 def test_volumes_are_updated_in_place(cluster: NodeCluster, ns: str) -> None:
     cluster.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": ns},
                     "data": {"f": "one"}})  # fmt: skip
-    script = "cat /c/f; until grep -q two /c/f; do sleep 0.05; done; cat /c/f; echo x > /c/f"
+    script = "cat /c/f; echo; until grep two /c/f; do sleep 0.05; done; echo x > /c/f"
     spec = once(shell(script, volumeMounts=[{"name": "c", "mountPath": "/c"}]),
                 volumes=[{"name": "c", "configMap": {"name": "c"}}])  # fmt: skip
     cluster.run_pod("p", ns, spec)
@@ -152,14 +165,18 @@ def test_volumes_are_updated_in_place(cluster: NodeCluster, ns: str) -> None:
     cluster.patch(CONFIG_MAP, "c", {"data": {"f": "two"}}, ns)
     pod = cluster.ended("p", ns)
     assert state(pod)["terminated"]["exitCode"] != 0  # the volume is read-only to the pod
-    assert cluster.logs("p", ns).startswith("onetwo")
+    assert cluster.logs("p", ns).startswith("one\ntwo")
 
 
 def test_token_is_of_this_pod(cluster: NodeCluster, ns: str) -> None:
     script = "cat /var/run/secrets/kubernetes.io/serviceaccount/token"
     cluster.run_pod("p", ns, {"restartPolicy": "Never", "containers": [shell(script)]})
     pod = cluster.ended("p", ns)
-    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": cluster.logs("p", ns)}}
+    review = {
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenReview",
+        "spec": {"token": cluster.logs("p", ns)},
+    }
     status = cluster.request("POST", "/apis/authentication.k8s.io/v1/tokenreviews", review)["status"]
     assert status["user"]["username"] == f"system:serviceaccount:{ns}:default"
     assert status["user"]["extra"]["authentication.kubernetes.io/pod-uid"] == [pod["metadata"]["uid"]]
@@ -168,7 +185,11 @@ def test_token_is_of_this_pod(cluster: NodeCluster, ns: str) -> None:
 def test_probes(cluster: NodeCluster, ns: str) -> None:
     main = shell(
         "sleep 0.3; touch /tmp/started; sleep 0.3; touch /tmp/ready; exec sleep 60",
-        startupProbe={"exec": {"command": ["test", "-e", "/tmp/started"]}, "periodSeconds": 1, "failureThreshold": 30},
+        startupProbe={
+            "exec": {"command": ["test", "-e", "/tmp/started"]},
+            "periodSeconds": 1,
+            "failureThreshold": 30,
+        },
         readinessProbe={"exec": {"command": ["test", "-e", "/tmp/ready"]}, "periodSeconds": 1},
     )
     cluster.run_pod("p", ns, once(main))
@@ -180,9 +201,15 @@ def test_probes(cluster: NodeCluster, ns: str) -> None:
 
 def test_liveness_restarts(cluster: NodeCluster, ns: str) -> None:
     probe = {"tcpSocket": {"port": 9}, "periodSeconds": 1, "failureThreshold": 1}
-    spec = {**once(shell("exec sleep 60", livenessProbe=probe)), "restartPolicy": "Always", "terminationGracePeriodSeconds": 1}
+    spec = {
+        **once(shell("exec sleep 60", livenessProbe=probe)),
+        "restartPolicy": "Always",
+        "terminationGracePeriodSeconds": 1,
+    }
     cluster.run_pod("p", ns, spec)
-    pod = cluster.wait(POD, "p", lambda p: p["status"].get("containerStatuses", [{}])[0].get("restartCount", 0) > 0, ns)
+    pod = cluster.wait(
+        POD, "p", lambda p: p["status"].get("containerStatuses", [{}])[0].get("restartCount", 0) > 0, ns
+    )
     assert pod["status"]["containerStatuses"][0]["lastState"]["terminated"]["exitCode"] == 143
     assert "Unhealthy" in cluster.reasons("p", ns)
     cluster.delete(POD, "p", ns)
@@ -202,7 +229,9 @@ def test_hooks(cluster: NodeCluster, ns: str) -> None:
 
 
 def test_log_options(cluster: NodeCluster, ns: str) -> None:
-    cluster.run_pod("p", ns, {**once(shell("echo one; echo two >&2; echo three; exit 1")), "restartPolicy": "OnFailure"})
+    cluster.run_pod(
+        "p", ns, {**once(shell("echo one; echo two; echo three; exit 1")), "restartPolicy": "OnFailure"}
+    )
     cluster.wait(POD, "p", lambda p: state(p).get("waiting", {}).get("reason") == "CrashLoopBackOff", ns)
     assert cluster.logs("p", ns, tailLines="1") == "three\n"
     assert cluster.logs("p", ns, limitBytes="5") == "one\nt"
@@ -215,7 +244,9 @@ def test_log_options(cluster: NodeCluster, ns: str) -> None:
 
 
 def test_unsupported_is_refused_by_name(cluster: NodeCluster, ns: str) -> None:
-    main = shell("true", securityContext={"privileged": True}, volumeMounts=[{"name": "h", "mountPath": "/h"}])
+    main = shell(
+        "true", securityContext={"privileged": True}, volumeMounts=[{"name": "h", "mountPath": "/h"}]
+    )
     cluster.run_pod("p", ns, once(main, hostPID=True, volumes=[{"name": "h", "hostPath": {"path": "/etc"}}]))
     pod = cluster.ended("p", ns)
     assert pod["status"]["reason"] == "UnsupportedPod"

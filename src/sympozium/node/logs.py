@@ -62,7 +62,8 @@ class LogWriter:
     def close(self) -> None:
         for stream, rest in self._pending.items():
             if rest:
-                self._write(f"{stamp(time.time_ns())} {stream} F ".encode() + rest + b"\n")
+                # Without a newline to the end: the reader must not see one either.
+                self._write(f"{stamp(time.time_ns())} {stream} P ".encode() + rest + b"\n")
         self._file.close()
         self.closed = True
         self._wake()

@@ -57,7 +57,7 @@ async def attempt(handler: Object, target: Target, timeout: float) -> tuple[bool
     try:
         if "exec" in handler:
             code, output = await target.execute(handler["exec"]["command"], timeout)
-            return code == 0, output or f"exit code {code}"
+            return code == 0, output or "the command failed"
         async with asyncio.timeout(timeout if "sleep" not in handler else None):
             if "tcpSocket" in handler:
                 _, writer = await _connect(handler["tcpSocket"], target)

@@ -10,6 +10,7 @@ is told from one that does not exist.
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import logging
 import os
@@ -22,6 +23,8 @@ from typing import IO
 from sympozium.node import mounts, sandbox
 from sympozium.node.cgroups import Group
 from sympozium.node.sandbox import Sandbox
+
+_NS_GET_PARENT = 0xB702  # ioctl_ns(2)
 
 _log = logging.getLogger(__name__)
 
@@ -309,24 +312,46 @@ async def execute(
     network: int | None,
     timeout: float,  # noqa: ASYNC109  # what runs inside has to be ended, not only awaited
 ) -> tuple[int, str]:
-    """Run a program inside a running container: exit code and the first 10 KiB of its output.
+    """Run a program inside a running container: exit code (123 for any failure) and 10 KiB of its output.
 
-    By nsenter(1) and setpriv(1), as the container's own user: joining namespaces gives capabilities in
-    them, which the first exec of an ordinary user loses again; for user 0 setpriv takes them away.
+    By nsenter(1) twice, since bwrap nests two user namespaces and its others belong to the outer one, as the
+    container's own user. Joining a user namespace gives capabilities in it, which the first exec of an ordinary
+    user loses again; for user 0 setpriv(1) takes them away. Command and environment travel in a memory
+    file for xargs(1): as arguments everybody could read them, and in the environment of the helpers
+    they could make these do something else while they are still outside.
     Raises StartError when it cannot be run, TimeoutError after `timeout` seconds, having ended it.
     """
     target = process.payload()
     if target is None:
         raise StartError("the container is not running")
-    drop = ["--bounding-set=-all", "--inh-caps=-all"] if uid == 0 else []
-    command = ["nsenter", "-t", str(target), "-U", "-i", "-u", "-p", "-m", "--preserve-credentials", "--",
-               "setpriv", "--no-new-privs", *drop, "--", "env", "-i", f"--chdir={cwd}",
-               *(f"{name}={value}" for name, value in env.items()), *argv]  # fmt: skip
+    with contextlib.ExitStack() as opened:
+        try:
+            inner = os.open(f"/proc/{target}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+            opened.callback(os.close, inner)
+            outer = fcntl.ioctl(inner, _NS_GET_PARENT)
+            opened.callback(os.close, outer)
+        except OSError as exc:
+            raise StartError(f"the container is ending: {exc}") from exc
+        words = [*(f"{name}={value}" for name, value in env.items()), *argv]
+        payload = _memory_file("exec", b"".join(os.fsencode(word) + b"\0" for word in words))
+        opened.callback(os.close, payload)
+        drop = ["--bounding-set=-all", "--inh-caps=-all"] if uid == 0 else []
+        command = ["nsenter", f"--user=/proc/self/fd/{outer}", "-t", str(target), "-i", "-u", "-p", "-m",
+                   "--preserve-credentials", "--", "nsenter", f"--user=/proc/self/fd/{inner}",
+                   "--preserve-credentials", "--", "setpriv", "--no-new-privs", *drop, "--",
+                   "xargs", "-0", "-x", "-a", f"/proc/self/fd/{payload}", "env", "-i", f"--chdir={cwd}"]  # fmt: skip
+        try:
+            popen = _spawn(command, (outer, inner, payload), credentials, network, path=os.defpath)
+        except OSError as exc:
+            raise StartError(f"nsenter cannot be started: {exc}") from exc
+    return await _collected(popen, group, timeout)
+
+
+async def _collected(
+    popen: "subprocess.Popen[bytes]", group: Group | None, seconds: float
+) -> tuple[int, str]:
+    """Exit code and output of a helper that runs inside; it is ended when that takes too long."""
     loop = asyncio.get_running_loop()
-    try:
-        popen = _spawn(command, (), credentials, network, path=os.environ.get("PATH", os.defpath))
-    except OSError as exc:
-        raise StartError(f"nsenter cannot be started: {exc}") from exc
     if group is not None:
         with contextlib.suppress(OSError):  # it may have ended already
             group.add(popen.pid)
@@ -341,7 +366,7 @@ async def execute(
         os.set_blocking(file.fileno(), False)
         loop.add_reader(file.fileno(), _collect, loop, file, output)
     try:
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(seconds):
             await done
         for file in files:  # what was written just before the end
             while _collect(loop, file, output):

@@ -258,9 +258,7 @@ def build(
 
     def statuses(containers: Iterable[Object], *, initial: bool) -> list[Object]:
         return [
-            container_status(
-                c, records[c["name"]], waiting, initial=initial and not is_sidecar(pod, c)
-            )
+            container_status(c, records[c["name"]], waiting, initial=initial and not is_sidecar(pod, c))
             for c in containers
         ]
 

@@ -1,0 +1,124 @@
+"""Egress policies: a pod that one selects reaches what is allowed and nothing else."""
+
+import http.server
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from cluster.node_support import NodeCluster, cluster, ns, once, shell
+from sympozium.testing.client import Object
+
+__all__ = ["cluster", "ns"]
+
+FETCH = (
+    "python -c 'import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=5).read().decode())' "
+)
+
+
+class _Hello(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"hello")
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def web() -> Iterator[int]:
+    """The port of a server on loopback."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Hello) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
+
+
+def policy(ns: str, egress: list[Object]) -> Object:
+    spec = {"podSelector": {"matchLabels": {"net": "own"}}, "policyTypes": ["Egress"], "egress": egress}
+    meta = {"name": "own", "namespace": ns}
+    return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": meta, "spec": spec}
+
+
+def test_without_policy_the_network_is_the_nodes(cluster: NodeCluster, ns: str, web: int) -> None:
+    cluster.create(policy(ns, []))
+    cluster.run_pod("p", ns, once(shell(f"{FETCH} http://127.0.0.1:{web}/")))
+    cluster.ended("p", ns)
+    assert cluster.logs("p", ns) == "hello\n"
+
+
+def test_denied_is_refused(cluster: NodeCluster, ns: str, web: int) -> None:
+    cluster.create(policy(ns, []))
+    script = f"{FETCH} http://127.0.0.1:{web}/ || echo refused; {FETCH} http://192.0.2.1/ || echo unreachable"
+    cluster.run_pod(
+        "p", ns, once(shell(f"{script}; tail -n +3 /proc/net/dev | cut -d: -f1")), labels={"net": "own"}
+    )
+    cluster.ended("p", ns)
+    out = cluster.logs("p", ns)
+    assert "hello" not in out
+    assert "refused" in out
+    assert "unreachable" in out
+    assert out.split()[-1] == "lo"
+
+
+def test_allowed_address_and_name(cluster: NodeCluster, ns: str, web: int) -> None:
+    cluster.create(policy(ns, [{"to": [{"ipBlock": {"cidr": "127.0.0.1/32"}}], "ports": [{"port": web}]}]))
+    script = f"{FETCH} http://127.0.0.1:{web}/; {FETCH} http://some.test:{web}/ || echo no-name"
+    cluster.run_pod("p", ns, once(shell(script)), labels={"net": "own"})
+    cluster.ended("p", ns)
+    assert cluster.logs("p", ns).startswith("hello\n")
+    assert "no-name" in cluster.logs("p", ns)
+    annotated = {"node.sympozium.ai/egress": f"localhost.localdomain:1, ip6-localhost:{web}, localhost:{web}"}
+    cluster.run_pod(
+        "q", ns, once(shell(f"{FETCH} http://localhost:{web}/")), labels={"net": "own"}, annotations=annotated
+    )
+    cluster.ended("q", ns)
+    assert cluster.logs("q", ns) == "hello\n"
+
+
+def test_names_are_resolved_by_the_node(cluster: NodeCluster, ns: str, web: int) -> None:
+    """`localhost.localdomain` stands for a name that only the node can resolve: the pod has no resolver."""
+    import socket
+
+    name = socket.gethostname()
+    try:
+        address = socket.gethostbyname(name)
+    except OSError:
+        pytest.skip("this machine does not resolve its own name")
+    with http.server.ThreadingHTTPServer((address, 0), _Hello) as server:
+        port = server.server_address[1]
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        cluster.create(policy(ns, []))
+        pod = once(shell(f"{FETCH} http://{name}:{port}/; grep {name} /etc/hosts | tail -1"))
+        cluster.run_pod(
+            "p", ns, pod, labels={"net": "own"}, annotations={"node.sympozium.ai/egress": f"{name}:{port}"}
+        )
+        cluster.ended("p", ns)
+        server.shutdown()
+        thread.join()
+    assert cluster.logs("p", ns) == f"hello\n127.1.0.1\t{name}\n"
+
+
+def test_containers_of_a_pod_share_its_network(cluster: NodeCluster, ns: str) -> None:
+    cluster.create(policy(ns, []))
+    serve = "python -m http.server --bind 127.0.0.1 8000 >/dev/null 2>&1"
+    probe = {"tcpSocket": {"port": 8000}, "periodSeconds": 1, "failureThreshold": 30}
+    side = {**shell(serve), "name": "side", "restartPolicy": "Always", "startupProbe": probe}
+    spec = once(
+        shell(f"{FETCH} http://127.0.0.1:8000/ | head -1"),
+        initContainers=[side],
+        terminationGracePeriodSeconds=1,
+    )
+    cluster.run_pod("p", ns, spec, labels={"net": "own"})
+    cluster.ended("p", ns)
+    assert cluster.logs("p", ns, container="main").startswith("<!DOCTYPE")
+
+
+def test_what_cannot_be_applied_is_said(cluster: NodeCluster, ns: str) -> None:
+    cluster.create(policy(ns, [{"to": [{"podSelector": {}}], "ports": [{"port": 80}]}]))
+    cluster.run_pod("p", ns, once(shell("true")), labels={"net": "own"})
+    cluster.ended("p", ns)
+    assert "it allows nothing" in cluster.reasons("p", ns)["NetworkPolicyNotApplied"]
