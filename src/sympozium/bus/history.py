@@ -1,0 +1,145 @@
+"""Reading a run's stored messages: verified, in order, each once.
+
+Who signed is learned from the run's `keys` messages, which the controller signs; everything on the run's
+subjects that does not verify by them is dropped and counted, never shown.
+"""
+
+import json
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from nats.aio.client import Client as Nats
+from nats.errors import Error as NatsError
+
+from sympozium.bus import messages
+from sympozium.bus.connection import API_TIMEOUT, BusError
+from sympozium.bus.messages import Message, MessageError, SignatureError, unseal
+from sympozium.bus.subjects import CONTROLLER, STREAM, TOOLS, RunRef
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A verified message with its place in the stream: larger is later. 0: seen live, place unknown."""
+
+    sequence: int
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """What is in the stream, before it is believed."""
+
+    sequence: int
+    subject: str
+    data: bytes
+
+
+@dataclass(slots=True)
+class Verifier:
+    """Knows the keys of one run."""
+
+    run: RunRef
+    controller: Ed25519PublicKey
+    dropped: int = 0
+    keys_read: int = 0
+    """Place in the stream up to which `keys` messages were learned."""
+    users: set[str] = field(default_factory=set)
+    """Public keys of the NATS users that were issued for the run."""
+    _keys: dict[str, list[Ed25519PublicKey]] = field(default_factory=dict)
+    _seen: set[tuple[str, str, int]] = field(default_factory=set)
+
+    def take(self, raw: Raw) -> Message | None:
+        """The message; None when it was seen before, is of an earlier run of the same name, or is the keys.
+
+        What is not to be believed is dropped, counted and logged.
+        """
+        try:
+            message = self.check(raw)
+        except MessageError as exc:
+            self.drop(raw, exc)
+            return None
+        if message is None or self.is_seen(message):
+            return None
+        self.see(message)
+        return message
+
+    def check(self, raw: Raw) -> Message | None:
+        """The verified message, None for keys (which are learned). Raises MessageError."""
+        if raw.subject == self.run.keys:
+            self._learn(unseal(raw.data, self.controller, run=self.run, source=CONTROLLER), raw.sequence)
+            return None
+        source = _source(self.run, raw.subject)
+        keys = [self.controller] if source == CONTROLLER else self._keys.get(source, [])
+        error: MessageError = SignatureError(f"no key of {source} is known")
+        for key in reversed(keys):  # the newest attempt is the likeliest sender
+            try:
+                return unseal(raw.data, key, run=self.run, source=source)
+            except MessageError as exc:
+                error = exc
+        raise error
+
+    def drop(self, raw: Raw, error: MessageError) -> None:
+        if not self._of_namesake(raw.data):
+            self.dropped += 1
+            log.error("dropped a message on %s: %s", raw.subject, error)
+
+    def is_seen(self, message: Message) -> bool:
+        return (message.source, message.epoch, message.seq) in self._seen
+
+    def see(self, message: Message) -> None:
+        if message.type != messages.MODEL_DELTA:  # deltas carry the number of the message before them
+            self._seen.add((message.source, message.epoch, message.seq))
+
+    def _learn(self, message: Message, sequence: int) -> None:
+        for source, text in message.data["keys"].items():
+            known = self._keys.setdefault(source, [])
+            if all(messages.public_text(key) != text for key in known):
+                known.append(messages.public_key(text))
+        self.users |= set(message.data["users"].values())
+        self.keys_read = max(self.keys_read, sequence)
+
+    def _of_namesake(self, data: bytes) -> bool:
+        """An earlier run of the same name: not ours, and no attack."""
+        try:
+            return bool(messages.decode(data)["run"]["uid"] != self.run.uid)
+        except (MessageError, KeyError, TypeError):
+            return False
+
+
+def _source(run: RunRef, subject: str) -> str:
+    """Who may write to a subject of the run."""
+    if subject == run.control:
+        return CONTROLLER
+    if subject.startswith(f"{run.root}.requests."):
+        return TOOLS
+    return subject.rpartition(".")[2]
+
+
+async def stored(
+    connection: Nats, run: RunRef, *, after: int = 0, subject: str | None = None
+) -> AsyncIterator[Raw]:
+    """The raw messages on a run's subjects (or on `subject`), in order. Raises BusError.
+
+    One request for each message: a history is short, and a consumer would need the right to make consumers,
+    by which a reader could make the server write.
+    """
+    sequence = after
+    while True:
+        query = json.dumps({"seq": sequence + 1, "next_by_subj": subject or run.everything}).encode()
+        try:
+            answer = await connection.request(f"$JS.API.DIRECT.GET.{STREAM}", query, timeout=API_TIMEOUT)
+        except (NatsError, TimeoutError) as exc:
+            raise BusError(
+                f"the history of run {run.namespace}/{run.name} cannot be read: {exc or type(exc).__name__}"
+            ) from exc
+        headers = answer.headers or {}
+        if headers.get("Status"):
+            if headers["Status"] == "404":
+                return
+            raise BusError(f"the history of run {run.namespace}/{run.name} cannot be read: {headers}")
+        sequence = int(headers["Nats-Sequence"])
+        yield Raw(sequence, headers["Nats-Subject"], answer.data)

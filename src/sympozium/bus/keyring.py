@@ -1,0 +1,109 @@
+"""The keys of an installation's bus, and the users that they sign.
+
+The operator's and the account's seeds are the authority over all runs' messages: they are in the Secret
+`sympozium-bus-operator`, which the controllers alone may read.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from sympozium.bus import jwt, messages
+from sympozium.bus.credentials import User
+from sympozium.bus.subjects import AGENT, APPROVAL, LIVE_ROOT, ROOT, STREAM, TOOLS, RunRef
+
+# A run's users end by themselves when nobody revokes them; revocations older than this need not be kept.
+USER_LIFETIME = 24 * 3600
+READER_INBOX = "_INBOX.reader"
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """Seeds (nkeys) of operator, system account and account, and the controller's signing key (base64)."""
+
+    operator: str
+    system: str
+    account: str
+    signing: str
+
+    @classmethod
+    def generate(cls) -> "Keyring":
+        return cls(
+            operator=jwt.new_seed("operator"),
+            system=jwt.new_seed("account"),
+            account=jwt.new_seed("account"),
+            signing=messages.private_text(messages.new_key()),
+        )
+
+    def secret(self) -> dict[str, str]:
+        """`stringData` of the Secret."""
+        return {f"{f.name}.seed": getattr(self, f.name) for f in fields(self)}
+
+    @classmethod
+    def from_secret(cls, data: Mapping[str, str]) -> "Keyring":
+        """From the decoded data of the Secret. Raises KeyError that names what is missing."""
+        return cls(**{f.name: data[f"{f.name}.seed"] for f in fields(cls)})
+
+    @property
+    def controller_key(self) -> Ed25519PrivateKey:
+        return messages.private_key(self.signing)
+
+    @property
+    def controller_public(self) -> str:
+        return messages.public_text(self.controller_key.public_key())
+
+    def controller_user(self) -> User:
+        seed = jwt.new_seed("user")
+        return User(jwt.unrestricted_user(seed, "controller", account_seed=self.account), seed)
+
+    def system_user(self) -> User:
+        """Pushes new versions of the account's JWT to the server."""
+        seed = jwt.new_seed("user")
+        publish, subscribe = ["$SYS.REQ.CLAIMS.UPDATE", "$SYS.REQ.ACCOUNT.*.CLAIMS.LOOKUP"], ["_INBOX.>"]
+        return User(
+            jwt.user(seed, "resolver", account_seed=self.system, publish=publish, subscribe=subscribe), seed
+        )
+
+    def reader_user(self) -> User:
+        """May read the history and the deltas of every run, and change nothing."""
+        seed = jwt.new_seed("user")
+        api = "$JS.API"
+        publish = [
+            f"{api}.INFO",
+            f"{api}.STREAM.INFO.{STREAM}",
+            f"{api}.STREAM.MSG.GET.{STREAM}",
+            f"{api}.DIRECT.GET.{STREAM}",
+            f"{api}.DIRECT.GET.{STREAM}.>",
+        ]
+        subscribe = [f"{READER_INBOX}.>", f"{LIVE_ROOT}.>", f"{ROOT}.>"]
+        return User(
+            jwt.user(seed, "reader", account_seed=self.account, publish=publish, subscribe=subscribe), seed
+        )
+
+    def run_user(self, run: RunRef, source: str) -> User:
+        """The user of one container: its own subjects, its own consumer, its own inbox, nothing else."""
+        seed = jwt.new_seed("user")
+        publish = [run.events(source), run.live(source)]
+        if source == TOOLS:
+            consumer = run.consumer(source)
+            publish += [
+                run.request(APPROVAL),
+                f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{consumer}",
+                f"$JS.ACK.{STREAM}.{consumer}.>",
+            ]
+        name = f"{run.namespace}/{run.name}/{source}"
+        return User(
+            jwt.user(
+                seed,
+                name,
+                account_seed=self.account,
+                publish=publish,
+                subscribe=[f"{run.inbox(source)}.>"],
+                lifetime=USER_LIFETIME,
+            ),
+            seed,
+        )
+
+
+SOURCES = (AGENT, TOOLS)

@@ -1,0 +1,117 @@
+"""Reading runs as a person does: the stored history, then what comes, each message once.
+
+The reader's user may read all runs and write nowhere; who may read the Secret with its credentials is
+Kubernetes RBAC. Signatures are verified here too, by public keys, so that a reader needs no secret to
+tell true from forged.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Self
+
+from nats.aio.client import Client as Nats
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+
+from sympozium.bus import messages
+from sympozium.bus.connection import connect
+from sympozium.bus.credentials import User
+from sympozium.bus.history import Raw, Stored, Verifier, stored
+from sympozium.bus.keyring import READER_INBOX
+from sympozium.bus.subjects import AGENT, RunRef
+
+_PENDING = 10_000
+
+
+class Reader:
+    """Use `await Reader.open(...)`, and `close()` at the end."""
+
+    def __init__(self, connection: Nats, controller: str) -> None:
+        self._nats = connection
+        self._controller = messages.public_key(controller)
+        self._came_back = asyncio.Event()
+        self.dropped = 0
+        """Messages that did not verify."""
+
+    @classmethod
+    async def open(cls, url: str, user: User, controller: str) -> Self:
+        """`controller`: its public signing key, from the ConfigMap `sympozium-bus`. Raises BusError."""
+        # Ask once without patience: a person wants to hear that the bus is away.
+        probe = await connect(url, user, name="reader", inbox=READER_INBOX, patient=False)
+        await probe.close()
+        back: list[Self] = []
+
+        async def reconnected() -> None:
+            for reader in back:
+                reader._came_back.set()  # noqa: SLF001 - our own
+
+        connection = await connect(url, user, name="reader", inbox=READER_INBOX, reconnected=reconnected)
+        back.append(cls(connection, controller))
+        return back[0]
+
+    async def close(self) -> None:
+        with suppress(NatsError, OSError, TimeoutError):
+            await self._nats.close()
+
+    async def transcript(self, run: RunRef) -> list[Stored]:
+        """All verified messages of a run, in order. Raises BusError."""
+        verifier = Verifier(run, self._controller)
+        found = [s async for s in self._history(verifier, 0)]
+        self.dropped += verifier.dropped
+        return found
+
+    async def _history(self, verifier: Verifier, after: int) -> AsyncIterator[Stored]:
+        async for raw in stored(self._nats, verifier.run, after=after):
+            message = verifier.take(raw)
+            if message is not None:
+                yield Stored(raw.sequence, message)
+
+    async def follow(self, run: RunRef) -> AsyncIterator[Stored]:
+        """The history, then live messages and deltas, until the caller stops.
+
+        Live messages are looked at only after the history, and again after each reconnection: what was
+        missed in between is in the stream. Raises BusError.
+        """
+        verifier = Verifier(run, self._controller)
+        arriving: asyncio.Queue[Raw] = asyncio.Queue(_PENDING)
+
+        async def arrived(message: Msg) -> None:
+            raw = Raw(
+                0, run.events(AGENT) if message.subject == run.live(AGENT) else message.subject, message.data
+            )
+            with suppress(asyncio.QueueFull):  # stored ones are read from the stream below
+                arriving.put_nowait(raw)
+
+        subscriptions = [await self._nats.subscribe(s, cb=arrived) for s in (run.everything, run.live(AGENT))]
+        last = 0
+        try:
+            await self._nats.flush()
+            while True:
+                self._came_back.clear()
+                async for found in self._history(verifier, last):
+                    last = found.sequence
+                    yield found
+                async for found in self._live(verifier, arriving):
+                    yield found
+        finally:
+            self.dropped += verifier.dropped
+            for subscription in subscriptions:
+                with suppress(NatsError, OSError):
+                    await subscription.unsubscribe()
+
+    async def _live(self, verifier: Verifier, arriving: "asyncio.Queue[Raw]") -> AsyncIterator[Stored]:
+        """Ends when the connection was lost and came back, or more came than could be held."""
+        back = asyncio.create_task(self._came_back.wait())
+        try:
+            while not back.done() and not arriving.full():
+                get = asyncio.create_task(arriving.get())
+                await asyncio.wait({get, back}, return_when=asyncio.FIRST_COMPLETED)
+                if not get.done():
+                    get.cancel()
+                    continue
+                message = verifier.take(get.result())
+                if message is not None:
+                    yield Stored(0, message)
+        finally:
+            back.cancel()

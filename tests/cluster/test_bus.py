@@ -1,0 +1,298 @@
+"""The bus on a real nats-server: what is said is stored, heard once and in order, and kept apart."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import nats.errors
+import nats.js.errors
+import pytest
+
+from cluster.bus_server import BusServer
+from sympozium.bus import messages
+from sympozium.bus.admin import Admin
+from sympozium.bus.connection import BusError, connect
+from sympozium.bus.credentials import Credentials
+from sympozium.bus.history import Stored
+from sympozium.bus.publisher import Publisher
+from sympozium.bus.reader import Reader
+from sympozium.bus.subjects import STREAM, RunRef
+
+ONE, TWO = RunRef("team.a", "run.one", "uid-1"), RunRef("team.a", "two", "uid-2")
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[BusServer]:
+    server = BusServer(tmp_path)
+    await server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+async def admin(server: BusServer) -> AsyncIterator[Admin]:
+    admin = await Admin.open(server.url, server.keyring)
+    yield admin
+    await admin.close()
+
+
+@pytest.fixture
+async def reader(server: BusServer, admin: Admin) -> AsyncIterator[Reader]:
+    reader = await Reader.open(server.url, server.keyring.reader_user(), server.keyring.controller_public)
+    yield reader
+    await reader.close()
+
+
+def _texts(found: list[Stored]) -> list[str]:
+    return [str(s.message.data.get("text")) for s in found]
+
+
+async def test_credentials_survive_their_files(admin: Admin, tmp_path: Path) -> None:
+    issued = (await admin.issue(ONE))["tools"]
+    for name, content in issued.files().items():
+        (tmp_path / name).write_bytes(content)
+    loaded = Credentials.load(tmp_path)
+    assert loaded.files() == issued.files()
+    assert loaded.run == ONE
+
+
+async def test_what_is_published_is_read_by_all_in_order(admin: Admin, reader: Reader) -> None:
+    issued = await admin.issue(ONE)
+    agent = await Publisher.open(issued["agent"])
+    for number in range(5):
+        await agent.publish(messages.STEP_STARTED, {"text": f"{number}"})
+    await agent.close()
+    assert _texts(await admin.transcript(ONE)) == list("01234")
+    assert _texts(await reader.transcript(ONE)) == list("01234")
+    assert await reader.transcript(TWO) == []
+
+
+async def test_follow_gives_history_then_live_each_once(admin: Admin, reader: Reader) -> None:
+    agent = await Publisher.open((await admin.issue(ONE))["agent"])
+    await agent.publish(messages.STEP_STARTED, {"text": "before"})
+    seen: list[str] = []
+    async with asyncio.timeout(20):
+        async for stored in reader.follow(ONE):
+            seen.append(str(stored.message.data.get("text")))
+            if seen == ["before"]:
+                await agent.publish_delta({"text": "piece"})
+                await agent.publish(messages.MODEL_MESSAGE, {"text": "after"})
+            if seen[-1] == "after":
+                break
+    await agent.close()
+    assert seen == ["before", "piece", "after"]
+
+
+async def test_a_killed_server_loses_nothing(server: BusServer, admin: Admin, reader: Reader) -> None:
+    agent = await Publisher.open((await admin.issue(ONE))["agent"])
+    heard: list[str] = []
+
+    async def hear(run: RunRef, stored: Stored) -> None:
+        heard.append(str(stored.message.data["text"]))
+
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        consuming = group.create_task(admin.consume(hear))
+        for number in range(20):
+            if number in (5, 12):
+                server.kill()
+                restarting = group.create_task(server.start())
+                await agent.publish(messages.STEP_STARTED, {"text": str(number)})
+                await restarting
+            else:
+                await agent.publish(messages.STEP_STARTED, {"text": str(number)})
+        while len(heard) < 20:
+            await asyncio.sleep(0.02)
+        consuming.cancel()
+    await agent.close()
+    expected = [str(n) for n in range(20)]
+    assert heard == expected
+    assert _texts(await reader.transcript(ONE)) == expected
+
+
+async def test_a_message_whose_handler_failed_comes_again_in_order(admin: Admin) -> None:
+    agent = await Publisher.open((await admin.issue(ONE))["agent"])
+    for number in range(3):
+        await agent.publish(messages.STEP_STARTED, {"text": str(number)})
+    await agent.close()
+    heard: list[str] = []
+
+    async def hear(run: RunRef, stored: Stored) -> None:
+        text = str(stored.message.data["text"])
+        heard.append(text)
+        if heard.count("1") == 1 and text == "1":
+            raise RuntimeError("not now")
+
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        consuming = group.create_task(admin.consume(hear))
+        while heard[-1:] != ["2"]:
+            await asyncio.sleep(0.02)
+        consuming.cancel()
+    assert heard == ["0", "1", "1", "2"]
+
+
+async def test_control_reaches_tools_and_comes_again_until_it_is_acknowledged(admin: Admin) -> None:
+    issued = await admin.issue(ONE)
+    await admin.tell(ONE, messages.APPROVAL_DECIDED, {"callId": "c"}, once="decision-1")
+    await admin.tell(ONE, messages.APPROVAL_DECIDED, {"callId": "c"}, once="decision-1")
+    await admin.tell(ONE, messages.RUN_CANCEL, {"reason": "enough"}, once="cancel")
+    tools = await Publisher.open(issued["tools"])
+    got: list[str] = []
+    async with asyncio.timeout(20):
+        async for message in tools.control():
+            got.append(message.type)
+            if len(got) == 2:
+                break
+    await tools.close()
+    assert got == [messages.APPROVAL_DECIDED, messages.RUN_CANCEL]
+
+
+@pytest.mark.parametrize("source", ["agent", "tools"])
+async def test_a_run_can_neither_read_nor_write_another(server: BusServer, admin: Admin, source: str) -> None:
+    mine = (await admin.issue(ONE))[source]
+    await admin.issue(TWO)
+    other = await Publisher.open((await admin.issue(TWO))["agent"])
+    await other.publish(messages.STEP_STARTED, {"text": "secret"})
+    await other.close()
+    connection = await connect(server.url, mine.user, name="thief", inbox=ONE.inbox(source))
+    js = connection.jetstream(timeout=0.5)
+    for subject in (TWO.events("agent"), TWO.control, TWO.keys, ONE.keys, ONE.control, "sympozium.runs.x"):
+        with pytest.raises((nats.errors.Error, nats.js.errors.Error, TimeoutError)):
+            await js.publish(subject, b"{}")
+    for subject in (f"$JS.API.STREAM.INFO.{STREAM}", f"$JS.API.STREAM.MSG.GET.{STREAM}", f"$JS.API.DIRECT.GET.{STREAM}",
+                    f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{TWO.consumer('tools')}", f"$JS.API.STREAM.PURGE.{STREAM}",
+                    f"$JS.API.CONSUMER.CREATE.{STREAM}"):  # fmt: skip
+        with pytest.raises((nats.errors.Error, TimeoutError)):
+            await connection.request(subject, b'{"seq":1}', timeout=0.3)
+    heard: list[bytes] = []
+
+    async def hear(message: object) -> None:
+        heard.append(b"x")
+
+    for subject in (">", "sympozium.>", TWO.everything, "_INBOX.>", f"{TWO.inbox('agent')}.>"):
+        await connection.subscribe(subject, cb=hear)
+    await connection.flush()
+    again = await Publisher.open((await admin.issue(TWO))["agent"])
+    await again.publish(messages.STEP_STARTED, {"text": "secret 2"})
+    await again.close()
+    await connection.flush()
+    await connection.close()
+    assert heard == []
+    assert _texts(await admin.transcript(TWO)) == ["secret", "secret 2"]
+
+
+async def test_the_reply_subject_writes_nothing_that_is_believed(
+    server: BusServer, admin: Admin, reader: Reader
+) -> None:
+    """A publish with a reply subject makes the server itself write its acknowledgement there."""
+    mine = (await admin.issue(ONE))["agent"]
+    await admin.issue(TWO)
+    connection = await connect(server.url, mine.user, name="thief", inbox=ONE.inbox("agent"))
+    before = await admin._js.stream_info(STREAM)
+    for subject in (TWO.control, TWO.keys, TWO.events("agent")):
+        await connection.publish(ONE.events("agent"), b"x", reply=subject)
+    await connection.flush()
+    async with asyncio.timeout(10):
+        while (await admin._js.stream_info(STREAM)).state.last_seq < before.state.last_seq + 6:
+            await asyncio.sleep(0.02)
+    await connection.close()
+    assert await reader.transcript(TWO) == []
+    assert reader.dropped == 3
+    await admin.tell(TWO, messages.RUN_CANCEL, {"reason": "r"}, once="1")
+    tools = await Publisher.open((await admin.issue(TWO))["tools"])
+    async with asyncio.timeout(20):
+        async for message in tools.control():
+            assert message.type == messages.RUN_CANCEL
+            break
+    assert tools.dropped == 1
+    await tools.close()
+
+
+async def test_a_signed_message_of_one_run_is_not_believed_for_another(
+    server: BusServer, admin: Admin
+) -> None:
+    mine = (await admin.issue(ONE))["agent"]
+    await admin.issue(TWO)
+    forged = messages.seal(
+        messages.Message(messages.STEP_STARTED, TWO, "agent", "e", 1, {"text": "forged"}), mine.signing
+    )
+    await admin._js.publish(TWO.events("agent"), forged)
+    honest = messages.seal(
+        messages.Message(messages.STEP_STARTED, ONE, "agent", "e", 1, {"text": "mine"}), mine.signing
+    )
+    await admin._js.publish(TWO.events("agent"), honest)
+    assert await admin.transcript(TWO) == []
+
+
+async def test_guessed_message_ids_make_nothing_vanish(server: BusServer, admin: Admin) -> None:
+    """Ids are compared across the whole stream: without a secret in them, a run could use up another's."""
+    issued, theirs = await admin.issue(ONE), await admin.issue(TWO)
+    victim = await Publisher.open(theirs["agent"])
+    connection = await connect(server.url, issued["agent"].user, name="thief", inbox=ONE.inbox("agent"))
+    js = connection.jetstream(timeout=2)
+    for number in range(1, 4):
+        for guess in (f"{number}", f"{victim._epoch}-{number}", f"{TWO.uid}-{victim._epoch}-{number}"):
+            await js.publish(ONE.events("agent"), b"x", headers={"Nats-Msg-Id": guess})
+    for number in range(3):
+        await victim.publish(messages.STEP_STARTED, {"text": str(number)})
+    await victim.close()
+    await connection.close()
+    assert _texts(await admin.transcript(TWO)) == ["0", "1", "2"]
+
+
+async def test_a_revoked_user_is_cut_off_and_stays_out(server: BusServer, admin: Admin) -> None:
+    issued = await admin.issue(ONE)
+    keep = await Publisher.open((await admin.issue(TWO))["agent"])
+    gone = asyncio.Event()
+
+    async def disconnected() -> None:
+        gone.set()
+
+    connection = await connect(server.url, issued["agent"].user, name="a", inbox=ONE.inbox("agent"))
+    connection._disconnected_cb = disconnected
+    await admin.revoke(ONE)
+    async with asyncio.timeout(10):
+        await gone.wait()
+    await connection.close()
+    server.kill()
+    await server.start()
+    with pytest.raises(BusError):
+        await connect(server.url, issued["tools"].user, name="b", inbox=ONE.inbox("tools"), patient=False)
+    await keep.publish(messages.STEP_STARTED, {"text": "still here"})
+    await keep.close()
+    await admin.revoke(ONE)
+
+
+async def test_new_credentials_make_the_old_ones_useless_and_keep_the_history(
+    server: BusServer, admin: Admin
+) -> None:
+    first = await Publisher.open((await admin.issue(ONE))["agent"])
+    await first.publish(messages.STEP_STARTED, {"text": "first"})
+    await first.close()
+    old = (await admin.issue(ONE))["agent"]
+    second = await Publisher.open((await admin.issue(ONE))["agent"])
+    await second.publish(messages.STEP_STARTED, {"text": "second"})
+    await second.close()
+    with pytest.raises(BusError):
+        await connect(server.url, old.user, name="old", inbox=ONE.inbox("agent"), patient=False)
+    assert _texts(await admin.transcript(ONE)) == ["first", "second"]
+
+
+async def test_a_message_that_is_too_large_is_refused_before_it_is_sent(admin: Admin) -> None:
+    agent = await Publisher.open((await admin.issue(ONE))["agent"])
+    with pytest.raises(messages.TooLargeError, match="shorten"):
+        await agent.publish(messages.STEP_STARTED, {"text": "x" * messages.MAX_BYTES})
+    await agent.publish(messages.STEP_STARTED, {"text": "small"})
+    await agent.close()
+    assert _texts(await admin.transcript(ONE)) == ["small"]
+
+
+async def test_a_successor_of_the_same_name_has_a_history_of_its_own(admin: Admin) -> None:
+    heir = RunRef(ONE.namespace, ONE.name, "uid-9")
+    for run in (ONE, heir):
+        agent = await Publisher.open((await admin.issue(run))["agent"])
+        await agent.publish(messages.STEP_STARTED, {"text": run.uid})
+        await agent.close()
+    assert _texts(await admin.transcript(heir)) == ["uid-9"]
+    assert admin.dropped == 0
+    await admin.purge(ONE)
+    assert await admin.transcript(ONE) == []
