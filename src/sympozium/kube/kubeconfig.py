@@ -42,6 +42,11 @@ class Access:
     user: dict[str, Any] = field(repr=False)
     directory: Path = field(default=Path())
 
+    @property
+    def ca(self) -> bytes | None:
+        """The certificate authority of the server (PEM); None where the system's are trusted."""
+        return self._content(self.cluster, "certificate-authority")
+
     def tls(self) -> ssl.SSLContext:
         """Verification of the server and, where the user has one, the client certificate."""
         if self.cluster.get("insecure-skip-tls-verify"):
@@ -49,8 +54,7 @@ class Access:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         else:
-            ca = self._content(self.cluster, "certificate-authority")
-            context = ssl.create_default_context(cadata=ca.decode() if ca else None)
+            context = ssl.create_default_context(cadata=self.ca.decode() if self.ca else None)
         certificate = self._content(self.user, "client-certificate")
         key = self._content(self.user, "client-key")
         if certificate and key:

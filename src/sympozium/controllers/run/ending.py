@@ -106,8 +106,11 @@ class Ending:
 
     async def _identities(self, run: AgentRun) -> None:
         await self._bus.revoke(Ref(run.namespace, run.name, run.metadata.uid))
-        packs = [s.skill_pack_ref for s in run.spec.skills if s.skill_pack_ref]
-        accounts = [names.skill_account(run.name, pack) for pack in packs]
+        # Found by label, and deleted last: what was made must not depend on what the spec says today.
+        found = await self._context.client.list(
+            SERVICE_ACCOUNTS, run.namespace, labels=selector(names.labels(run))
+        )
+        accounts = [o["metadata"]["name"] for o in found if o["metadata"]["name"] != run.name]
         bus = [names.owned(run.name, part) for part in ("bus-agent", "bus-tools")]
         for resource in (ROLE_BINDINGS, ROLES):
             await self._delete(resource, accounts, run.namespace)
@@ -116,7 +119,6 @@ class Ending:
         await self._delete(SERVICE_ACCOUNTS, accounts, run.namespace)
 
     async def _cluster_roles(self, run: AgentRun) -> None:
-        """Found by label: what no owner reference can hold must not depend on what the spec says today."""
         labels = selector({**names.labels(run), names.LABEL_RUN_NAMESPACE: run.namespace})
         for resource in (CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES):
             for obj in await self._context.client.list(resource, labels=labels):
