@@ -23,6 +23,7 @@ from sympozium.localkube.wire import Answer, Request, Stream
 CONNECT_SECONDS = 10.0
 CHUNK = 64 * 1024
 NUMBERS = ("tailLines", "limitBytes", "sinceSeconds")
+STREAMS = ("All", "Stdout", "Stderr")
 FLAGS = ("follow", "previous", "timestamps")
 
 
@@ -143,6 +144,18 @@ def _query(request: Request, name: str) -> dict[str, str]:
             why = f"must be greater than or equal to {least}" if least == 0 else "must be greater than 0"
             causes.append(Cause(key, "FieldValueInvalid", f"Invalid value: {text}: {why}"))
         query[key] = text
+    stream = request.query.get("stream")
+    if stream is not None:
+        query["stream"] = stream
+        if stream not in STREAMS:
+            supported = ", ".join(f'"{name}"' for name in STREAMS)
+            causes.append(
+                Cause(
+                    "stream",
+                    "FieldValueNotSupported",
+                    f'Unsupported value: "{stream}": supported values: {supported}',
+                )
+            )
     if "sinceTime" in request.query:
         query["sinceTime"] = request.query["sinceTime"]
         if "sinceSeconds" in query:

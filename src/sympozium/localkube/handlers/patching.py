@@ -6,7 +6,7 @@ patch itself names a resourceVersion. Server-side apply may create.
 
 import orjson
 
-from sympozium.localkube import metadata, negotiate
+from sympozium.localkube import events, metadata, negotiate
 from sympozium.localkube.bodies import LIMIT, Body, duplicate_keys, media_type, parse_yaml
 from sympozium.localkube.errors import (
     bad_request,
@@ -162,5 +162,7 @@ async def _apply_to(write: Write, entry: Entry, sent: Object) -> Entry:
         raise conflict(resource.group, resource.plural, entry.name)
     sent["metadata"].pop("resourceVersion", None)
     current = backend.presenter.fresh(entry, resource)
+    if resource.storage_group is not None:
+        current, sent = events.to_core(current), events.to_core(sent)
     merged = backend.ownership.apply(write, current, sent)
     return await pipeline.update(write, entry, merged, applied=True)

@@ -94,6 +94,8 @@ def check_strict(body: Body, write: Write, *, patched: Object | None = None, nam
     """
     resource, type_info = write.resource, write.type_info
     obj = body.obj if patched is None else patched
+    if resource.storage_group is not None:
+        obj = events.to_core(obj)
     what = f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
     wrong = type_info.type_errors(obj)
     if wrong:
@@ -242,7 +244,10 @@ def _timeless(entries: Any) -> Any:
 async def _admit(
     write: Write, operation: str, obj: Object, old: Object | None, *, applied: bool = False
 ) -> Object:
-    """Ownership, then the mutating half of admission; what that changed is pruned and defaulted again."""
+    """Ownership, then the mutating half of admission; what that changed is pruned and defaulted again.
+
+    Nobody owns what plugins and webhooks change, as on the real server.
+    """
     ownership, type_info = write.backend.ownership, write.type_info
     if not applied:
         ownership.record(write, obj, old)
@@ -254,14 +259,11 @@ async def _admit(
     obj = obj if result.obj is None else result.obj
     if orjson.dumps(obj) == before:
         return obj
-    ahead: Object = orjson.loads(before)
     obj = type_info.default(type_info.prune(obj))
     if old is None:
         obj = type_info.prepare_create(obj)
     else:
         obj = type_info.prepare_update(obj, old, write.subresource)
-    # What plugins and webhooks changed belongs to the writer's manager, as an update.
-    ownership.record(write, obj, ahead)
     metadata.tidy(obj)
     return obj
 
