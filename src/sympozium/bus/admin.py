@@ -28,7 +28,7 @@ from nats.js.api import (
 )
 
 from sympozium.bus import jwt, messages
-from sympozium.bus.connection import API_TIMEOUT, BusError, connect
+from sympozium.bus.connection import API_TIMEOUT, BusError, connect, words
 from sympozium.bus.credentials import Credentials, User
 from sympozium.bus.history import Raw, Stored, Verifier, stored
 from sympozium.bus.keyring import SOURCES, USER_LIFETIME, Keyring
@@ -101,7 +101,7 @@ class Admin:
             except _FAILURES as exc:
                 raise BusError(f"the stream {STREAM} is there and differs: {exc}") from exc
         except _FAILURES as exc:
-            raise BusError(f"the stream {STREAM} cannot be made: {exc or type(exc).__name__}") from exc
+            raise BusError(f"the stream {STREAM} cannot be made: {words(exc)}") from exc
 
     @property
     def _js(self) -> Any:
@@ -144,9 +144,7 @@ class Admin:
         try:
             await self._js.add_consumer(STREAM, config)
         except _FAILURES as exc:
-            raise BusError(
-                f"the consumer of run {run.name} cannot be made: {exc or type(exc).__name__}"
-            ) from exc
+            raise BusError(f"the consumer of run {run.name} cannot be made: {words(exc)}") from exc
 
     async def revoke(self, run: RunRef) -> None:
         """Cut off the users of a run at once, and remove its consumer. Its history stays."""
@@ -159,9 +157,7 @@ class Admin:
             except nats.js.errors.NotFoundError:
                 raise
             except _FAILURES as exc:
-                raise BusError(
-                    f"the consumer of run {run.name} cannot be removed: {exc or type(exc).__name__}"
-                ) from exc
+                raise BusError(f"the consumer of run {run.name} cannot be removed: {words(exc)}") from exc
 
     async def _revoke(self, users: set[str]) -> None:
         """Push a new version of the account's JWT: the server ends the connections of revoked users itself."""
@@ -186,7 +182,7 @@ class Admin:
         try:
             return bytes((await self._system.request(subject, data, timeout=API_TIMEOUT)).data)
         except _FAILURES as exc:
-            raise BusError(f"{subject}: {exc or type(exc).__name__}") from exc
+            raise BusError(f"{subject}: {words(exc)}") from exc
 
     # -- telling a run
 
@@ -204,7 +200,7 @@ class Admin:
         try:
             await self._js.publish(subject, payload, headers=headers)
         except _FAILURES as exc:
-            raise BusError(f"{kind} for run {run.name} is not stored: {exc or type(exc).__name__}") from exc
+            raise BusError(f"{kind} for run {run.name} is not stored: {words(exc)}") from exc
 
     def _message_secret(self) -> str:
         return self.keyring.controller_key.sign(b"sympozium message id").hex()[:32]
@@ -234,7 +230,7 @@ class Admin:
             except TimeoutError:
                 continue
             except _FAILURES as exc:
-                log.warning("bus: events cannot be read: %s", exc or type(exc).__name__)
+                log.warning("bus: events cannot be read: %s", words(exc))
                 subscription = None
                 await asyncio.sleep(_RETRY)
                 continue
@@ -345,7 +341,5 @@ class Admin:
         try:
             await self._js.purge_stream(STREAM, subject=run.everything)
         except _FAILURES as exc:
-            raise BusError(
-                f"the history of run {run.name} is not removed: {exc or type(exc).__name__}"
-            ) from exc
+            raise BusError(f"the history of run {run.name} is not removed: {words(exc)}") from exc
         self._verifiers.pop((run.root, run.uid), None)

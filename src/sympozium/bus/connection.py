@@ -22,6 +22,11 @@ class BusError(Exception):
     """The bus cannot be reached or refused; trying later is right."""
 
 
+def words(error: BaseException) -> str:
+    """The text of an error; timeouts have none."""
+    return str(error) or type(error).__name__
+
+
 async def connect(
     url: str,
     user: User,
@@ -36,10 +41,10 @@ async def connect(
     """
 
     async def on_error(error: Exception) -> None:
-        log.warning("bus: %s", error or type(error).__name__)
+        log.warning("bus: %s", words(error))
 
     options: dict[str, Any] = {
-        "user_jwt_cb": lambda: user.jwt.encode(),
+        "user_jwt_cb": user.jwt.encode,
         "signature_cb": user.sign,
         "name": name,
         "inbox_prefix": inbox.encode(),
@@ -57,4 +62,4 @@ async def connect(
     try:
         return await nats.connect(url, **options)
     except (OSError, nats.errors.Error, TimeoutError) as exc:
-        raise BusError(f"the bus at {url} cannot be reached: {exc or type(exc).__name__}") from exc
+        raise BusError(f"the bus at {url} cannot be reached: {words(exc)}") from exc

@@ -14,7 +14,7 @@ from nats.aio.client import Client as Nats
 from nats.errors import Error as NatsError
 
 from sympozium.bus import messages
-from sympozium.bus.connection import API_TIMEOUT, BusError
+from sympozium.bus.connection import API_TIMEOUT, BusError, words
 from sympozium.bus.messages import Message, MessageError, SignatureError, unseal
 from sympozium.bus.subjects import CONTROLLER, STREAM, TOOLS, RunRef
 
@@ -88,10 +88,14 @@ class Verifier:
             log.error("dropped a message on %s: %s", raw.subject, error)
 
     def is_seen(self, message: Message) -> bool:
-        return (message.source, message.epoch, message.seq) in self._seen
+        # Deltas are never stored twice, and carry the number of the message before them.
+        return (
+            message.type != messages.MODEL_DELTA
+            and (message.source, message.epoch, message.seq) in self._seen
+        )
 
     def see(self, message: Message) -> None:
-        if message.type != messages.MODEL_DELTA:  # deltas carry the number of the message before them
+        if message.type != messages.MODEL_DELTA:
             self._seen.add((message.source, message.epoch, message.seq))
 
     def _learn(self, message: Message, sequence: int) -> None:
@@ -134,7 +138,7 @@ async def stored(
             answer = await connection.request(f"$JS.API.DIRECT.GET.{STREAM}", query, timeout=API_TIMEOUT)
         except (NatsError, TimeoutError) as exc:
             raise BusError(
-                f"the history of run {run.namespace}/{run.name} cannot be read: {exc or type(exc).__name__}"
+                f"the history of run {run.namespace}/{run.name} cannot be read: {words(exc)}"
             ) from exc
         headers = answer.headers or {}
         if headers.get("Status"):

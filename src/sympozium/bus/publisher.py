@@ -19,7 +19,7 @@ from nats.aio.client import Client as Nats
 from nats.js.api import Header
 
 from sympozium.bus import messages, subjects
-from sympozium.bus.connection import BusError, connect
+from sympozium.bus.connection import BusError, connect, words
 from sympozium.bus.credentials import Credentials
 from sympozium.bus.messages import Message, MessageError, seal, unseal
 
@@ -98,12 +98,12 @@ class Publisher:
             message = Message(kind, self._credentials.run, self._credentials.source, self._epoch, seq, data)
             payload = seal(message, self._credentials.signing)
             self._seq = seq
-            headers = {Header.MSG_ID: f"{self._secret}-{self._epoch}-{seq}"}
+            headers: dict[str, Any] = {Header.MSG_ID: f"{self._secret}-{self._epoch}-{seq}"}
             while True:
                 try:
                     await self._js.publish(subject, payload, headers=headers)
                 except _TRANSIENT as exc:
-                    log.warning("%s %d is not stored yet: %s", kind, seq, exc or type(exc).__name__)
+                    log.warning("%s %d is not stored yet: %s", kind, seq, words(exc))
                     await asyncio.sleep(_RETRY_DELAY)
                 else:
                     return seq
@@ -124,7 +124,7 @@ class Publisher:
             except TimeoutError:
                 continue
             except _TRANSIENT as exc:
-                log.debug("control: %s", exc or type(exc).__name__)
+                log.debug("control: %s", words(exc))
                 await asyncio.sleep(_RETRY_DELAY)
                 continue
             for stored in batch:
@@ -134,7 +134,7 @@ class Publisher:
                     )
                 except MessageError as exc:
                     self.dropped += 1
-                    log.error("dropped a message on the control subject: %s", exc)
+                    log.error("dropped a message on the control subject: %s", exc)  # noqa: TRY400 - an attack, not a failure of ours
                 else:
                     yield message
                 with suppress(*_TRANSIENT):
