@@ -1,193 +1,182 @@
-"""The types of messages and the data that each carries (docs/contracts.md, "The bus").
+"""Envelopes and what they carry: versioned, typed, signed by their one sender.
 
-Data is a plain dictionary on both sides; the types here describe it to mypy and, through pydantic, hold it at run
-time: what a publisher sends is checked before it goes, and what arrives is checked again, since a signature says who
-wrote a message and not that it makes sense. More keys than listed are kept and mean nothing.
+    {"v": 1, "epoch": "18c2f...", "seq": 7, "time": "...", "type": "tool.intent", "source": "tools",
+     "run": {"namespace": ..., "name": ..., "uid": ...}, "data": {...}, "sig": "base64"}
+
+The signature (Ed25519) is over the canonical JSON of everything else: keys sorted, no spaces, ASCII. `seq`
+rises by one for each message of a sending process, and `epoch` tells that process from the one before it: the
+pair, with the key that signed, is what a message is recognized by when it is stored twice.
 """
 
+import base64
+import json
 from collections.abc import Mapping
-from functools import cache
-from typing import Annotated, Any, Final, Literal, NotRequired
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-# pydantic refuses typing's own before Python 3.12.
-from typing_extensions import TypedDict
+from sympozium.bus.subjects import RunRef
 
-Data = Mapping[str, Any]
-Count = Annotated[int, Field(ge=0, lt=2**53)]
-Seconds = Annotated[float, Field(gt=0, le=366 * 86400, allow_inf_nan=False)]
-CallId = Annotated[str, Field(min_length=1, max_length=256)]
-_CONFIG: Final = ConfigDict(strict=True, extra="allow")
+VERSION: Final = 1
+MAX_BYTES: Final = 900 * 1024
+"""Below the server's max_payload, with room for the envelope."""
 
+RUN_STARTED: Final = "run.started"
+STEP_STARTED: Final = "step.started"
+MODEL_DELTA: Final = "model.delta"
+MODEL_MESSAGE: Final = "model.message"
+TOOL_INTENT: Final = "tool.intent"
+TOOL_APPROVAL: Final = "tool.approval"
+TOOL_OUTCOME: Final = "tool.outcome"
+RUN_RESULT: Final = "run.result"
+APPROVAL_REQUEST: Final = "approval"
+APPROVAL_DECIDED: Final = "approval.decided"
+RUN_CANCEL: Final = "run.cancel"
+RUN_KEYS: Final = "run.keys"
 
-class MessageError(ValueError):
-    """Data is not what its type asks for; the message names the field."""
-
-
-@with_config(_CONFIG)
-class Usage(TypedDict):
-    inputTokens: Count
-    outputTokens: Count
-
-
-@with_config(_CONFIG)
-class ToolCall(TypedDict):
-    id: str
-    name: str
-    arguments: Any
-
-
-@with_config(_CONFIG)
-class Verdict(TypedDict):
-    action: Literal["allow", "deny", "ask"]
-    rule: str
-    reason: str
+TYPES: Final = frozenset(
+    {
+        RUN_STARTED, STEP_STARTED, MODEL_DELTA, MODEL_MESSAGE, TOOL_INTENT, TOOL_APPROVAL, TOOL_OUTCOME,
+        RUN_RESULT, APPROVAL_REQUEST, APPROVAL_DECIDED, RUN_CANCEL, RUN_KEYS,
+    }
+)  # fmt: skip
+"""Every message type; docs/contracts.md says who sends it and what it carries."""
 
 
-@with_config(_CONFIG)
-class RunStarted(TypedDict):
-    model: str
-    provider: str
-    tools: list[str]
+class MessageError(Exception):
+    """Not a message of ours: the text says what is wrong with it."""
 
 
-@with_config(_CONFIG)
-class StepStarted(TypedDict):
-    step: Count
+class SignatureError(MessageError):
+    """Well-formed, but not signed by who it says."""
 
 
-@with_config(_CONFIG)
-class ModelDelta(TypedDict):
-    step: Count
-    text: str
+class TooLargeError(MessageError):
+    """More than fits into one message; nothing was sent."""
 
 
-@with_config(_CONFIG)
-class ModelMessage(TypedDict):
-    step: Count
-    text: str
-    toolCalls: list[ToolCall]
-    usage: Usage
-    finishReason: str
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message. `data` is what docs/contracts.md lists for its type."""
+
+    type: str
+    run: RunRef
+    source: str
+    epoch: str
+    seq: int
+    data: Mapping[str, Any]
+    time: str = field(default_factory=lambda: now())
 
 
-@with_config(_CONFIG)
-class ToolIntent(TypedDict):
-    callId: CallId
-    tool: str
-    target: str
-    args: Any
-    argsDigest: str
-    verdict: Verdict
+def now() -> str:
+    """RFC 3339, microseconds, UTC."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-@with_config(_CONFIG)
-class ToolApproval(TypedDict):
-    callId: CallId
-    state: Literal["waiting", "Approved", "Denied", "Expired"]
-    decidedBy: NotRequired[str]
-    comment: NotRequired[str]
+def _body(message: Message) -> dict[str, Any]:
+    return {
+        "v": VERSION,
+        "epoch": message.epoch,
+        "seq": message.seq,
+        "time": message.time,
+        "type": message.type,
+        "source": message.source,
+        "run": {"namespace": message.run.namespace, "name": message.run.name, "uid": message.run.uid},
+        "data": dict(message.data),
+    }
 
 
-@with_config(_CONFIG)
-class ToolOutcome(TypedDict):
-    callId: CallId
-    ok: bool
-    isError: bool
-    summary: str
-    bytes: Count
-    truncated: bool
-    durationMs: Count
-    denied: NotRequired[bool]
+def _canonical(body: Mapping[str, Any]) -> bytes:
+    # ASCII escapes keep lone surrogates, which a model can produce, from breaking the encoding.
+    return json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
 
 
-@with_config(_CONFIG)
-class RunResult(TypedDict):
-    phase: Literal["Succeeded", "Failed"]
-    reason: str
-    result: str
-    error: NotRequired[str]
-    usage: Usage
-    steps: Count
+def seal(message: Message, key: Ed25519PrivateKey) -> bytes:
+    """The signed envelope. Raises TooLargeError before anything is sent."""
+    body = _body(message)
+    signature = key.sign(_canonical(body))
+    sealed = _canonical({**body, "sig": base64.b64encode(signature).decode()})
+    if len(sealed) > MAX_BYTES:
+        raise TooLargeError(
+            f"{message.type} has {len(sealed)} bytes; {MAX_BYTES} fit into a message: shorten it"
+        )
+    return sealed
 
 
-@with_config(_CONFIG)
-class ApprovalRequest(TypedDict):
-    callId: CallId
-    tool: str
-    target: str
-    args: dict[str, Any]
-    argsDigest: str
-    reason: str
-    expiresIn: Seconds
-
-
-@with_config(_CONFIG)
-class ApprovalDecided(TypedDict):
-    callId: CallId
-    argsDigest: str
-    decision: Literal["Approved", "Denied", "Expired"]
-    decidedBy: str
-    scope: Literal["once", "run"]
-    comment: str
-
-
-@with_config(_CONFIG)
-class RunCancel(TypedDict):
-    reason: str
-
-
-@with_config(_CONFIG)
-class RunKeys(TypedDict):
-    """Public keys (base64) of a run, by which readers verify what its containers say."""
-
-    agent: str
-    tools: str
-
-
-KEYS: Final = "run.keys"
-DELTA: Final = "model.delta"
-EVENTS: Final[dict[str, Any]] = {
-    "run.started": RunStarted,
-    "step.started": StepStarted,
-    "model.message": ModelMessage,
-    "tool.intent": ToolIntent,
-    "tool.approval": ToolApproval,
-    "tool.outcome": ToolOutcome,
-    "run.result": RunResult,
-}
-DELTAS: Final[dict[str, Any]] = {DELTA: ModelDelta}
-REQUESTS: Final[dict[str, Any]] = {"approval": ApprovalRequest}
-CONTROLS: Final[dict[str, Any]] = {
-    "approval.decided": ApprovalDecided,
-    "run.cancel": RunCancel,
-    KEYS: RunKeys,
-}
-BY_KIND: Final[dict[str, dict[str, Any]]] = {
-    "event": EVENTS,
-    "delta": DELTAS,
-    "request": REQUESTS,
-    "control": CONTROLS,
-}
-
-
-def check(kind: str, message_type: str, data: Data) -> None:
-    """Whether `data` is what this type carries. `kind` is event, delta, request or control.
-
-    Raises MessageError; also for a type that is not of this kind.
-    """
-    known = BY_KIND[kind]
-    if message_type not in known:
-        raise MessageError(f"{message_type!r} is no {kind}; there are {', '.join(known)}")
+def unseal(payload: bytes, key: Ed25519PublicKey, *, run: RunRef, source: str) -> Message:
+    """The message in an envelope from `source` of `run`. Raises MessageError."""
+    body = decode(payload)
+    signature = body.pop("sig", None)
+    if not isinstance(signature, str):
+        raise SignatureError("the message is not signed")
     try:
-        _adapter(kind, message_type).validate_python(data)
-    except ValidationError as exc:
-        first = exc.errors(include_url=False, include_input=False)[0]
-        path = ".".join(str(part) for part in first["loc"])
-        raise MessageError(f"{message_type}: {path or 'data'}: {first['msg']}") from None
+        key.verify(base64.b64decode(signature, validate=True), _canonical(body))
+    except (InvalidSignature, ValueError) as exc:
+        raise SignatureError(
+            f"the message is not signed by {source} of run {run.namespace}/{run.name}"
+        ) from exc
+    message = _message(body)
+    if message.run != run or message.source != source:
+        raise SignatureError(
+            f"a message of {message.source} of run {message.run.name} on a subject of another"
+        )
+    return message
 
 
-@cache
-def _adapter(kind: str, message_type: str) -> TypeAdapter[Any]:
-    return TypeAdapter(BY_KIND[kind][message_type])
+def decode(payload: bytes) -> dict[str, Any]:
+    """An envelope, not verified. Raises MessageError."""
+    try:
+        body = json.loads(payload)
+    except ValueError as exc:
+        raise MessageError(f"not JSON: {payload[:40]!r}") from exc
+    if not isinstance(body, dict) or body.get("v") != VERSION:
+        raise MessageError(f"not an envelope of version {VERSION}: {payload[:60]!r}")
+    return body
+
+
+def _message(body: Mapping[str, Any]) -> Message:
+    try:
+        run = body["run"]
+        message = Message(
+            type=body["type"],
+            run=RunRef(run["namespace"], run["name"], run["uid"]),
+            source=body["source"],
+            epoch=str(body["epoch"]),
+            seq=int(body["seq"]),
+            data=body["data"],
+            time=body["time"],
+        )
+    except (KeyError, TypeError, ValueError) as exc:
+        raise MessageError(f"the envelope lacks {exc}") from exc
+    if message.type not in TYPES or not isinstance(message.data, dict):
+        raise MessageError(f"unknown message type {message.type!r}")
+    return message
+
+
+def new_key() -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.generate()
+
+
+def private_text(key: Ed25519PrivateKey) -> str:
+    """32 bytes, base64."""
+    return base64.b64encode(key.private_bytes_raw()).decode()
+
+
+def public_text(key: Ed25519PublicKey) -> str:
+    """32 bytes, base64."""
+    raw = key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    return base64.b64encode(raw).decode()
+
+
+def private_key(text: str) -> Ed25519PrivateKey:
+    """Raises ValueError."""
+    return Ed25519PrivateKey.from_private_bytes(base64.b64decode(text.strip(), validate=True))
+
+
+def public_key(text: str) -> Ed25519PublicKey:
+    """Raises ValueError."""
+    return Ed25519PublicKey.from_public_bytes(base64.b64decode(text.strip(), validate=True))
