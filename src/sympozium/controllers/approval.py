@@ -68,6 +68,7 @@ class ApprovalController:
                 "scope": status.scope or "once",
                 "comment": status.comment or "",
             },
+            once=approval.metadata.uid,
         )
         self._sent.add(approval.metadata.uid)
         _DECIDED.labels(status.decision).inc()

@@ -41,8 +41,8 @@ log = logging.getLogger(__name__)
 COMPONENT: Final = "sympozium-controller"
 _PORTS: Final = {"https": 443, "http": 80}
 
-BusConnection = Callable[[Client, str], contextlib.AbstractAsyncContextManager[tuple[Bus, str]]]
-"""Given a client and the system namespace, a connection to the bus and the URL that pods use."""
+BusConnection = Callable[[Client, str], contextlib.AbstractAsyncContextManager[Bus]]
+"""Given a client and the system namespace, a connection to the bus that keeps itself alive."""
 
 
 def run(
@@ -77,8 +77,8 @@ async def _serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with Client.connect(field_manager=COMPONENT) as client, connect(client, namespace) as (bus, url):
-        control = Control(client, namespace, bus, url)
+    async with Client.connect(field_manager=COMPONENT) as client, connect(client, namespace) as bus:
+        control = Control(client, namespace, bus)
         async with health.serve(health_port, control.unready):
             await control.run(stop, leader_election=leader_election)
 
@@ -86,7 +86,7 @@ async def _serve(
 class Control:
     """All controllers over one client and one bus."""
 
-    def __init__(self, client: Client, namespace: str, bus: Bus, bus_url: str) -> None:
+    def __init__(self, client: Client, namespace: str, bus: Bus) -> None:
         self._client = client
         self._namespace = namespace
         self._bus = bus
@@ -95,7 +95,7 @@ class Control:
         recorder = Recorder(client, COMPONENT)
         self.context = Context(client, caches, recorder, namespace)
         store = ProgressStore(bus)
-        starter = Starter(self.context, bus, bus_url, api_server(client.access))
+        starter = Starter(self.context, bus, api_server(client.access))
         runs = RunController(self.context, bus, starter, store)
         self._messages = RunMessages(self.context, runs.controller, store)
         parts = (

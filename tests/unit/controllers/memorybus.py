@@ -13,6 +13,7 @@ class MemoryBus:
 
     def __init__(self) -> None:
         self.connected = True
+        self.url = "nats://127.0.0.1:4222"
         self.issued: list[Ref] = []
         self.revoked: list[Ref] = []
         self.purged: list[Ref] = []
@@ -53,7 +54,7 @@ class MemoryBus:
         self._check()
         self.cancelled.append(ref)
 
-    async def decide(self, ref: Ref, decision: Mapping[str, Any]) -> None:
+    async def decide(self, ref: Ref, decision: Mapping[str, Any], *, once: str) -> None:
         self._check()
         self.decisions.append(decision)
 

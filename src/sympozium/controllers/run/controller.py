@@ -80,17 +80,17 @@ class RunController:
         if job is not None:
             return await self._follow(obj, run, job, ref)
         if run.status.job_name:
-            return await self._write(obj, run, self._lost(run), ref)
-        return await self._queue_or_start(obj, run, ref)
+            return await self._write(obj, run, self._lost(run))
+        return await self._queue_or_start(obj, run)
 
     # -- before there is a Job
 
-    async def _queue_or_start(self, obj: Object, run: AgentRun, ref: Ref) -> Result:
+    async def _queue_or_start(self, obj: Object, run: AgentRun) -> Result:
         if run.spec.cancel:
             verdict = ended(
                 run, "Cancelled", "Cancelled", error="cancelled before it started", now=self._context.now()
             )
-            return await self._write(obj, run, verdict, ref)
+            return await self._write(obj, run, verdict)
         place = self.slots.place(obj)
         if not place.go:
             return await self._queued(obj, run, place)
@@ -118,7 +118,7 @@ class RunController:
                 verdict = ended(run, "Failed", "PlanFailed", error=str(error), now=self._context.now())
                 verdict.conditions.append(condition("Planned", False, "PlanFailed", str(error)))
                 self._context.recorder.event(obj, "Warning", "PlanFailed", str(error))
-                return await self._write(obj, run, verdict, ref)
+                return await self._write(obj, run, verdict)
         self._context.recorder.event(obj, "Normal", "Started", f"Job {job['metadata']['name']}")
         await self._context.write_status(self._context.caches.runs, obj, {"jobName": job["metadata"]["name"]})
         return Result()
@@ -148,7 +148,7 @@ class RunController:
         if not any(r["uid"] == ref.uid for r in job["metadata"].get("ownerReferences") or ()):
             words = f"Job {job['metadata']['name']} is there and is not this run's: rename the run"
             verdict = ended(run, "Failed", "PlanFailed", error=words, now=self._context.now())
-            return await self._write(obj, run, verdict, ref)
+            return await self._write(obj, run, verdict)
         if run.spec.cancel and diagnose.finished(job) is None:
             await self._cancel(run, job, ref)
         progress = await self._store.get(ref)
@@ -159,9 +159,7 @@ class RunController:
         pods = [p for p in self._context.caches.pods.by_index(BY_LABEL, label) if _controlled_by(p, job)]
         world = World(run, job, pods, progress, self._asked(run), self._context.now(), self._bus.connected)
         verdict = compose(world)
-        result = await self._write(obj, run, verdict, ref)
-        self._store.written(ref, progress.version, ended=verdict.status.get("phase") in TERMINAL)
-        return result
+        return await self._write(obj, run, verdict)
 
     async def _cancel(self, run: AgentRun, job: Object, ref: Ref) -> None:
         """Tell the agent, which then ends by itself with a result; its pod is stopped all the same."""
@@ -184,7 +182,7 @@ class RunController:
             and any(r["uid"] == run.metadata.uid for r in a["metadata"].get("ownerReferences") or ())
         ]
 
-    async def _write(self, obj: Object, run: AgentRun, verdict: Verdict, ref: Ref) -> Result:
+    async def _write(self, obj: Object, run: AgentRun, verdict: Verdict) -> Result:
         before = run.status.phase
         written = await self._context.write_status(
             self._context.caches.runs, obj, verdict.status, verdict.conditions
@@ -198,7 +196,6 @@ class RunController:
                 written["status"].get("reason") or phase,
                 complete.get("message") or phase,
             )
-            self._store.written(ref, 0, ended=True)
             log.info("run %s: %s (%s)", run.name, phase, written["status"].get("reason"))
         return Result(verdict.look_after)
 

@@ -1,7 +1,7 @@
 """What the messages of the bus cause: progress of runs, and ApprovalRequests.
 
-The run controller writes the status; this only says that there is something to write, and lets a message be
-acknowledged when it was written. Messages of runs that have ended or are gone change nothing any more.
+The run controller writes the status; this only says that there is something to write. Messages of runs that have
+ended or are gone change nothing any more.
 """
 
 import logging
@@ -14,10 +14,11 @@ from sympozium.api.meta import owner_reference
 from sympozium.api.run import TERMINAL, AgentRun
 from sympozium.controllers import kinds
 from sympozium.controllers.context import Context
+from sympozium.controllers.run.fold import STATUS_TYPES
 from sympozium.controllers.run.plan import names
 from sympozium.controllers.run.port import ApprovalWanted, Ref, Stored
 from sympozium.controllers.run.progress import ProgressStore
-from sympozium.kube import AlreadyExistsError, Controller, Request
+from sympozium.kube import AlreadyExistsError, Controller, ForbiddenError, InvalidError, Request
 from sympozium.kube.conditions import parse_time, rfc3339
 from sympozium.telemetry import logs, metrics
 
@@ -40,14 +41,14 @@ class RunMessages:
         self._store = store
 
     async def event(self, ref: Ref, stored: Stored) -> None:
-        """Returns when the status contains the event. Raises TimeoutError when that takes too long."""
+        """Take it into the run's progress, and have the status written."""
         with logs.bind(namespace=ref.namespace, run=ref.name):
             if self._live(ref) is None:
                 _LATE.labels(stored.event.type).inc()
                 return
-            version = await self._store.add(ref, stored)
-            self._controller.enqueue(Request(ref.namespace, ref.name))
-            await self._store.wait_written(ref, version)
+            await self._store.add(ref, stored)
+            if stored.event.type in STATUS_TYPES:
+                self._controller.enqueue(Request(ref.namespace, ref.name))
 
     async def approval(self, ref: Ref, wanted: ApprovalWanted) -> None:
         """Make the ApprovalRequest. Its name derives from run and call, so asking twice makes one."""
@@ -60,6 +61,11 @@ class RunMessages:
             try:
                 made = await self._context.client.create(kinds.APPROVALS, manifest)
             except AlreadyExistsError:
+                return
+            except (InvalidError, ForbiddenError) as error:
+                # It would be refused again each time it came: the call waits in vain and says so when it expires.
+                log.error("approval request for %s refused: %s", wanted.tool, error)  # noqa: TRY400 - the text says it
+                self._context.recorder.event(run, "Warning", "ApprovalRefused", f"{wanted.tool}: {error}")
                 return
             _APPROVALS.inc()
             self._context.caches.approvals.mutation(made)

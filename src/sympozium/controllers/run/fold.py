@@ -10,6 +10,8 @@ from typing import Any, Final
 
 RESULT_LIMIT: Final = 32 * 1024
 """Bytes of the result that go into the status; the whole is in the transcript."""
+STATUS_TYPES: Final = frozenset({"run.started", "step.started", "tool.approval", "run.result"})
+"""Events for which a status is written. What the others bring (tokens, calls) goes along with the next of them."""
 _ERROR_LIMIT: Final = 4 * 1024
 
 

@@ -4,17 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from sympozium.bus.subjects import RunRef as Ref
 from sympozium.controllers.run.fold import Event
 from sympozium.kube import RetryLaterError
 
-
-@dataclass(frozen=True, slots=True)
-class Ref:
-    """One run, and not its successor of the same name."""
-
-    namespace: str
-    name: str
-    uid: str
+__all__ = ["ApprovalWanted", "Bus", "BusError", "Credentials", "Handler", "Ref", "Stored"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +42,9 @@ class Credentials:
 
 
 class Handler(Protocol):
-    """What the consumer calls, in order for each run. A message is acknowledged when the call returns."""
+    """What the consumer calls, in order for each run. A message is acknowledged when the call returns, and comes
+    again when it raises.
+    """
 
     async def event(self, ref: Ref, stored: Stored) -> None: ...
 
@@ -60,6 +56,10 @@ class Bus(Protocol):
 
     @property
     def connected(self) -> bool: ...
+
+    @property
+    def url(self) -> str:
+        """Where the bus is, for pods."""
 
     async def issue(self, ref: Ref) -> Credentials:
         """Users and keys of a run; new ones each time, which make the old ones useless."""
@@ -76,8 +76,8 @@ class Bus(Protocol):
     async def cancel(self, ref: Ref, reason: str) -> None:
         """Tell the run that it is cancelled."""
 
-    async def decide(self, ref: Ref, decision: Mapping[str, Any]) -> None:
-        """Tell the run what was decided: data of `approval.decided`."""
+    async def decide(self, ref: Ref, decision: Mapping[str, Any], *, once: str) -> None:
+        """Tell the run what was decided: data of `approval.decided`. `once` makes a repeated call one message."""
 
     async def consume(self, handler: Handler) -> None:
         """Hand every stored message to the handler, until cancelled."""

@@ -37,10 +37,9 @@ _LATER: Final = frozenset({"RoleBinding", "ClusterRoleBinding"})
 class Starter:
     """For one installation."""
 
-    def __init__(self, context: Context, bus: Bus, bus_url: str, api_server: ApiServer) -> None:
+    def __init__(self, context: Context, bus: Bus, api_server: ApiServer) -> None:
         self._context = context
         self._bus = bus
-        self._bus_url = bus_url
         self._api_server = api_server
 
     async def prepare(self, obj: Object, run: AgentRun) -> tuple[Inputs, Plan]:
@@ -87,7 +86,7 @@ class Starter:
             packs=context.skill_packs(run.namespace, run.spec.skills),
             images=Images.of(config),
             api_server=self._api_server,
-            bus_url=self._bus_url,
+            bus_url=self._bus.url,
             model_endpoint=await self._model_endpoint(run, instance, config, policy),
             grantable=await self._grantable(run),
             owner=owner_reference({**obj, "apiVersion": kinds.RUNS.api_version, "kind": kinds.RUNS.kind}),
