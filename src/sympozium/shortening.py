@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 
@@ -30,3 +31,12 @@ def shorten_value(value: Any, limit: int) -> Any:
     if isinstance(value, dict):
         return {key: shorten_value(item, limit) for key, item in value.items()}
     return value
+
+
+def fit(text: str, max_bytes: int) -> str:
+    """`text`, shortened until it takes at most `max_bytes` as a JSON string (escapes count)."""
+    limit = len(text)
+    while (size := len(json.dumps(text if limit >= len(text) else shorten(text, limit)))) > max_bytes:
+        # Proportional, and a little less each time: characters that need escapes are not spread evenly.
+        limit = min(limit - 1, int(limit * max_bytes / size * 0.95))
+    return text if limit >= len(text) else shorten(text, limit)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from sympozium.agent.outcome import Outcome, RunError, Usage
 from sympozium.masking import mask_text
-from sympozium.shortening import shorten
+from sympozium.shortening import fit, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-SHOWN_TEXT = 200_000
-"""Characters of the model's text in its event; a message of the bus is at most 1 MiB."""
-SHOWN_ARGUMENTS = 4000
+SHOWN_TEXT = 300_000
+"""Bytes of the model's text in its event; a message of the bus has room for 900 KiB."""
+SHOWN_ARGUMENTS = 8000
+"""Bytes of each call's arguments in it."""
 
 
 class Asks(Protocol):
@@ -111,7 +112,7 @@ class Loop:
 
         async def on_text(piece: str) -> None:
             self.transcript.text(piece)
-            await self.record.publish_delta("model.delta", {"step": step, "text": piece})
+            await self.record.publish_delta({"step": step, "text": piece})
 
         answer = await self.model.answer(messages, tools, on_text)
         self.usage += answer.usage
@@ -159,14 +160,15 @@ def parse_arguments(call: ToolCall) -> tuple[dict[str, Any], str | None]:
 
 
 def _message_event(step: int, answer: Answer) -> dict[str, Any]:
+    room = min(SHOWN_ARGUMENTS, SHOWN_TEXT // max(1, len(answer.calls)))
     return {
         "step": step,
-        "text": shorten(answer.text, SHOWN_TEXT),
+        "text": fit(answer.text, SHOWN_TEXT),
         "toolCalls": [
             {
                 "id": c.id,
                 "name": shorten(c.name, 200),
-                "arguments": mask_text(shorten(c.arguments, SHOWN_ARGUMENTS)),
+                "arguments": mask_text(fit(c.arguments, room)),
             }
             for c in answer.calls
         ],

@@ -7,6 +7,10 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from sympozium.shortening import fit
+
+RESULT_BYTES = 600_000
+"""Of the result in its event, which must fit into one message of the bus."""
 TERMINATION_BYTES = 4096
 """What Kubernetes keeps of a termination message."""
 
@@ -59,11 +63,11 @@ class Outcome:
         data = {
             "phase": self.phase,
             "reason": self.reason,
-            "result": self.result,
+            "result": fit(self.result, RESULT_BYTES),
             "usage": self.usage.to_json(),
             "steps": self.steps,
         }
-        return data | ({"error": self.error} if self.error else {})
+        return data | ({"error": fit(self.error, 10_000)} if self.error else {})
 
     def termination_message(self) -> bytes:
         """JSON of at most TERMINATION_BYTES: phase, reason, digest of the whole result, and its head."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Record(Protocol):
     """The run's record. `publish` returns when the stream has acknowledged the message."""
 
-    async def publish(self, type: str, data: dict[str, Any]) -> None: ...  # noqa: A002 - the envelope's word
+    async def publish(self, kind: str, data: Mapping[str, Any]) -> int: ...
 
-    async def publish_delta(self, type: str, data: dict[str, Any]) -> None:  # noqa: A002
+    async def publish_delta(self, data: Mapping[str, Any]) -> None:
         """Best effort and not stored; never waits for a server that is away."""

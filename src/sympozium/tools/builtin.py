@@ -94,9 +94,16 @@ def schemas(targets: Sequence[str]) -> list[types.Tool]:
 class Builtin:
     """Does the built-in tools that need no skill. Every method returns (text, is_error)."""
 
-    def __init__(self, *, shell: ShellClient, allowed: Callable[[Address], bool]) -> None:
+    def __init__(
+        self,
+        *,
+        shell: ShellClient,
+        allowed: Callable[[Address], bool],
+        permitted: Callable[[str, int, list[str]], bool],
+    ) -> None:
         self._shell = shell
         self._allowed = allowed
+        self._permitted = permitted
 
     async def call(self, name: str, arguments: dict[str, Any]) -> tuple[str, bool]:
         """One call, whose arguments fit the tool's schema."""
@@ -128,7 +135,7 @@ class Builtin:
     async def _fetch(
         self, *, url: str, max_chars: int = DEFAULT_CHARS, headers: dict[str, str] | None = None
     ) -> tuple[str, bool]:
-        page = await fetch(url, headers=headers, allowed=self._allowed)
+        page = await fetch(url, headers=headers, allowed=self._allowed, permitted=self._permitted)
         if b"\0" in page.body[:8192]:
             return (
                 f"{page.url}: {page.content_type or 'binary content'}, {len(page.body)} bytes, not text",

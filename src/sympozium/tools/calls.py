@@ -13,6 +13,7 @@ again under the same id and gets the one outcome.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 from dataclasses import dataclass
@@ -44,6 +45,8 @@ _log = logging.getLogger(__name__)
 
 SHOWN_ARGUMENT = 2000
 """Characters of each string argument in events and approvals."""
+SHOWN_ARGUMENTS = 64 * 1024
+"""Bytes of all arguments of a call in events and approvals."""
 SHOWN_RESULT = 2000
 """Characters of a result in its event."""
 _FAREWELL = 3.0
@@ -184,7 +187,7 @@ class Calls:
         decision = self._journal.decision(asked.id, asked.digest)
         if decision is None:
             await self._publish_approval(asked, "waiting")
-            await self._record.request("approval", asked.id, self._approval(asked))
+            await self._record.request_approval(self._approval(asked))
             decision = await self._approvals.wait(
                 call=asked.id, digest=asked.digest, seconds=self._config.approval_timeout_seconds
             )
@@ -268,7 +271,10 @@ class Calls:
     # -- the record
 
     def _shown(self, asked: Asked) -> Any:
-        return shorten_value(mask(shorten_value(asked.arguments, 4 * SHOWN_ARGUMENT)), SHOWN_ARGUMENT)
+        # Shortened before masking too, so that 5 MB of arguments do not cost seconds of pattern matching.
+        shown = shorten_value(mask(shorten_value(asked.arguments, 4 * SHOWN_ARGUMENT)), SHOWN_ARGUMENT)
+        text = json.dumps(shown)
+        return shown if len(text) <= SHOWN_ARGUMENTS else {"shortened": shorten(text, SHOWN_ARGUMENTS // 2)}
 
     def _intent(self, asked: Asked) -> dict[str, Any]:
         verdict = asked.verdict

@@ -59,13 +59,20 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 async def fetch(
-    url: str, *, headers: dict[str, str] | None = None, allowed: Callable[[Address], bool] = is_public
+    url: str,
+    *,
+    headers: dict[str, str] | None = None,
+    allowed: Callable[[Address], bool] = is_public,
+    permitted: Callable[[str, int, list[str]], bool] = lambda _host, _port, _addresses: True,
 ) -> Page:
-    """GET `url`, following at most MAX_REDIRECTS redirects. FetchError says what was refused, and why."""
+    """GET `url`, following at most MAX_REDIRECTS redirects. FetchError says what was refused, and why.
+
+    `allowed` is about addresses; `permitted(host, port, addresses)` is what the run's policy says.
+    """
     try:
         async with asyncio.timeout(TIMEOUT):
             for _ in range(MAX_REDIRECTS + 1):
-                page, location = await _once(url, headers or {}, allowed)
+                page, location = await _once(url, headers or {}, allowed, permitted)
                 if location is None:
                     return page
                 url = urljoin(url, location)
@@ -76,10 +83,18 @@ async def fetch(
 
 
 async def _once(
-    url: str, headers: dict[str, str], allowed: Callable[[Address], bool]
+    url: str,
+    headers: dict[str, str],
+    allowed: Callable[[Address], bool],
+    permitted: Callable[[str, int, list[str]], bool],
 ) -> tuple[Page, str | None]:
     host, port, secure, target = _parts(url)
-    address = await _resolve(host, port, allowed)
+    addresses = await _resolve(host, port, allowed)
+    if not permitted(host, port, addresses):
+        raise FetchError(
+            f"the policy of this run does not allow connections to {host}:{port} (networkPolicy.allowedEgress)"
+        )
+    address = addresses[0]
     context = ssl.create_default_context() if secure else None
     try:
         reader, writer = await asyncio.open_connection(
@@ -112,7 +127,7 @@ def _parts(url: str) -> tuple[str, int, bool, str]:
     return parts.hostname, port or (443 if secure else 80), secure, target
 
 
-async def _resolve(host: str, port: int, allowed: Callable[[Address], bool]) -> str:
+async def _resolve(host: str, port: int, allowed: Callable[[Address], bool]) -> list[str]:
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=1)
     except (OSError, UnicodeError) as error:
@@ -125,7 +140,7 @@ async def _resolve(host: str, port: int, allowed: Callable[[Address], bool]) -> 
                 f"{host} is {address}, which is not of the public internet; private, loopback, link-local and "
                 "metadata addresses are refused"
             )
-    return addresses[0]
+    return addresses
 
 
 async def _exchange(

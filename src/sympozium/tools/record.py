@@ -1,7 +1,8 @@
 """What the tool server needs of the bus, as a protocol: the calls are tested without a server.
 
 `sympozium.bus` has the real one. `publish` returns when the stream has acknowledged the message,
-however long that takes; `request` is idempotent by call id.
+however long that takes; `request_approval` is idempotent by the
+call id in its data.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
 
 class Control(Protocol):
@@ -18,14 +19,14 @@ class Control(Protocol):
     @property
     def type(self) -> str: ...
     @property
-    def data(self) -> dict[str, Any]: ...
+    def data(self) -> Mapping[str, Any]: ...
 
 
 class Record(Protocol):
     """The run's record."""
 
-    async def publish(self, type: str, data: dict[str, Any]) -> None: ...  # noqa: A002 - the envelope's word
+    async def publish(self, kind: str, data: Mapping[str, Any]) -> int: ...
 
-    async def request(self, kind: str, call_id: str, data: dict[str, Any]) -> None: ...
+    async def request_approval(self, data: Mapping[str, Any]) -> int: ...
 
     def control(self) -> AsyncIterator[Control]: ...

@@ -1,0 +1,89 @@
+"""Entry point of the `tools` container: reads its files, and puts the parts together."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import functools
+import logging
+import signal
+import sys
+from pathlib import Path
+
+from sympozium.api.runconfig import TOOLS_FILE, ToolsConfigFile
+from sympozium.bus.connection import BusError
+from sympozium.bus.credentials import Credentials, CredentialsError
+from sympozium.bus.publisher import Publisher
+from sympozium.policy.effective import Effective
+from sympozium.policy.network import may_connect
+from sympozium.shell.client import ShellClient
+from sympozium.telemetry import logs
+from sympozium.tools.approvals import Approvals
+from sympozium.tools.builtin import Builtin
+from sympozium.tools.calls import Calls
+from sympozium.tools.catalogue import Catalogue
+from sympozium.tools.fetch import is_public
+from sympozium.tools.journal import Journal
+from sympozium.tools.server import ToolServer
+from sympozium.tools.skills import Skill
+
+_log = logging.getLogger("sympozium.tools")
+
+
+async def serve(*, config: ToolsConfigFile, credentials: Credentials, path: str, journal: Journal) -> None:
+    """Serve the run until SIGTERM or SIGINT, and flush."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    record = await Publisher.open(credentials)
+    try:
+        limits = config.limits
+        shells = [target for target in config.targets if target.kind == "shell"]
+        skills = [
+            Skill(target.name, target.socket, start_wait=limits.start_seconds)
+            for target in config.targets
+            if target.kind == "skill"
+        ]
+        policy = Effective.from_file(config.policy)
+        approvals = Approvals(journal)
+        calls = Calls(
+            config=config,
+            policy=policy,
+            catalogue=Catalogue(skills=skills, has_shell=bool(shells)),
+            builtin=Builtin(
+                shell=ShellClient(shells[0].socket if shells else ""),
+                allowed=is_public,
+                permitted=functools.partial(may_connect, policy),
+            ),
+            journal=journal,
+            approvals=approvals,
+            record=record,
+        )
+        server = ToolServer(path=path, calls=calls, skills=skills, approvals=approvals, record=record)
+        await server.serve(stop)
+    finally:
+        await record.close()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m sympozium.tools")
+    parser.add_argument("--run-dir", type=Path, default=Path("/etc/sympozium/run"))
+    parser.add_argument("--bus-dir", type=Path, default=Path("/etc/sympozium/bus"))
+    parser.add_argument("--socket", default="/run/sympozium/tools/mcp.sock")
+    parser.add_argument("--journal-dir", type=Path, default=Path("/var/lib/sympozium/journal"))
+    options = parser.parse_args(arguments)
+    logs.setup("tools")
+    try:
+        config = ToolsConfigFile.model_validate_json((options.run_dir / TOOLS_FILE).read_bytes())
+        credentials = Credentials.load(options.bus_dir)
+        journal = Journal(options.journal_dir)
+        asyncio.run(serve(config=config, credentials=credentials, path=options.socket, journal=journal))
+    except (OSError, ValueError, CredentialsError, BusError) as error:
+        _log.error("tools cannot work: %s", error)
+        return 1
+    journal.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
