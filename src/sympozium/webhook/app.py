@@ -24,7 +24,7 @@ from sympozium.webhook.specs import Specs
 
 log = logging.getLogger(__name__)
 
-_DEADLINE: Final = 8.0
+DEADLINE: Final = 8.0
 """Seconds; the webhook configurations wait ten."""
 _BODY_LIMIT: Final = 8 * 1024 * 1024
 
@@ -48,31 +48,46 @@ class Webhook:
         self._references = references
         self._access = Access(references.client)
         self._specs = Specs(references, self._access)
+        self._busy = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def idle(self) -> None:
+        """Wait until no request is being answered."""
+        await self._idle.wait()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             return
-        endpoint = scope["path"].strip("/")
-        if scope["method"] != "POST" or endpoint not in ("mutate", "validate"):
-            await _respond(send, 404, b'{"message": "POST /mutate or /validate"}')
-            return
+        self._busy += 1
+        self._idle.clear()
+        try:
+            status, body = await self._answer(scope["method"], scope["path"].strip("/"), receive)
+            await _respond(send, status, body)
+        finally:
+            self._busy -= 1
+            if not self._busy:
+                self._idle.set()
+
+    async def _answer(self, method: str, endpoint: str, receive: Any) -> tuple[int, bytes]:
+        if method != "POST" or endpoint not in ("mutate", "validate"):
+            return 404, b'{"message": "POST /mutate or /validate"}'
         try:
             request = Request.parse(orjson.loads(await _body(receive)))
         except (ReviewError, orjson.JSONDecodeError) as exc:
-            await _respond(send, 400, orjson.dumps({"message": str(exc)}))
-            return
+            return 400, orjson.dumps({"message": str(exc)})
         began = time.perf_counter()
         answer = await self.review(endpoint, request)
         SECONDS.labels(endpoint).observe(time.perf_counter() - began)
         outcome = "allowed" if answer.allowed else "failed" if answer.code >= 500 else "refused"
         REVIEWS.labels(endpoint, request.kind, outcome).inc()
-        await _respond(send, 200, orjson.dumps(answer.to_review(request.uid)))
+        return 200, orjson.dumps(answer.to_review(request.uid))
 
     async def review(self, endpoint: str, request: Request) -> Answer:
         """The answer to a request; never raises but when it is cancelled."""
         what = f"{request.operation} {request.kind} {request.namespace}/{request.name}"
         try:
-            async with asyncio.timeout(_DEADLINE):
+            async with asyncio.timeout(DEADLINE):
                 if endpoint == "mutate":
                     return await mutate(request, self._references)
                 return await self._validate(request)
@@ -82,8 +97,8 @@ class Webhook:
             log.warning("%s %s: the API did not answer: %s", endpoint, what, exc)
             return failed(f"the sympozium webhook could not ask the API: {exc}; try again")
         except TimeoutError:
-            log.warning("%s %s: no decision within %s s", endpoint, what, _DEADLINE)
-            return failed(f"the sympozium webhook had no decision within {_DEADLINE:g} s; try again")
+            log.warning("%s %s: no decision within %s s", endpoint, what, DEADLINE)
+            return failed(f"the sympozium webhook had no decision within {DEADLINE:g} s; try again")
         except Exception as exc:
             log.exception("%s %s failed", endpoint, what)
             return failed(f"internal error of the sympozium webhook ({type(exc).__name__}): see its log")

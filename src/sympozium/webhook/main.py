@@ -12,6 +12,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import ssl
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -26,7 +27,7 @@ from sympozium.kube.client import Client
 from sympozium.kube.errors import KubeError
 from sympozium.telemetry import health, logs
 from sympozium.webhook import trust
-from sympozium.webhook.app import Webhook
+from sympozium.webhook.app import DEADLINE, Webhook
 from sympozium.webhook.certificates import Material
 from sympozium.webhook.references import References
 
@@ -72,14 +73,29 @@ def server_names(url_base: str | None) -> list[str]:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its ticks ten times a second and without its own handling of signals."""
+    """uvicorn without its ticks ten times a second, and without its own handling of signals and connections."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, webhook: Webhook) -> None:
         super().__init__(config)
+        self.webhook = webhook
         self.stopping = asyncio.Event()
 
     async def main_loop(self) -> None:
         await self.stopping.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002  (uvicorn's signature)
+        """Finish what is being answered, then drop the idle connections.
+
+        uvicorn would close them politely, and an API server that keeps one open for its next request
+        does not answer a TLS goodbye.
+        """
+        for server in self.servers:
+            server.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DEADLINE):
+                await self.webhook.idle()
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -95,10 +111,15 @@ class _Process:
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
         self.certified = asyncio.Event()
         self.problems = ["the CA is not in the webhook configurations yet"]
+        self.server: _Server | None = None
         self._loaded: Material | None = None
 
     def unready(self) -> list[str]:
-        return [*self.problems, *self.references.unready()]
+        """What is missing before requests can be answered."""
+        if self.server and self.server.stopping.is_set():
+            return ["stopping"]
+        listening = [] if self.server and self.server.started else ["not listening yet"]
+        return [*self.problems, *self.references.unready(), *listening]
 
     async def keep_trust(self) -> None:
         """Certificate and configurations, until cancelled."""
@@ -133,13 +154,14 @@ class _Process:
 async def _serve(*, port: int, host: str, hosts: Sequence[str], health_port: int | None) -> None:
     async with Client.connect(field_manager="sympozium-webhook") as client:
         process = _Process(client, hosts)
+        webhook = Webhook(process.references)
         config = uvicorn.Config(
-            Webhook(process.references), host=host, port=port, http="httptools", ws="none", lifespan="off",
+            webhook, host=host, port=port, http="httptools", ws="none", lifespan="off",
             log_config=None, access_log=False, date_header=False, server_header=False,
-            timeout_keep_alive=120, timeout_graceful_shutdown=10,
+            timeout_keep_alive=120,
             ssl_context_factory=lambda _config, _default: process.context,
         )  # fmt: skip
-        server = _Server(config)
+        process.server = server = _Server(config, webhook)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, server.stopping.set)

@@ -42,7 +42,7 @@ async def _run(request: Request, references: References) -> Answer:
     wanted = {**spec, "trigger": identity.trigger(request.user, request.object).to_json()}
     instance = await references.instance(request.namespace, run.spec.instance_ref)
     if instance is not None:
-        config = await references.config()
+        config = references.config()
         try:
             policy = await references.policy(instance, config)
         except MissingReferenceError:

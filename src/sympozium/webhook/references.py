@@ -25,6 +25,8 @@ from sympozium.policy.resolve import Key
 M = TypeVar("M", bound=Model)
 
 _KINDS: Final[tuple[type[Model], ...]] = (SympoziumInstance, SympoziumPolicy, SkillPack, SympoziumConfig)
+_MODELS: Final = 1024
+"""Parsed objects that are kept; the oldest goes first."""
 
 
 def resource(kind: str) -> Resource:
@@ -38,6 +40,7 @@ class References:
 
     def __init__(self, client: Client) -> None:
         self.client = client
+        self._models: dict[tuple[str, str], Model] = {}
         self._informers = {
             model.__name__: Informer(
                 client,
@@ -61,23 +64,45 @@ class References:
                 group.create_task(informer.run())
 
     async def get(self, model: type[M], keys: Iterable[Key]) -> M | None:
-        """The first object that exists. Raises what the API raises when it cannot be asked."""
-        informer = self._informers[model.__name__]
+        """The first object that exists; those in the copy come first, so that most answers cost no request.
+
+        Raises what the API raises when it cannot be asked.
+        """
         wanted = list(keys)
+        for key in wanted:
+            if (held := self.cached(model, key)) is not None:
+                return held
         for namespace, name in wanted:
-            found = informer.get(namespace, name)
-            if found is None:
-                found = await self.client.find(informer.resource, name, namespace)
-            if found is not None:
+            if found := await self.client.find(resource(model.__name__), name, namespace):
                 return model.model_validate(found)
         return None
+
+    def cached(self, model: type[M], where: Key) -> M | None:
+        """An object of the copy. Callers must not change it.
+
+        It is parsed once: parsing a policy costs more than all that is done with it.
+        """
+        obj = self._informers[model.__name__].get(*where)
+        if obj is None:
+            return None
+        meta = obj["metadata"]
+        key = (meta["uid"], meta["resourceVersion"])
+        found = self._models.get(key)
+        if found is None:
+            found = model.model_validate(obj)
+            if len(self._models) >= _MODELS:
+                self._models.pop(next(iter(self._models)))
+            self._models[key] = found
+        assert isinstance(found, model)
+        return found
 
     async def instance(self, namespace: str, name: str) -> SympoziumInstance | None:
         return await self.get(SympoziumInstance, [(namespace, name)])
 
-    async def config(self) -> ConfigSpec:
+    def config(self) -> ConfigSpec:
         """The installation's defaults; the schema's defaults where nobody wrote any."""
-        found = await self.get(SympoziumConfig, [(SYSTEM_NAMESPACE, CONFIG_NAME)])
+        # Not asked for when it is absent: that is an ordinary state, and would cost a request for every review.
+        found = self.cached(SympoziumConfig, (SYSTEM_NAMESPACE, CONFIG_NAME))
         return found.spec if found else ConfigSpec()
 
     async def policy(self, instance: SympoziumInstance, config: ConfigSpec) -> Effective:

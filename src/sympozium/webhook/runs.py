@@ -28,7 +28,7 @@ async def created(request: Request, references: References, access: Access) -> A
             ]
         )
     try:
-        policy = await references.policy(instance, await references.config())
+        policy = await references.policy(instance, references.config())
         packs = await references.packs(request.namespace, run.spec.skills)
     except MissingReferenceError as exc:
         field = (
@@ -69,11 +69,11 @@ def updated(request: Request) -> Answer:
 
 def _filled(request: Request) -> list[Violation]:
     """Fields that the mutating webhook must have written: without it a run could not be told from its record."""
-    return [
-        Violation(f"spec.{field}", "was not filled: is the MutatingWebhookConfiguration sympozium in place?")
-        for field in _FILLED
-        if not request.object["spec"].get(field)
-    ]
+    absent = [field for field in _FILLED if not request.object["spec"].get(field)]
+    if not absent:
+        return []
+    names = ", ".join(absent)
+    return [Violation("spec", f"{names} not filled: is the MutatingWebhookConfiguration sympozium in place?")]
 
 
 def _trigger(request: Request) -> list[Violation]:

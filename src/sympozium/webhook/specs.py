@@ -91,7 +91,7 @@ class Specs:
         """What is not there yet, and what runs would be refused for."""
         try:
             await self._references.packs(instance.namespace, instance.spec.skills)
-            policy = await self._references.policy(instance, await self._references.config())
+            policy = await self._references.policy(instance, self._references.config())
         except MissingReferenceError as exc:
             found.warnings.append(f"{exc}: runs are refused until it is there")
             return

@@ -49,6 +49,10 @@ class World(References):
                 return model.model_validate(found)
         return None
 
+    def cached(self, model: type[M], where: Key) -> M | None:
+        found = self.objects.get((model.__name__, *where))
+        return model.model_validate(found) if found else None
+
     def webhook(self) -> Webhook:
         webhook = Webhook(self)
         webhook._access.may = self.may
