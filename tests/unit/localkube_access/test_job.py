@@ -365,7 +365,7 @@ def test_a_finished_job_goes_after_its_time():
 # -- whole lives
 
 
-class Crash(Exception):
+class KilledError(Exception):
     """The controller is killed."""
 
 
@@ -380,7 +380,7 @@ class World:
 
     def spend(self):
         if not self.budget:
-            raise Crash
+            raise KilledError
         self.budget -= 1
 
     def apply(self, patch):
@@ -463,7 +463,7 @@ def test_every_pod_is_counted_once_whenever_the_controller_is_killed(data):
         world.budget = data.draw(st.integers(0, 6))
         try:
             world.run()
-        except Crash:
+        except KilledError:
             continue
         world.budget = 0
         waiting = [
