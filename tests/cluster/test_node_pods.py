@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 from cluster.node_support import IMAGE, NodeCluster, cluster, ns, once, phase, shell, state
 from sympozium.testing.client import ApiError
 from sympozium.testing.resources import CONFIG_MAP, POD
@@ -279,10 +281,6 @@ def test_log_endpoint_wants_a_certificate_with_rights(cluster: NodeCluster, ns: 
 def test_wrong_container_name(cluster: NodeCluster, ns: str) -> None:
     cluster.run_pod("p", ns, once(shell("true")))
     cluster.ended("p", ns)
-    try:
+    with pytest.raises(ApiError, match="container nope is not valid for pod p") as caught:
         cluster.request("GET", POD.path(ns, "p", "log"), container="nope")
-    except ApiError as error:
-        assert error.code == 400
-        assert "container nope is not valid for pod p" in str(error)
-    else:
-        raise AssertionError("no error")
+    assert caught.value.code == 400

@@ -1,6 +1,7 @@
 """What a container may not do. Each attack is tried from inside, with the node and a second pod as its victims."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +20,7 @@ def attempt(cluster: NodeCluster, ns: str, script: str, **more: object) -> str:
 
 
 def test_sees_nothing_of_the_host(cluster: NodeCluster, ns: str) -> None:
-    home = os.path.expanduser("~")
+    home = Path.home()
     out = attempt(cluster, ns, f"ls -A {home} /home /var/lib /sys /boot /work 2>/dev/null; cat /etc/shadow {cluster.node_config}; "
                   "cat /etc/passwd")  # fmt: skip
     lines = out.splitlines()
@@ -78,10 +79,8 @@ def test_another_pod_is_another_user(cluster: NodeCluster, ns: str) -> None:
     cluster.delete(POD, "victim", ns)
 
 
-def _cmdlines() -> list[os.PathLike[str]]:
-    from pathlib import Path
-
-    return [path for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]  # type: ignore[misc]
+def _cmdlines() -> list[Path]:
+    return [path for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
 
 
 def test_memory_limit(cluster: NodeCluster, ns: str) -> None:

@@ -27,6 +27,7 @@ from sympozium.node.status import Record
 _log = logging.getLogger(__name__)
 
 BACKOFF_START, BACKOFF_LIMIT, BACKOFF_RESET = 10.0, 300.0, 600.0
+HOLD_START = 0.5
 RETRY = {"ErrImageNeverPull": 20.0, "CreateContainerConfigError": 10.0, "CreateContainerError": 30.0}
 PRE_STOP_EXTENSION = 2.0
 
@@ -101,6 +102,7 @@ class Runner:
         self._started = asyncio.Event()
         self.finished = asyncio.Event()
         self._active = False
+        self._holds = 0
         if record.terminated and not self._may_restart():
             self.finished.set()
 
@@ -137,8 +139,10 @@ class Runner:
             launch = await self._create()
         except HoldError as hold:
             self._hold(hold)
-            await self._pause(RETRY[hold.reason])
+            await self._pause(min(HOLD_START * 2**self._holds, RETRY[hold.reason]))
+            self._holds += 1
             return True
+        self._holds = 0
         began = loop.time()
         try:
             await self._attend(launch)
