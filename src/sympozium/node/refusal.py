@@ -49,7 +49,7 @@ def _pod(spec: Object) -> Iterator[str]:
         if spec.get(field):
             yield f"spec.{field}: {why}"
     security = spec.get("securityContext") or {}
-    for field in ("sysctls", "seLinuxOptions", "windowsOptions"):
+    for field in ("sysctls", "seLinuxOptions", "windowsOptions", "supplementalGroups"):
         if security.get(field):
             yield f"spec.securityContext.{field}: not possible in a sandbox of this node"
     yield from _profiles(security, "spec.securityContext")

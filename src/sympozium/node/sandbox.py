@@ -111,7 +111,7 @@ def accounts(uid: int, gid: int) -> tuple[str, str]:
     """`/etc/passwd` and `/etc/group` for one container: its own user by name, and nobody."""
     name = "root" if uid == 0 else "app"
     users = [f"{name}:x:{uid}:{gid}::/tmp:/bin/sh"]
-    if uid not in {0, 65534}:
+    if uid != 0:
         users.insert(0, "root:x:0:0:root:/root:/usr/sbin/nologin")
     if uid != 65534:
         users.append("nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin")
