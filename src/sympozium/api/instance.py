@@ -24,7 +24,7 @@ class InstanceSandbox(Model):
     """The container in which the commands of the model run."""
 
     enabled: bool
-    """Harden that container (no capabilities, read-only root, unprivileged user) and hold it to its limits."""
+    """Make the image of that container read-only; it has no capabilities and no root in any case. A policy may require it."""
     image: Annotated[str, Field(min_length=1)] | None = None
     """Image of that container."""
     resources: ResourceRequirements | None = None

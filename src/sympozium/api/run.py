@@ -77,7 +77,7 @@ class RunSandbox(Model):
     """The container in which the commands of the model run."""
 
     enabled: bool
-    """Harden that container and hold it to its limits. A policy may require it."""
+    """Make the image of that container read-only; it has no capabilities and no root in any case. A policy may require it."""
     image: Annotated[str, Field(min_length=1)] | None = None
     """Image of that container."""
     security_context: SecurityContext | None = None

@@ -40,6 +40,12 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field("AgentRun", "spec.mode", "the run ends with a result, as a task", ("server",)),
     Field("AgentRun", "spec.skills[].configMapRef", "the ConfigMap is not read"),
     Field("SympoziumPolicy", "spec.subagentPolicy", "runs cannot start runs"),
+    Field(
+        "SympoziumPolicy",
+        "spec.sandboxPolicy.seccompProfile.type",
+        "runs are refused, since no profile is named: use RuntimeDefault",
+        ("Localhost",),
+    ),
     Field("SkillPack", "spec.skills[].requires", "what it names is not checked"),
     Field("SkillPack", "spec.runtimeRequirements", "the agent container is not changed"),
     Field("SkillPack", "spec.sidecar.hostAccess", "the container gets no access to the node"),
