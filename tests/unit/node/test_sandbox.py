@@ -81,7 +81,7 @@ def test_layout_follows_the_links_of_the_host(tmp_path: Path) -> None:
     found = sandbox.host_layout(tmp_path)
     assert found[:3] == ["--ro-bind", str(tmp_path / "usr"), "/usr"]
     assert found[3:6] == ["--symlink", "usr/bin", "/bin"]
-    assert ["--ro-bind", str(tmp_path / "lib"), "/lib"] == found[6:9]
+    assert found[6:9] == ["--ro-bind", str(tmp_path / "lib"), "/lib"]
 
 
 @pytest.mark.parametrize(
