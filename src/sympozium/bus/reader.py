@@ -6,7 +6,7 @@ tell true from forged.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import suppress
 from typing import Self
 
@@ -67,7 +67,7 @@ class Reader:
             if message is not None:
                 yield Stored(raw.sequence, message)
 
-    async def follow(self, run: RunRef) -> AsyncIterator[Stored]:
+    async def follow(self, run: RunRef) -> AsyncGenerator[Stored, None]:
         """The history, then live messages and deltas, until the caller stops.
 
         Live messages are looked at only after the history, and again after each reconnection: what was
