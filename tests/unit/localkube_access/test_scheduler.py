@@ -66,7 +66,7 @@ def test_each_obstacle_is_named(asked, there, message):
 
 def test_the_emptiest_node_is_taken_and_reasons_are_counted():
     busy = Load()
-    busy.add(pod())
+    busy.add({})
     assert choose(pod(), [node("a"), node("b")], {"a": busy}).node == "b"
     choice = choose(
         pod(cpu="2"), [node("a", ready=False), node("b", ready=False), node("c")], {"c": full(pod(cpu="1"))}
@@ -78,7 +78,7 @@ def test_the_emptiest_node_is_taken_and_reasons_are_counted():
 def full(*pods):
     load = Load()
     for one in pods:
-        load.add(one)
+        load.add(requests(one))
     return load
 
 

@@ -27,11 +27,11 @@ from sympozium.localkube.types import Object
 log = logging.getLogger(__name__)
 
 NAME = "generic-garbage-collector"
-UNKNOWN_KIND_DELAY = 5.0
+UNRESOLVABLE_DELAY = 60.0
 
 
-class UnknownKindError(Exception):
-    """An owner of a kind that is not served: whether it exists cannot be told."""
+class UnresolvableError(Exception):
+    """Whether an owner exists cannot be told: its kind is not served, or it could not own this object."""
 
 
 class Collector:
@@ -80,10 +80,10 @@ class Collector:
             return None
         try:
             await self._collect(node, current)
-        except UnknownKindError as error:
-            self._counts[NAME, "unknown kinds"] += 1
+        except UnresolvableError as error:
+            self._counts[NAME, "unresolvable"] += 1
             log.info("%s is kept: %s", node.path, error)
-            return UNKNOWN_KIND_DELAY * 12
+            return UNRESOLVABLE_DELAY
         return None
 
     async def _collect(self, node: Node, current: Object) -> None:
@@ -105,16 +105,20 @@ class Collector:
         await self._delete(node, current, "Foreground" if foreground else _policy(node))
 
     async def _find(self, owner: Owner, node: Node) -> Node | None:
-        """The owner, if an object with that uid exists where it can own `node`."""
+        """The owner, if an object with that uid exists where it can own `node`.
+
+        A namespaced owner in another namespace is none. One of a cluster-scoped object is a mistake that
+        must not cost the object: raises UnresolvableError, as for a kind that is not served.
+        """
         known = self._graph.nodes.get(owner.uid)
-        if known is not None:
-            reachable = not known.served.namespaced or known.namespace == node.namespace
-            return known if reachable else None
-        served = self._kinds().get((owner.api_version, owner.kind))
+        served = known.served if known else self._kinds().get((owner.api_version, owner.kind))
         if served is None:
-            raise UnknownKindError(f"no kind {owner.kind} in {owner.api_version} is served")
+            raise UnresolvableError(f"no kind {owner.kind} in {owner.api_version} is served")
         if served.namespaced and not node.namespace:
-            return None
+            raise UnresolvableError(f"{owner.kind} {owner.name} has a namespace and cannot own it")
+        if known is not None:
+            reachable = not served.namespaced or known.namespace == node.namespace
+            return known if reachable else None
         path = served.path(node.namespace if served.namespaced else "", owner.name)
         found = await self._client.find(path)
         if found is None or found["metadata"]["uid"] != owner.uid:

@@ -6,18 +6,20 @@ again when a node changes or a pod leaves.
 """
 
 from collections import Counter
+from decimal import Decimal
 
 from sympozium.localkube.controllers.api import Client, path_of
 from sympozium.localkube.controllers.controller import Controller
 from sympozium.localkube.controllers.informer import Informer, Key, key_of
 from sympozium.localkube.controllers.job.pods import terminal
 from sympozium.localkube.controllers.recorder import record, timestamp
-from sympozium.localkube.controllers.scheduler.fit import Load, choose
+from sympozium.localkube.controllers.scheduler.fit import Load, choose, requests
 from sympozium.localkube.errors import ApiError
 from sympozium.localkube.types import Object
 
 NAME = "default-scheduler"
 USER = "system:kube-scheduler"
+LOOK_AGAIN = 0.2
 
 
 class Scheduler:
@@ -30,7 +32,8 @@ class Scheduler:
         self._pods = pods
         self._nodes = nodes
         self._unplaced: set[Key] = set()
-        self._placed: dict[str, dict[Key, Object]] = {}
+        self._placed: dict[Key, tuple[str, dict[str, Decimal]]] = {}
+        self._loads: dict[str, Load] = {}
         self._bound: dict[Key, str] = {}
         """Bound by us, but not yet seen so in the cache: key -> uid."""
         self.controller: Controller[Key] = Controller(NAME, self.sync, counts)
@@ -38,51 +41,54 @@ class Scheduler:
         nodes.on_change(self._node_changed)
 
     def _pod_changed(self, new: Object | None, old: Object | None) -> None:
-        if old is not None and (node := old["spec"].get("nodeName")):
-            self._placed.get(node, {}).pop(key_of(old), None)
-        if old is not None and (new is None or terminal(new)):
-            self._look_again()
         if new is None:
             if old is not None:
                 self._unplaced.discard(key_of(old))
                 self._bound.pop(key_of(old), None)
+                self._leave(key_of(old))
             return
         key = key_of(new)
         if node := new["spec"].get("nodeName"):
             self._bound.pop(key, None)
             self._unplaced.discard(key)
-            if not terminal(new):
-                self._placed.setdefault(node, {})[key] = new
+            if terminal(new):
+                self._leave(key)
+            else:
+                self._take(key, node, new)
         elif wanted(new):
             self.controller.queue.add(key)
 
+    def _take(self, key: Key, node: str, pod: Object) -> None:
+        """The pod has its place on a node."""
+        if key not in self._placed:
+            asked = requests(pod)
+            self._placed[key] = node, asked
+            self._loads.setdefault(node, Load()).add(asked)
+
+    def _leave(self, key: Key) -> None:
+        """The pod's place is free; those that wait look again, not for each one of many."""
+        placed = self._placed.pop(key, None)
+        if placed is not None:
+            self._loads[placed[0]].remove(placed[1])
+            for waiting in self._unplaced:
+                self.controller.queue.add_after(waiting, LOOK_AGAIN)
+
     def _node_changed(self, new: Object | None, old: Object | None) -> None:
         if new is None or old is None or _schedulability(new) != _schedulability(old):
-            self._look_again()
-
-    def _look_again(self) -> None:
-        for key in self._unplaced:
-            self.controller.queue.add(key)
+            for key in self._unplaced:
+                self.controller.queue.add(key)
 
     async def sync(self, key: Key) -> float | None:
         pod = self._pods.items.get(key)
         if pod is None or not wanted(pod) or self._bound.get(key) == pod["metadata"]["uid"]:
             return None
-        choice = choose(pod, list(self._nodes.items.values()), self._loads())
+        choice = choose(pod, list(self._nodes.items.values()), self._loads)
         if choice.node:
             await self._bind(pod, choice.node)
         else:
             self._unplaced.add(key)
             await self._unschedulable(pod, choice.message)
         return None
-
-    def _loads(self) -> dict[str, Load]:
-        loads: dict[str, Load] = {}
-        for node, pods in self._placed.items():
-            load = loads[node] = Load()
-            for pod in pods.values():
-                load.add(pod)
-        return loads
 
     async def _bind(self, pod: Object, node: str) -> None:
         meta = pod["metadata"]
@@ -103,7 +109,7 @@ class Scheduler:
         key = key_of(pod)
         self._bound[key] = meta["uid"]
         self._unplaced.discard(key)
-        self._placed.setdefault(node, {})[key] = pod
+        self._take(key, node, pod)
         message = f"Successfully assigned {meta['namespace']}/{meta['name']} to {node}"
         await record(self._client, NAME, pod, "Scheduled", message)
 

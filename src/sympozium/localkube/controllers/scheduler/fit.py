@@ -24,10 +24,15 @@ class Load:
     pods: int = 0
     amounts: dict[str, Decimal] = field(default_factory=dict)
 
-    def add(self, pod: Object) -> None:
+    def add(self, asked: dict[str, Decimal]) -> None:
         self.pods += 1
-        for name, amount in requests(pod).items():
+        for name, amount in asked.items():
             self.amounts[name] = self.amounts.get(name, Decimal(0)) + amount
+
+    def remove(self, asked: dict[str, Decimal]) -> None:
+        self.pods -= 1
+        for name, amount in asked.items():
+            self.amounts[name] -= amount
 
 
 @dataclass(frozen=True, slots=True)
