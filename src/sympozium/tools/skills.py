@@ -51,6 +51,7 @@ class Skill:
                 async with connect(self._path, wait=wait) as session:
                     self.tools = (await session.list_tools()).tools
                     self._lost.clear()
+                    self._wanted.clear()
                     self._session, self.problem = session, None
                     self._changed.set()
                     _log.info("skill %s offers %s", self.name, [tool.name for tool in self.tools])
@@ -58,9 +59,9 @@ class Skill:
             except (McpConnectError, MCPError, OSError) as error:
                 self.problem = f"the skill {self.name} is not there: {error}"
                 _log.warning("%s", self.problem)
-            self._session = None
-            self._wanted.clear()
-            self._changed.set()
+                self._session = None
+                self._wanted.clear()
+                self._changed.set()
             await self._wanted.wait()
             wait = AGAIN_WAIT
 
@@ -75,6 +76,7 @@ class Skill:
             result = await session.call_tool(tool, arguments)
         except MCPError as error:
             if not await self._alive(session):
+                self._session = None
                 self._lost.set()
                 raise SkillLostError(
                     f"the skill {self.name} went away during {tool}; whether it took effect is not known ({error})"

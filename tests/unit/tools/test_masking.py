@@ -1,0 +1,52 @@
+"""What looks like a secret is hidden; what does not stays readable."""
+
+import pytest
+
+from sympozium.masking import MASK, mask, mask_text
+
+
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        ("key sk-proj-abcdefghijklmnop1234 end", "sk-proj"),
+        ("ghp_abcdefghijklmnopqrstuv", "ghp_"),
+        ("AKIAABCDEFGHIJKLMNOP", "AKIA"),
+        ("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.sig-nature", "eyJ"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----", "abc"),
+        ("curl -H 'Authorization: Bearer abcdef0123456789'", "abcdef0123456789"),
+        ("postgres://user:hunter22@db:5432/x", "hunter22"),
+        ("export DB_PASSWORD=hunter22; echo", "hunter22"),
+        ('{"api_key": "0123456789"}', "0123456789"),
+        ("token: abcdefgh", "abcdefgh"),
+    ],
+)
+def test_hidden(text: str, hidden: str) -> None:
+    assert hidden not in mask_text(text)
+    assert MASK in mask_text(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "kubectl delete pod cart-x7b2 -n shop",
+        "tokens: 3",
+        "https://example.com/a?b=c",
+        "exit code 1",
+        "task-1234",
+    ],
+)
+def test_readable(text: str) -> None:
+    assert mask_text(text) == text
+
+
+def test_keys_that_name_a_secret_hide_their_value() -> None:
+    value = {
+        "password": 7,
+        "headers": {"Authorization": "x"},
+        "list": [{"clientSecret": "y"}],
+        "path": "a",
+        "token": "",
+    }
+    assert mask(value) == {
+        "password": MASK, "headers": {"Authorization": MASK}, "list": [{"clientSecret": MASK}], "path": "a", "token": "",
+    }  # fmt: skip
