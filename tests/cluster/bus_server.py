@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from sympozium.bus.keyring import Keyring
-from sympozium.bus.server import configuration
+from sympozium.bus.server import prepare
 from sympozium.up.components import tool
 from sympozium.up.ports import pick
 
@@ -18,9 +18,8 @@ class BusServer:
         self.keyring = Keyring.generate()
         self.port = pick(set())
         self.url = f"nats://127.0.0.1:{self.port}"
-        self._config = directory / "nats.conf"
         self._log = directory / "nats.log"
-        self._config.write_text(configuration(self.keyring, directory, self.port))
+        self._config = prepare(self.keyring, directory, self.port)
         self._process: subprocess.Popen[bytes] | None = None
 
     async def start(self) -> None:

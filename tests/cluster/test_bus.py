@@ -71,16 +71,24 @@ async def test_follow_gives_history_then_live_each_once(admin: Admin, reader: Re
     agent = await Publisher.open((await admin.issue(ONE))["agent"])
     await agent.publish(messages.STEP_STARTED, {"text": "before"})
     seen: list[str] = []
-    async with asyncio.timeout(20):
+
+    async def talk() -> None:
+        """Deltas are for those who look: say it until it is seen, then end the message."""
+        while "piece" not in seen:
+            await agent.publish_delta({"text": "piece"})
+            await asyncio.sleep(0.02)
+        await agent.publish(messages.MODEL_MESSAGE, {"text": "after"})
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        talking = group.create_task(talk())
         async for stored in reader.follow(ONE):
             seen.append(str(stored.message.data.get("text")))
-            if seen == ["before"]:
-                await agent.publish_delta({"text": "piece"})
-                await agent.publish(messages.MODEL_MESSAGE, {"text": "after"})
             if seen[-1] == "after":
                 break
+        await talking
     await agent.close()
-    assert seen == ["before", "piece", "after"]
+    assert [seen[0], seen[-1]] == ["before", "after"]
+    assert set(seen[1:-1]) == {"piece"}
 
 
 async def test_a_killed_server_loses_nothing(server: BusServer, admin: Admin, reader: Reader) -> None:

@@ -4,11 +4,12 @@ nats-py gives up by default; here it tries again until it is closed, so that a b
 minute is a wait and not a failure.
 """
 
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import nats
+import nats.errors
 from nats.aio.client import Client as Nats
 
 from sympozium.bus.credentials import User
@@ -59,7 +60,15 @@ async def connect(
         options["reconnected_cb"] = reconnected
     if not patient:
         options["allow_reconnect"] = False
+    connection = Nats()
     try:
-        return await nats.connect(url, **options)
+        await connection.connect(url, **options)
     except (OSError, nats.errors.Error, TimeoutError) as exc:
+        # A connection that was refused keeps its socket until it is told to close.
+        with contextlib.suppress(OSError, nats.errors.Error):
+            await connection.close()
+        transport = connection._transport  # noqa: SLF001 - close() forgets it when the handshake failed
+        if transport is not None:
+            transport.close()  # type: ignore[no-untyped-call]
         raise BusError(f"the bus at {url} cannot be reached: {words(exc)}") from exc
+    return connection

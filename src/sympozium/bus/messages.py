@@ -59,6 +59,11 @@ class TooLargeError(MessageError):
     """More than fits into one message; nothing was sent."""
 
 
+def now() -> str:
+    """RFC 3339, microseconds, UTC."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One message. `data` is what docs/contracts.md lists for its type."""
@@ -69,12 +74,7 @@ class Message:
     epoch: str
     seq: int
     data: Mapping[str, Any]
-    time: str = field(default_factory=lambda: now())
-
-
-def now() -> str:
-    """RFC 3339, microseconds, UTC."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    time: str = field(default_factory=now)
 
 
 def _body(message: Message) -> dict[str, Any]:

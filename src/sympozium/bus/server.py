@@ -12,12 +12,33 @@ from sympozium.bus.keyring import Keyring
 MAX_PAYLOAD = 1024 * 1024
 
 
-def configuration(keyring: Keyring, directory: Path, port: int) -> str:
-    """The content of nats.conf; `directory` gets the streams and the accounts' JWTs."""
-    system, account = jwt.public(keyring.system), jwt.public(keyring.account)
+def prepare(keyring: Keyring, directory: Path, port: int) -> Path:
+    """Write nats.conf and, once, the JWT of the runs' account; returns the path of nats.conf.
+
+    The account's JWT is not in the configuration: at each start the server would put that version in the
+    place of the newer one that holds the revocations, and cut-off users could come back.
+    """
+    accounts = directory / "accounts"
+    accounts.mkdir(parents=True, exist_ok=True, mode=0o700)
+    stored = accounts / f"{jwt.public(keyring.account)}.jwt"
+    if not stored.exists():
+        _write(stored, jwt.account(keyring.account, operator_seed=keyring.operator))
+    config = directory / "nats.conf"
+    _write(config, _configuration(keyring, directory, port))
+    return config
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(path.name + ".new")
+    temporary.touch(mode=0o600)
+    temporary.write_text(text)
+    temporary.replace(path)
+
+
+def _configuration(keyring: Keyring, directory: Path, port: int) -> str:
+    system = jwt.public(keyring.system)
     operator = jwt.operator(keyring.operator, system_account=system)
     system_jwt = jwt.system_account(keyring.system, operator_seed=keyring.operator)
-    account_jwt = jwt.account(keyring.account, operator_seed=keyring.operator)
     return f"""# Written by `sympozium up`; changes are lost.
 server_name: sympozium
 listen: "127.0.0.1:{port}"
@@ -27,7 +48,6 @@ system_account: {system}
 resolver: {{ type: full, dir: "{directory}/accounts", allow_delete: false, interval: "2m" }}
 resolver_preload: {{
   {system}: {system_jwt}
-  {account}: {account_jwt}
 }}
 jetstream: {{ store_dir: "{directory}/streams", sync_interval: always }}
 """
