@@ -62,6 +62,12 @@ async def test_a_mistake_is_refused_with_its_path(world: World, case: str) -> No
     assert [cause.field for cause in answer.causes] == [field]
 
 
+async def test_an_object_without_a_spec_is_checked_too(world: World) -> None:
+    request = review("SympoziumPolicy", name="default-policy")
+    del request["request"]["object"]["spec"]
+    assert not (await world.admit(request)).allowed
+
+
 async def test_the_built_in_policies_live_in_the_system_namespace(world: World) -> None:
     assert (await world.admit(review("SympoziumPolicy", name="default-policy", namespace=SYSTEM))).allowed
 
