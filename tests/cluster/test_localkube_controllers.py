@@ -444,6 +444,12 @@ def test_webhooks_change_then_judge_and_see_who_asks(kube, ns, webhook):
         kube.request("DELETE", f"/apis/admissionregistration.k8s.io/v1/{kind}webhookconfigurations/{path}")
 
 
+def test_no_controller_was_refused_anything(kube):
+    """Their roles have what they need: all tests before this one have made them work."""
+    lines = (kube.directory / "log").read_text().splitlines()
+    assert [line for line in lines if 'User \\"system:' in line and "forbidden" in line] == []
+
+
 # -- crashes
 
 

@@ -180,7 +180,7 @@ def controllers() -> dict[str, tuple[Object, ...]]:
         "generic-garbage-collector": (rule((*READ, "delete", "patch", "update"), ALL, ALL),),
         "namespace-controller": (
             rule(("get", "list", "watch", "delete"), "core", "namespaces"),
-            rule(("update",), "core", "namespaces/finalize namespaces/status"),
+            rule(("patch", "update"), "core", "namespaces/finalize namespaces/status"),
             rule(("get", "list", "watch", "delete", "deletecollection"), ALL, ALL),
         ),
         "service-account-controller": (
