@@ -166,7 +166,7 @@ def _message_event(step: int, answer: Answer) -> dict[str, Any]:
         "text": fit(answer.text, SHOWN_TEXT),
         "toolCalls": [
             {
-                "id": c.id,
+                "id": c.call_id,
                 "name": shorten(c.name, 200),
                 "arguments": mask_text(fit(c.arguments, room)),
             }

@@ -11,7 +11,7 @@ import logging
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from sympozium.mcpsocket import CALL_ID, listen, text_result, tool_server
+from sympozium.mcpsocket import CALL_ID, MALFORMED, listen, text_result, tool_server
 from sympozium.tools.journal import Decision
 
 if TYPE_CHECKING:
@@ -64,9 +64,9 @@ class ToolServer:
         task = self._running.get(call)
         if task is None:
             assert self._group is not None
-            task = self._group.create_task(
-                self._calls.call(call=call, tool=name, arguments=arguments), name=call
-            )
+            malformed = str(meta[MALFORMED]) if MALFORMED in meta else None
+            coroutine = self._calls.call(call=call, tool=name, arguments=arguments, malformed=malformed)
+            task = self._group.create_task(coroutine, name=call)
             self._running[call] = task
             task.add_done_callback(lambda _: self._running.pop(call, None))
         try:
