@@ -81,7 +81,8 @@ class Controller:
         self, name: str, reconcile: Reconciler, *, workers: int = 2, queue: WorkQueue[Request] | None = None
     ) -> None:
         self.name = name
-        self.queue: WorkQueue[Request] = queue or WorkQueue()
+        # Not `or`: an empty queue is false.
+        self.queue: WorkQueue[Request] = WorkQueue() if queue is None else queue
         self.workers = workers
         self._reconcile = reconcile
         self._depth = metrics.QUEUE_DEPTH.labels(name)
