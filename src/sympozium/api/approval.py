@@ -16,6 +16,9 @@ from sympozium.api.shared import Resource, Status
 Decision = Literal["Approved", "Denied", "Expired"]
 Scope = Literal["once", "run"]
 ANNOTATION_CALL: Final = "sympozium.ai/call-id"
+"""Id of the tool call that waits; the spec does not repeat it, since the decision is bound to the digest."""
+OF_A_DECISION: Final = ("decision", "scope", "decidedBy", "decidedAt", "comment")
+"""Fields of the status (JSON names) that are written once, together."""
 
 
 class ApprovalSpec(Model):
@@ -64,7 +67,13 @@ class ApprovalRequest(Resource):
 
     cel: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            rule="!has(oldSelf.status) || !has(oldSelf.status.decision) || (has(self.status) && self.status == oldSelf.status)",
+            rule="!has(oldSelf.status) || !has(oldSelf.status.decision) || (has(self.status) && "
+            + " && ".join(
+                f"has(self.status.{field}) == has(oldSelf.status.{field}) && "
+                f"(!has(self.status.{field}) || self.status.{field} == oldSelf.status.{field})"
+                for field in OF_A_DECISION
+            )
+            + ")",
             message="this request has been decided already",
             field_path=".status.decision",
             reason="FieldValueForbidden",

@@ -6,6 +6,7 @@ say: controllers only let requests expire, runs never decide, and a decision sta
 
 from datetime import UTC, datetime
 
+from sympozium.api.approval import OF_A_DECISION
 from sympozium.api.base import Object
 from sympozium.kube.client import Client
 from sympozium.policy.verdict import Violation
@@ -14,7 +15,6 @@ from sympozium.webhook.references import resource
 from sympozium.webhook.review import Answer, Request, User, allow, forbidden
 
 _FIELD = "status.decision"
-_OF_A_DECISION = ("decision", "scope", "decidedBy", "decidedAt", "comment")
 
 
 async def created(request: Request) -> Answer:
@@ -29,11 +29,11 @@ async def decided(request: Request, client: Client) -> Answer:
     before: Object = request.old.get("status") or {}
     after: Object = request.object.get("status") or {}
     if before.get("decision"):
-        if any(before.get(field) != after.get(field) for field in _OF_A_DECISION):
+        if any(before.get(field) != after.get(field) for field in OF_A_DECISION):
             return _refused(_FIELD, f"already decided: {before['decision']} by {before.get('decidedBy')}")
         return allow()
     if not after.get("decision"):
-        written = [field for field in _OF_A_DECISION if after.get(field)]
+        written = [field for field in OF_A_DECISION if after.get(field)]
         if written:
             return _refused(f"status.{written[0]}", "set status.decision to Approved or Denied with it")
         return allow()

@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+import kubernetes_validate
 import pytest
 import yaml
 
@@ -66,6 +67,11 @@ def test_every_kind_has_conditions_status_and_an_age(kind: str) -> None:
     assert any(column["name"] == "Age" for column in version["additionalPrinterColumns"])
     assert at(kind, "status.conditions")["x-kubernetes-list-map-keys"] == ["type"]
     assert at(kind, "status.observedGeneration")["type"] == "integer"
+
+
+@pytest.mark.parametrize("name", documents())
+def test_kubernetes_own_schema_takes_them(name: str) -> None:
+    kubernetes_validate.validate(yaml.safe_load(documents()[name]), "1.37", strict=True)
 
 
 def test_the_contract_in_the_schema() -> None:
