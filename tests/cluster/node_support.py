@@ -31,7 +31,11 @@ class NodeCluster(Client):
         url = self._start_api()
         self._identities(url)
         super().__init__(directory / "api" / "kubeconfig")
-        self.start_node()
+        try:
+            self.start_node()
+        except AssertionError as failure:
+            self.__exit__()
+            raise AssertionError(f"{failure}\n{self.log('node')}") from failure
 
     def _start_api(self) -> str:
         api = self._spawn(
@@ -65,14 +69,17 @@ class NodeCluster(Client):
 
     def start_node(self, *more: str) -> None:
         """Returns when the Node says that it is ready."""
-        arguments = [
+        module = [
             "sympozium.node", "--name", "n1", "--data-dir", str(self.directory / "node"),
             "--images", str(self.images), "--tls-cert", str(self.serving.certificate),
             "--tls-key", str(self.serving.key), "--client-ca", str(self.authority.certificate_path),
             "--sync-period", "1s", *self.node_arguments, *more,
         ]  # fmt: skip
-        self._spawn("node", arguments, KUBECONFIG=str(self.node_config))
+        self._spawn_node(module)
         self.wait(NODE, "n1", lambda node: _ready(node) == "True", timeout=20)
+
+    def _spawn_node(self, module: list[str]) -> None:
+        self._spawn("node", module, KUBECONFIG=str(self.node_config))
 
     def stop(self, name: str, number: int = signal.SIGTERM) -> int:
         process = self.processes.pop(name)

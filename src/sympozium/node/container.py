@@ -17,6 +17,7 @@ from typing import Protocol
 from sympozium.node import probes, status
 from sympozium.node.cgroups import Group
 from sympozium.node.env import ConfigError
+from sympozium.node.guard import MemoryGuard
 from sympozium.node.images import CatalogueError, Image, ImageError
 from sympozium.node.logs import LogWriter, tail_text
 from sympozium.node.objects import Object, timestamp
@@ -49,6 +50,8 @@ class Launch:
     sandbox: Sandbox
     credentials: Credentials | None
     termination_log: Path
+    guard: MemoryGuard | None = None
+    """Where no control group holds the memory limit."""
 
 
 class Pod(Protocol):
@@ -226,12 +229,15 @@ class Runner:
         writer = self.writer
         assert writer is not None
         async with asyncio.TaskGroup() as group:
-            watching = group.create_task(self._watch(launch))
+            helpers = [group.create_task(self._watch(launch))]
+            if launch.guard:
+                helpers.append(group.create_task(launch.guard.run()))
             exited = await launch.process.wait()
-            watching.cancel()
+            for task in helpers:
+                task.cancel()
         writer.close()
         self._launch = None
-        oom = launch.group.oom_kills() > 0
+        oom = launch.group.oom_kills() > 0 or bool(launch.guard and launch.guard.fired)
         self._record_end(launch, exited, oom=oom)
         await launch.group.destroy()
 

@@ -80,6 +80,10 @@ def probe(data_dir: Path) -> Host:
     name = f"sympozium-{zlib.crc32(os.fspath(data_dir.resolve()).encode()):08x}"
     groups = cgroups.discover(name, root=root)
     facts.append(f"cgroups {groups.describe()}")
+    if "memory" not in groups.bases:
+        facts.append("memory limits by looking every second (approximate)")
+    if "cpu" not in groups.bases:
+        facts.append("no cpu limits")
     host = Host("none", facts, "", root, groups, stage, own_network=False, uid_base=_uid_base(name))
     problems = []
     for bwrap in candidates():

@@ -10,6 +10,7 @@ from sympozium import quantities
 from sympozium.node import env, runtime, sandbox, volumes
 from sympozium.node.cgroups import Limits
 from sympozium.node.container import Launch
+from sympozium.node.guard import MemoryGuard
 from sympozium.node.images import Image
 from sympozium.node.logs import LogWriter
 from sympozium.node.objects import Object, all_containers
@@ -51,15 +52,18 @@ async def launch(pod: "PodWorker", container: Object, image: Image, log: LogWrit
             etc=_etc(pod, directory, hostname, uid, gid),
         )  # fmt: skip
         credentials = machine.host.credentials(pod.state.slot, _user_number(pod.object, uid))
-        group = machine.host.groups.create(
-            pod.object["metadata"]["uid"], container["name"], limits(pod, container)
-        )
+        held = limits(pod, container)
+        group = machine.host.groups.create(pod.object["metadata"]["uid"], container["name"], held)
         pod.save(starting=(container["name"], attempt))
         process = await runtime.start(
             box, bwrap=machine.host.bwrap, layout=machine.host.layout, output=log.feed, credentials=credentials,
             group=group, network=pod.network, seccomp=machine.host.seccomp,
+            processes=None if "pids" in machine.host.groups.bases else held.pids,
         )  # fmt: skip
-    return Launch(process, group, box, credentials, termination_log)
+    guard = None
+    if held.memory is not None and "memory" not in machine.host.groups.bases:
+        guard = MemoryGuard(process, held.memory)
+    return Launch(process, group, box, credentials, termination_log, guard)
 
 
 def user(pod: Object, container: Object) -> tuple[int, int]:
@@ -82,16 +86,13 @@ def _user_number(pod: Object, uid: int) -> int:
 
 
 def limits(pod: "PodWorker", container: Object) -> Limits:
-    """The limits of a container. Raises StartError when one is asked for that this machine cannot hold."""
+    """The limits of a container; one that this machine cannot hold is said as an Event."""
     groups = pod.machine.host.groups
     resources = container.get("resources") or {}
     asked, requests = resources.get("limits") or {}, resources.get("requests") or {}
-    for resource, controller in (("memory", "memory"), ("cpu", "cpu")):
-        if resource in asked and controller not in groups.bases:
-            raise StartError(
-                f"a {resource} limit is asked for and this node cannot hold it (cgroups: {groups.describe()}): start the "
-                "node as root or with a delegated cgroup (`systemd-run --user -p Delegate=yes`), or remove the limit"
-            )
+    if "cpu" in asked and "cpu" not in groups.bases:
+        pod.event("Warning", "LimitNotEnforced", f"The cpu limit of container {container['name']} is not held on this node "
+                  f"(cgroups: {groups.describe()}): start the node as root or with a delegated cgroup")  # fmt: skip
     return Limits(
         memory=int(quantities.parse(asked["memory"])) if "memory" in asked else None,
         cpu=float(quantities.parse(asked["cpu"])) if "cpu" in asked else None,

@@ -14,6 +14,7 @@ import fcntl
 import json
 import logging
 import os
+import resource
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -211,8 +212,12 @@ async def start(
     group: Group | None = None,
     network: int | None = None,
     seccomp: bytes | None = None,
+    processes: int | None = None,
 ) -> Process:
     """Start `box`. `network` is a descriptor of the network namespace to start in (root only).
+
+    `processes` limits the number of processes by rlimit, which counts in the user namespace of the
+    sandbox: for machines without a pids controller.
 
     Returns when the sandbox exists and is in its control group; the program may still fail to execute,
     which `Process.wait` tells. Raises StartError when the sandbox could not be made.
@@ -244,8 +249,11 @@ async def start(
         await process.ready
         if process.child is not None and group is not None:
             group.add(process.child)
+        if process.child is not None and processes is not None:
+            resource.prlimit(process.child, resource.RLIMIT_NPROC, (processes, processes))
     except OSError as exc:
         process.kill()
+        os.write(block_write, b"x")  # the outer bwrap waits for it, even when what it waits with is dead
         await process.wait()
         raise StartError(f"the process cannot be put into its control group: {exc}") from exc
     except BaseException:

@@ -41,11 +41,17 @@ Authorize = Callable[[str, list[str]], Awaitable[bool]]
 
 
 def tls(certificate: Path, key: Path, client_ca: Path) -> ssl.SSLContext:
-    """Raises OSError (ssl.SSLError is one) that names no file: the caller does."""
+    """Raises OSError that names the file."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    context.load_verify_locations(client_ca)
     context.verify_mode = ssl.CERT_REQUIRED
+    try:
+        context.load_cert_chain(certificate, key)
+    except OSError as exc:
+        raise OSError(f"certificate {certificate} with key {key}: {exc}") from exc
+    try:
+        context.load_verify_locations(client_ca)
+    except OSError as exc:
+        raise OSError(f"client CA {client_ca}: {exc}") from exc
     return context
 
 
