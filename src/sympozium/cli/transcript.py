@@ -12,8 +12,8 @@ from sympozium.cli.output import paint
 
 Data = dict[str, Any]
 _MAX_ARGUMENT = 400
-# A decision is told by the tool server's own message, when it has taken it.
-_UNTOLD = frozenset({"approval.decided"})
+# What is asked and decided is told by the tool server's own messages about the call.
+_UNTOLD = frozenset({"approval", "approval.decided", "run.keys"})
 _MAX_SUMMARY_LINES = 12
 
 

@@ -131,8 +131,8 @@ class Story:
         self.say.command(f"kubectl annotate sympoziumschedule {schedule} sympozium.ai/fire={token}")
         self.api.patch(SCHEDULE, schedule, {"metadata": {"annotations": {"sympozium.ai/fire": token}}})
         fired = self.api.wait(
-            SCHEDULE, schedule, lambda s: token in str((s.get("status") or {}).get("lastFire", ""))
-        )  # fmt: skip
+            SCHEDULE, schedule, lambda s: token in str((s.get("status") or {}).get("lastRunName", ""))
+        )
         return str(fired["status"]["lastRunName"])
 
     def _watch(self, run: str) -> dict[str, Any]:
