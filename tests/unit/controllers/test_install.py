@@ -1,0 +1,101 @@
+"""The install manifests: who may do what, held to it."""
+
+from typing import Any
+
+from sympozium.api import SkillPack, SympoziumPolicy
+from sympozium.api.registry import KINDS
+from sympozium.api.shared import RBACRule
+from sympozium.catalog import documents as catalogue, install
+from sympozium.controllers.run.plan import plan
+from sympozium.policy import Effective
+from unit.controllers.make import run
+from unit.controllers.test_plan import inputs
+
+
+def _rules(name: str, kind: str = "ClusterRole") -> list[dict[str, Any]]:
+    return next(d for d in install.documents() if (d["kind"], d["metadata"]["name"]) == (kind, name))["rules"]  # type: ignore[no-any-return]
+
+
+def _granted(rules: list[dict[str, Any]], group: str, resource: str) -> set[str]:
+    return {
+        verb
+        for rule in rules
+        if group in rule["apiGroups"] and resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def test_nobody_gets_everything() -> None:
+    for document in install.documents():
+        for rule in document.get("rules") or ():
+            assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]], document["metadata"][
+                "name"
+            ]
+            assert not {"escalate", "bind", "impersonate"} & set(rule["verbs"]), document["metadata"]["name"]
+        if document["kind"].endswith("Binding"):
+            assert document["roleRef"]["name"] != "cluster-admin"
+
+
+def test_secrets_are_listed_by_nobody_and_the_webhook_reads_its_own_alone() -> None:
+    assert _granted(_rules("sympozium-controller"), "", "secrets") == {"get", "create", "patch", "delete"}
+    assert _granted(_rules("sympozium-webhook"), "", "secrets") == set()
+    own = [r for r in _rules("sympozium-webhook", "Role") if "get" in r["verbs"]]
+    assert [r["resourceNames"] for r in own] == [["sympozium-webhook-tls"]]
+
+
+def test_nothing_grantable_hands_on_authority() -> None:
+    rules = _rules("sympozium-grantable-defaults")
+    for rule in rules:
+        assert "secrets" not in rule["resources"]
+        assert not {"rbac.authorization.k8s.io", "authentication.k8s.io"} & set(rule["apiGroups"])
+    assert not {"patch", "update", "create"} & _granted(rules, "apps", "deployments")
+    assert not {"patch", "update"} & _granted(rules, "", "pods")
+
+
+def test_the_catalogue_asks_for_nothing_that_would_be_cut() -> None:
+    found = {(d["kind"], d["metadata"]["name"]): d for d in catalogue()}
+    pack = SkillPack.model_validate(found["SkillPack", "k8s-ops"])
+    policy = SympoziumPolicy.model_validate(found["SympoziumPolicy", "default-policy"])
+    grantable = [
+        RBACRule(api_groups=r["apiGroups"], resources=r["resources"], verbs=r["verbs"])
+        for r in _rules("sympozium-grantable-defaults")
+    ]
+    made = plan(
+        inputs(
+            run_=run(skills=[{"skillPackRef": "k8s-ops"}]), packs={"k8s-ops": pack}, grantable=grantable,
+            policy=Effective.of(policy),
+        )
+    )  # fmt: skip
+    assert made.conditions == []
+
+
+def test_people_decide_by_role_and_controllers_never_approve() -> None:
+    for role in ("sympozium-admin", "sympozium-approver"):
+        assert "patch" in _granted(_rules(role), "sympozium.ai", "approvalrequests/status")
+    assert "patch" not in _granted(_rules("sympozium-edit"), "sympozium.ai", "approvalrequests/status")
+    assert _granted(_rules("sympozium-view"), "sympozium.ai", "agentruns") == {"get", "list", "watch"}
+
+
+def test_every_kind_can_be_seen_and_is_validated() -> None:
+    kinds = {kind.plural for kind in KINDS}
+    (view,) = _rules("sympozium-view")
+    assert set(view["resources"]) == kinds
+    validating = next(d for d in install.admission() if d["kind"].startswith("Validating"))
+    rules = validating["webhooks"][0]["rules"]
+    assert set(rules[0]["resources"]) == kinds
+    assert [w["failurePolicy"] for d in install.admission() for w in d["webhooks"]] == ["Fail", "Fail"]
+
+
+def test_the_webhook_is_called_by_url_on_one_machine_and_by_service_on_a_cluster() -> None:
+    local = install.admission(webhook_url="https://127.0.0.1:9443/")
+    assert [w["clientConfig"] for d in local for w in d["webhooks"]] == [
+        {"url": "https://127.0.0.1:9443/mutate"}, {"url": "https://127.0.0.1:9443/validate"},
+    ]  # fmt: skip
+    service = install.admission()[0]["webhooks"][0]["clientConfig"]["service"]
+    assert service == {"name": "sympozium-webhook", "namespace": "sympozium-system", "path": "/mutate"}
+
+
+def test_webhook_configurations_come_last_and_namespaces_first() -> None:
+    kinds = [d["kind"] for d in install.documents()]
+    assert kinds[0] == "Namespace"
+    assert kinds[-2:] == ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"]

@@ -1,0 +1,257 @@
+"""Plans of runs, as golden files: every change of what a run consists of is seen in review.
+
+`UPDATE_GOLDEN=1 pytest tests/unit/controllers/test_plan.py` writes them anew.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sympozium.api import AgentRun, SkillPack, SympoziumInstance
+from sympozium.api.config import ConfigSpec
+from sympozium.api.shared import RBACRule
+from sympozium.controllers.run.plan import ApiServer, Images, Inputs, Plan, PlanError, names, plan
+from sympozium.controllers.run.plan.network import destination
+from sympozium.policy import Effective, fill
+from unit.controllers.make import instance, meta, policy, run, skill_pack
+
+GOLDEN = Path(__file__).with_name("golden")
+READS = {"apiGroups": [""], "resources": ["pods", "pods/log"], "verbs": ["get", "list"]}
+DELETES = {"apiGroups": [""], "resources": ["pods"], "verbs": ["delete"]}
+SECRETS = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}
+GRANTABLE = [READS, DELETES]
+RESTRICTIVE = {
+    "toolGating": {"defaultAction": "deny", "rules": [{"tool": "read_file", "action": "allow"}]},
+    "sandboxPolicy": {"required": True, "maxCPU": "2", "maxMemory": "4Gi"},
+    "networkPolicy": {
+        "denyAll": True,
+        "allowedEgress": [{"host": "10.0.0.0/8", "port": 443}, {"host": "api.example.org", "port": 443}],
+    },
+}
+
+
+def inputs(
+    run_: AgentRun | None = None,
+    instance_: SympoziumInstance | None = None,
+    policy_: Mapping[str, Any] | None = None,
+    packs: Mapping[str, SkillPack] | None = None,
+    config: ConfigSpec | None = None,
+    **changes: Any,
+) -> Inputs:
+    found, agent, config = run_ or run(), instance_ or instance(), config or ConfigSpec()
+    effective = Effective.of(policy(**(policy_ or {})))
+    found = found.model_copy(update={"spec": fill(found, agent, config, effective)})
+    base: dict[str, Any] = {
+        "run": found, "instance": agent, "policy": effective, "config": config, "packs": packs or {},
+        "images": Images("reg/agent:1", "reg/tools:1", "reg/shell:1"),
+        "api_server": ApiServer("127.0.0.1", 7443, b"CA"), "bus_url": "nats://127.0.0.1:4222",
+        "model_endpoint": "http://litellm.litellm.svc:4000/v1",
+        "grantable": [RBACRule.model_validate(rule) for rule in GRANTABLE],
+        "owner": {"apiVersion": "sympozium.ai/v1alpha1", "kind": "AgentRun", "name": found.name, "uid": "uid-r"},
+    }  # fmt: skip
+    return Inputs(**{**base, **changes})
+
+
+def shown(made: Plan) -> list[dict[str, Any]]:
+    """The plan with the files inside the ConfigMaps as objects, for people to read."""
+    objects = json.loads(json.dumps([*made.objects, made.job]))
+    for obj in objects:
+        if obj["kind"] == "ConfigMap":
+            obj["data"] = {key: json.loads(value) for key, value in obj["data"].items()}
+    return [*objects, *({"condition": c} for c in made.conditions)]
+
+
+SKILLED = {
+    "run_": run(
+        skills=[{"skillPackRef": "k8s-ops", "params": {"default-namespace": "prod"}}, {"skillPackRef": "notes"}],
+        env={"LANG": "C"}, retries=1,
+    ),
+    "instance_": instance(
+        authRefs=[{"secret": "llm"}], toolPolicy={"deny": ["fetch_url"]},
+        agent={"env": {"HTTP_PROXY": "http://proxy"}, "maxSteps": 9, "resources": {"limits": {"memory": "1Gi"}}},
+    ),
+    "policy_": {"rbacPolicy": {"allow": [READS, DELETES, SECRETS]}},
+    "packs": {
+        "k8s-ops": skill_pack(
+            clusterRBAC=[READS, DELETES], rbac=[SECRETS], env=[{"name": "A", "value": "b"}], secretRef="hub",
+            resources={"cpu": "500m"}, command=["serve"],
+        ),
+        "notes": skill_pack("notes"),
+    },
+    "occasion": "This run is a heartbeat.",
+}  # fmt: skip
+
+CASES: dict[str, dict[str, Any]] = {
+    "bare": {},
+    "skills": SKILLED,
+    "restrictive": {
+        "policy_": RESTRICTIVE,
+        "run_": run(sandbox={"enabled": True, "image": "example.org/box:1"}),
+    },
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_plans_are_what_they_were(name: str) -> None:
+    made = yaml.safe_dump_all(shown(plan(inputs(**CASES[name]))), sort_keys=True, width=110)
+    file = GOLDEN / f"{name}.yaml"
+    if os.environ.get("UPDATE_GOLDEN"):
+        file.write_text(made)
+    assert made == file.read_text(), "if this is meant: UPDATE_GOLDEN=1, and look at the difference"
+
+
+def _containers(made: Plan) -> dict[str, dict[str, Any]]:
+    spec = made.job["spec"]["template"]["spec"]
+    return {c["name"]: c for c in [*spec["initContainers"], *spec["containers"]]}
+
+
+def _mounts(container: dict[str, Any]) -> set[str]:
+    return {m["name"] for m in container["volumeMounts"]}
+
+
+def test_no_container_has_more_than_it_may() -> None:
+    made = plan(inputs(**SKILLED))
+    spec = made.job["spec"]["template"]["spec"]
+    by_name = _containers(made)
+    agent, tools, shell, skill = (by_name[n] for n in ("agent", "tools", "shell", "skill-k8s-ops"))
+    assert spec["automountServiceAccountToken"] is False
+    assert "workspace" not in _mounts(agent) | _mounts(tools)
+    assert _mounts(shell) == {"shell-socket", "workspace"}
+    assert "envFrom" in agent
+    assert not any("envFrom" in c for c in (tools, shell, skill))
+    assert "env" not in tools
+    holders = {v["name"] for v in spec["volumes"] if "secret" in v}
+    assert {n: sorted(_mounts(c) & holders) for n, c in by_name.items()} == {
+        "agent": ["agent-bus"], "tools": ["tools-bus"], "shell": [],
+        "skill-k8s-ops": ["skill-k8s-ops-secret", "skill-k8s-ops-token"],
+    }  # fmt: skip
+    for socket in (v["name"] for v in spec["volumes"] if v["name"].endswith("-socket")):
+        assert len([c for c in by_name.values() if socket in _mounts(c)]) == 2
+    for container in by_name.values():
+        assert container["securityContext"]["allowPrivilegeEscalation"] is False
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
+def test_the_agent_is_told_no_policy_and_the_tools_no_task() -> None:
+    files = {
+        o["metadata"]["name"]: o["data"] for o in plan(inputs(**SKILLED)).objects if o["kind"] == "ConfigMap"
+    }
+    agent, tools = files["r-agent"]["agent.json"], files["r-tools"]["tools.json"]
+    assert "rbacPolicy" not in agent
+    assert "look at the pods" not in tools
+    prompt = json.loads(agent)["systemPrompt"]
+    assert (
+        prompt.index("You look after clusters.")
+        < prompt.index("This run is a heartbeat.")
+        < prompt.index("## Skill: kubectl")
+    )
+
+
+def test_rights_are_cut_to_policy_and_administrator_and_said() -> None:
+    made = plan(inputs(**SKILLED))
+    roles = {o["kind"]: o for o in made.objects if o["kind"].endswith("Role")}
+    assert roles["ClusterRole"]["rules"] == [READS, DELETES]
+    assert "Role" not in roles
+    (cut,) = made.conditions
+    assert cut["type"] == "RightsCut"
+    assert "k8s-ops may not get secrets" in cut["message"]
+    assert "sympozium-grantable" in cut["message"]
+    nothing = plan(inputs(**{**SKILLED, "grantable": []}))
+    assert not [o for o in nothing.objects if o["kind"].endswith("Role")]
+    assert nothing.skill_accounts == {"k8s-ops": "r-skill-k8s-ops"}
+
+
+def test_a_policy_that_became_stricter_stops_the_run() -> None:
+    with pytest.raises(PlanError, match=r"policy p: spec.toolPolicy.allow\[0\].*write_file is denied"):
+        plan(inputs(run_=run(toolPolicy={"allow": ["write_file"]}), policy_=RESTRICTIVE))
+
+
+def test_without_network_rules_nothing_is_restricted() -> None:
+    made = plan(inputs())
+    assert not [o for o in made.objects if o["kind"] == "NetworkPolicy"]
+    assert "annotations" not in made.job["spec"]["template"]["metadata"]
+
+
+def test_a_closed_network_is_open_to_what_the_run_needs() -> None:
+    made = plan(inputs(**{**SKILLED, "policy_": {"networkPolicy": {"denyAll": True, "allowDNS": False}},
+                          "model_endpoint": "https://api.openai.com/v1"}))  # fmt: skip
+    (rules,) = [o["spec"] for o in made.objects if o["kind"] == "NetworkPolicy"]
+    assert rules["policyTypes"] == ["Egress"]
+    assert rules["podSelector"] == {"matchLabels": {"sympozium.ai/run": "r", "sympozium.ai/instance": "sre"}}
+    peers = [(r["to"][0]["ipBlock"]["cidr"], r["ports"][0]["port"]) for r in rules["egress"]]
+    assert peers == [("127.0.0.1/32", 4222), ("127.0.0.1/32", 7443)]
+    annotations = made.job["spec"]["template"]["metadata"]["annotations"]
+    assert annotations == {"node.sympozium.ai/egress": "api.openai.com:443"}
+    assert [c["type"] for c in made.conditions] == ["RightsCut", "EgressByName"]
+
+
+def test_the_api_is_closed_to_runs_without_rights() -> None:
+    made = plan(inputs(policy_={"networkPolicy": {}}))
+    (rules,) = [o["spec"]["egress"] for o in made.objects if o["kind"] == "NetworkPolicy"]
+    assert "7443" not in json.dumps(rules)
+
+
+@pytest.mark.parametrize(
+    ("rules", "words"),
+    [
+        ({"allowEventBus": False}, "cannot report without the bus"),
+        ({"allowedEgress": [{"host": "example.org"}]}, "example.org is a name and needs a port"),
+    ],
+)
+def test_network_rules_that_cannot_work_are_refused(rules: dict[str, Any], words: str) -> None:
+    with pytest.raises(PlanError, match=words):
+        plan(inputs(policy_={"networkPolicy": rules}))
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port"),
+    [
+        ("nats://h:1", "h", 1),
+        ("https://h/v1", "h", 443),
+        ("http://h", "h", 80),
+        ("http://[::1]:9/", "::1", 9),
+    ],
+)
+def test_destinations_of_urls(url: str, host: str, port: int) -> None:
+    found = destination(url)
+    assert (found.host, found.port) == (host, port)
+
+
+@pytest.mark.parametrize("url", ["h:80", "", "https://", "http://h:x", "ftp://h"])
+def test_what_is_no_url_is_named(url: str) -> None:
+    with pytest.raises(PlanError):
+        destination(url)
+
+
+def test_a_plan_that_fits_no_config_map_is_refused() -> None:
+    huge = skill_pack("huge")
+    huge.spec.skills[0].content = "x" * 1_100_000
+    with pytest.raises(PlanError, match="shorten the task, the prompt or the skills"):
+        plan(inputs(run_=run(skills=[{"skillPackRef": "huge"}]), packs={"huge": huge}))
+
+
+def test_names_fit_whatever_the_run_is_called() -> None:
+    long = "r" * 250
+    for name in (
+        names.owned(long, "bus-tools"),
+        names.skill_account(long, "p" * 250),
+        names.job(long),
+        names.label_value(long),
+    ):
+        assert len(name) <= 63
+    assert len(names.job(long)) <= 57
+    assert names.skill_container("a.b") != names.skill_container("a-b")
+    assert names.approval("r", "call/1") != names.approval("r", "call/2")
+    assert names.env_name("default-namespace.ü") == "SKILL_DEFAULT_NAMESPACE__"
+    one, two = (
+        AgentRun.model_validate(
+            {"metadata": {**meta("r"), "uid": u}, "spec": {"instanceRef": "i", "task": "t"}}
+        )
+        for u in "ab"
+    )
+    assert names.cluster_role(one, "p") != names.cluster_role(two, "p")
