@@ -8,7 +8,20 @@ from pathlib import Path
 import pytest
 
 CHECKS = Path(__file__).parents[3] / "shared" / "kube_conformance" / "run.py"
-PREFIXES = ("DISC", "NEG", "CRUD", "LIST", "WATCH", "PATCH", "SSA", "CRD", "AUTH", "MISC-02", "MISC-03", "LEASE")
+PREFIXES = (
+    "DISC",
+    "NEG",
+    "CRUD",
+    "LIST",
+    "WATCH",
+    "PATCH",
+    "SSA",
+    "CRD",
+    "AUTH",
+    "MISC-02",
+    "MISC-03",
+    "LEASE",
+)
 
 
 @pytest.mark.skipif(not CHECKS.exists(), reason=f"the recorded checks are not at {CHECKS}")
