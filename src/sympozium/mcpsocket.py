@@ -122,9 +122,12 @@ async def connect(path: str, *, wait: float) -> AsyncIterator[ClientSession]:
 
     deadline = asyncio.get_running_loop().time() + wait
     reader, writer = await _open(path, deadline, wait)
-    async with _streams(reader, writer) as (read, write):
-        session = ClientSession(read, write, client_info=types.Implementation(name="sympozium", version="1"))
-        async with session:
+    client = types.Implementation(name="sympozium", version="1")
+    try:
+        async with (
+            _streams(reader, writer) as (read, write),
+            ClientSession(read, write, client_info=client) as session,
+        ):
             try:
                 async with asyncio.timeout_at(deadline):
                     await session.initialize()
@@ -133,6 +136,17 @@ async def connect(path: str, *, wait: float) -> AsyncIterator[ClientSession]:
                     f"{path} accepts connections but did not answer within {wait:g} s"
                 ) from None
             yield session
+    except BaseExceptionGroup as group:
+        # The SDK's task groups wrap what our caller raised in the block; it is theirs to see as it was.
+        raise _only(group) from None
+
+
+def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The one exception in nested groups of one, else the group."""
+    inner: BaseException = group
+    while isinstance(inner, BaseExceptionGroup) and len(inner.exceptions) == 1:
+        inner = inner.exceptions[0]
+    return inner
 
 
 async def _open(path: str, deadline: float, wait: float) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -1,0 +1,169 @@
+"""The model client against the real rehearsal endpoint in this process: streams, retries, errors."""
+
+import asyncio
+import itertools
+import socket
+
+import pytest
+import uvicorn
+
+from sympozium.agent.model import MAX_ATTEMPTS, Model
+from sympozium.agent.outcome import RunError
+from sympozium.api.runconfig import AgentModel
+from sympozium.rehearsal.app import Endpoint
+from sympozium.rehearsal.script import parse
+
+TOOLS = [
+    {"type": "function", "function": {"name": "ls", "description": "", "parameters": {"type": "object"}}}
+]
+ASK = [{"role": "user", "content": "x"}]
+
+
+@pytest.fixture
+async def endpoint():
+    """Start with a script; gives a Model and the list of the pauses that it made."""
+    running = []
+
+    async def start(*steps, api_key=None, thinking=None, key="sk-x"):
+        app = Endpoint(parse({"banner": False, "rules": [{"steps": list(steps)}]}), api_key=api_key)
+        listener = socket.create_server(("127.0.0.1", 0))
+        server = uvicorn.Server(
+            uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, ws="none")
+        )
+        running.append((server, asyncio.create_task(server.serve(sockets=[listener]))))
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        pauses: list[float] = []
+
+        async def pause(seconds):
+            pauses.append(seconds)
+
+        settings = AgentModel(provider="p", model="m", base_url=url, thinking=thinking)
+        model = Model(settings, pause=pause)
+        running.append((model, None))
+        return model, pauses
+
+    yield start
+    for thing, task in reversed(running):
+        if task is None:
+            await thing.close()
+        else:
+            thing.should_exit = True
+            await task
+
+
+async def ask(model: Model):
+    pieces: list[str] = []
+
+    async def on_text(piece):
+        pieces.append(piece)
+
+    return await model.answer(ASK, TOOLS, on_text), pieces
+
+
+async def test_text_calls_and_usage_come_out_of_the_stream(endpoint) -> None:
+    calls = [
+        {"tool": "ls", "arguments": {"a": {"repeat": "y", "times": 9000}}},
+        {"tool": "rm", "raw": "{oops"},
+    ]
+    model, _ = await endpoint({"say": "one two three four five six", "call": calls})
+    answer, pieces = await ask(model)
+    assert answer.text == "one two three four five six" == "".join(pieces)
+    assert len(pieces) > 1
+    assert [(c.name, len(c.arguments)) for c in answer.calls] == [("ls", 9009), ("rm", 5)]
+    assert answer.calls[0].id != answer.calls[1].id
+    assert (answer.finish, answer.usage.estimated) == ("tool_calls", False)
+    assert answer.usage.output_tokens > 2000
+
+
+async def test_an_endpoint_without_figures_is_estimated(endpoint) -> None:
+    model, _ = await endpoint({"say": "x" * 400, "usage": False})
+    answer, _ = await ask(model)
+    assert answer.usage.estimated is True
+    assert answer.usage.output_tokens == 100
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 503])
+async def test_what_may_pass_is_tried_again(endpoint, status: int) -> None:
+    model, pauses = await endpoint({"say": "at last", "fault": {"status": status, "times": 3}})
+    assert (await ask(model))[0].text == "at last"
+    assert [round(p) // 1 for p in pauses] == pytest.approx([1, 2, 4], abs=1)
+    assert all(a < b for a, b in itertools.pairwise(pauses))
+
+
+async def test_the_endpoint_may_say_when(endpoint) -> None:
+    model, pauses = await endpoint({"say": "x", "fault": {"status": 429, "retryAfter": 30}})
+    await ask(model)
+    assert 30 <= pauses[0] <= 37.5
+
+
+async def test_a_broken_stream_is_asked_for_again(endpoint) -> None:
+    model, pauses = await endpoint(
+        {"say": "one two three four five six seven eight", "fault": {"breakAfter": 2}}
+    )
+    answer, pieces = await ask(model)
+    assert answer.text == "one two three four five six seven eight"
+    assert "".join(pieces).endswith(answer.text)
+    assert len(pauses) == 1
+
+
+async def test_it_gives_up_and_says_after_how_many(endpoint) -> None:
+    model, pauses = await endpoint({"say": "x", "fault": {"status": 500, "times": 99, "message": "burning"}})
+    with pytest.raises(RunError, match=rf"answered 500.*burning.*after {MAX_ATTEMPTS} attempts") as caught:
+        await ask(model)
+    assert caught.value.reason == "ModelError"
+    assert len(pauses) == MAX_ATTEMPTS - 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ({"status": 401}, "OPENAI_API_KEY"),
+        ({"status": 403}, "what it may use"),
+        ({"status": 404}, "has a model 'm'"),
+        ({"status": 400, "code": "context_length_exceeded"}, "no longer fits"),
+        ({"status": 400, "message": "maximum context length is 8192"}, "no longer fits"),
+        ({"status": 422}, "answered 422"),
+        ({"status": 429, "code": "insufficient_quota"}, "answered 429"),
+    ],
+)
+async def test_what_stays_wrong_is_not_tried_again(endpoint, fault: dict, says: str) -> None:
+    model, pauses = await endpoint({"say": "x", "fault": {"times": 99, **fault}})
+    with pytest.raises(RunError, match=says) as caught:
+        await ask(model)
+    assert caught.value.reason == "ModelError"
+    assert pauses == []
+
+
+async def test_nobody_there(endpoint) -> None:
+    model, pauses = await endpoint({"say": "x"})
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    gone = Model(
+        AgentModel(provider="p", model="m", base_url=f"http://127.0.0.1:{port}/v1"), pause=model._pause
+    )
+    with pytest.raises(RunError, match=r"cannot be reached.*allowedEgress") as caught:
+        await ask(gone)
+    await gone.close()
+    assert caught.value.reason == "ModelUnreachable"
+    assert len(pauses) == MAX_ATTEMPTS - 1
+
+
+def url_of(settings: dict, **environ: str) -> str:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("OPENAI_BASE_URL", "OPENAI_API_KEY"):
+            patch.delenv(name, raising=False)
+        for name, value in environ.items():
+            patch.setenv(name, value)
+        return Model(AgentModel(provider="p", model="m", **settings)).base_url
+
+
+def test_which_endpoint() -> None:
+    key = {"OPENAI_API_KEY": "k"}
+    explicit, default = {"base_url": "http://a/v1"}, {"default_base_url": "http://c/v1"}
+    assert url_of(explicit | default, OPENAI_BASE_URL="http://b/v1") == "http://a/v1"
+    assert url_of(default, OPENAI_BASE_URL="http://b/v1") == "http://b/v1"
+    assert url_of(default) == "http://c/v1"
+    assert url_of({}, **key) == "https://api.openai.com/v1"
+    with pytest.raises(RunError, match="no OPENAI_API_KEY") as caught:
+        url_of({})
+    assert caught.value.reason == "ConfigError"
