@@ -1,8 +1,11 @@
 """From a conversation to the next answer: pure, on values."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
+import yaml
 
 from sympozium.rehearsal.engine import reply
 from sympozium.rehearsal.script import BANNER, parse
@@ -130,3 +133,15 @@ def test_filters() -> None:
 def test_mistakes_are_found_when_it_is_read(document, says: str) -> None:
     with pytest.raises(ScriptError, match=says):
         parse(document)
+
+
+def test_the_scripts_of_the_documentation_are_scripts() -> None:
+    page = (Path(__file__).parents[3] / "docs/rehearsal.md").read_text()
+    blocks = [yaml.safe_load(b) for b in re.findall(r"```yaml\n(rules.*?|models.*?)```", page, re.DOTALL)]
+    assert len(blocks) == 2
+    first = parse(blocks[0])
+    assert parse(blocks[1]).rules[0].steps[4].next[0].goto == "e"
+    tools = [{"type": "function", "function": {"name": "list_directory"}}]
+    request = conversation(["a.log\n"], task="check it", tools=tools) | {"model": "reh"}
+    request["messages"][0]["content"] = "You are an engineer."
+    assert reply(first, request).text == f"{BANNER}\nThere is a, a log."
