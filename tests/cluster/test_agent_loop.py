@@ -55,7 +55,7 @@ async def decide(pod: Pod, decision: str, *, number: int = 0, **more: Any) -> No
     request = asked[number]
     data = {"callId": request["callId"], "argsDigest": request["argsDigest"], "decision": decision,
             "decidedBy": "olivia", "scope": "once", "comment": "looked at it", **more}  # fmt: skip
-    await pod.admin.tell(RUN, messages.APPROVAL_DECIDED, data, once=request["callId"])
+    await pod.admin.tell(RUN, messages.APPROVAL_DECIDED, data, once=f"{request['callId']}-{decision}")
 
 
 async def test_a_run_from_its_start_to_its_result(pod: Pod) -> None:
@@ -136,8 +136,9 @@ async def test_a_person_denies(pod: Pod) -> None:
 
 
 async def test_a_decision_for_other_arguments_does_not_count(pod: Pod) -> None:
-    await pod.start(script(run_command("echo changed > it"), END), approval_timeout=1, **ASK)
+    await pod.start(script(run_command("echo changed > it"), END), **ASK)
     await decide(pod, "Approved", argsDigest="sha256:" + "0" * 64)
+    await decide(pod, "Expired", decidedBy="", comment="nobody decided")
     assert "expired" in (await pod.end())["result"]
     assert not (pod.workspace / "it").exists()
 

@@ -49,6 +49,9 @@ SHOWN_ARGUMENTS = 64 * 1024
 """Bytes of all arguments of a call in events and approvals."""
 SHOWN_RESULT = 2000
 """Characters of a result in its event."""
+APPROVAL_GRACE = 60.0
+"""Seconds beyond the policy's timeout. That it is over is the controller's to say, in the
+ApprovalRequest: if we gave up first, a person could still approve there what is refused here."""
 _FAREWELL = 3.0
 """Seconds for the outcome of a cancelled call to reach the stream."""
 
@@ -82,8 +85,10 @@ class Calls:
         journal: Journal,
         approvals: Approvals,
         record: Record,
+        approval_grace: float = APPROVAL_GRACE,
     ) -> None:
         self._config = config
+        self._patience = config.approval_timeout_seconds + approval_grace
         self._policy = policy
         self._catalogue = catalogue
         self._builtin = builtin
@@ -188,9 +193,7 @@ class Calls:
         if decision is None:
             await self._publish_approval(asked, "waiting")
             await self._record.request_approval(self._approval(asked))
-            decision = await self._approvals.wait(
-                call=asked.id, digest=asked.digest, seconds=self._config.approval_timeout_seconds
-            )
+            decision = await self._approvals.wait(call=asked.id, digest=asked.digest, seconds=self._patience)
         await self._publish_approval(
             asked, decision.decision, decidedBy=decision.decided_by, comment=decision.comment
         )

@@ -112,5 +112,6 @@ def parts(
         journal=journal,
         approvals=approvals,
         record=record,
+        approval_grace=0,
     )
     return Parts(calls, record, journal, approvals)
