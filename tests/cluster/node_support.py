@@ -1,10 +1,12 @@
 """An API server and a node, without the rest of the control plane: for tests of the node."""
 
+import http.server
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -172,4 +174,39 @@ def ns(cluster: NodeCluster) -> Iterator[str]:
     cluster.request("DELETE", NAMESPACE.path(None, name))
 
 
-__all__ = ["IMAGE", "NodeCluster", "cluster", "ns", "once", "phase", "shell", "state"]
+FETCH = (
+    "python -c 'import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=5).read().decode())' "
+)
+
+
+class Hello(http.server.BaseHTTPRequestHandler):
+    """Answers every GET with `hello`."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"hello")
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def web() -> Iterator[int]:
+    """The port of a server on loopback."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hello) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
+
+
+def policy(ns: str, egress: list[Object]) -> Object:
+    spec = {"podSelector": {"matchLabels": {"net": "own"}}, "policyTypes": ["Egress"], "egress": egress}
+    meta = {"name": "own", "namespace": ns}
+    return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": meta, "spec": spec}
+
+
+__all__ = [
+    "FETCH", "IMAGE", "Hello", "NodeCluster", "cluster", "ns", "once", "phase", "policy", "shell", "state", "web",
+]  # fmt: skip

@@ -2,44 +2,12 @@
 
 import http.server
 import threading
-from collections.abc import Iterator
 
 import pytest
 
-from cluster.node_support import NodeCluster, cluster, ns, once, shell
-from sympozium.testing.client import Object
+from cluster.node_support import FETCH, Hello, NodeCluster, cluster, ns, once, policy, shell, web
 
-__all__ = ["cluster", "ns"]
-
-FETCH = (
-    "python -c 'import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=5).read().decode())' "
-)
-
-
-class _Hello(http.server.BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(b"hello")
-
-    def log_message(self, *_: object) -> None: ...
-
-
-@pytest.fixture
-def web() -> Iterator[int]:
-    """The port of a server on loopback."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Hello) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server.server_address[1]
-        server.shutdown()
-        thread.join()
-
-
-def policy(ns: str, egress: list[Object]) -> Object:
-    spec = {"podSelector": {"matchLabels": {"net": "own"}}, "policyTypes": ["Egress"], "egress": egress}
-    meta = {"name": "own", "namespace": ns}
-    return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": meta, "spec": spec}
+__all__ = ["cluster", "ns", "web"]
 
 
 def test_without_policy_the_network_is_the_nodes(cluster: NodeCluster, ns: str, web: int) -> None:
@@ -87,7 +55,7 @@ def test_names_are_resolved_by_the_node(cluster: NodeCluster, ns: str, web: int)
         address = socket.gethostbyname(name)
     except OSError:
         pytest.skip("this machine does not resolve its own name")
-    with http.server.ThreadingHTTPServer((address, 0), _Hello) as server:
+    with http.server.ThreadingHTTPServer((address, 0), Hello) as server:
         port = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever)
         thread.start()

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 import sympozium
-from cluster.node_support import IMAGE, NodeCluster, ns, once, shell, state
+from cluster.node_support import FETCH, IMAGE, NodeCluster, ns, once, policy, shell, state, web
 from sympozium.testing.resources import NODE, POD
 
-__all__ = ["ns"]
+__all__ = ["ns", "web"]
 
 NOBODY = 65534
 PYTHON = "/usr/bin/python3"  # the one of a virtual environment may lie where nobody else can go
@@ -105,3 +105,23 @@ def test_fork_bomb_is_contained(cluster: NodeCluster, ns: str) -> None:
     cluster.run_pod("p", ns, once({**shell(""), "command": ["python3", "-c", bomb]}))
     cluster.ended("p", ns)
     assert 900 < int(cluster.logs("p", ns)) <= 1024
+
+
+def test_egress_policy(cluster: NodeCluster, ns: str, web: int) -> None:
+    """As under root, by other means: what is allowed is reached, nothing else; probes go into the pod's network."""
+    denied = web + 1 if web < 65535 else web - 1
+    rule = {"to": [{"ipBlock": {"cidr": "127.0.0.1/32"}}], "ports": [{"port": web}]}
+    cluster.create(policy(ns, [rule]))
+    fetch = FETCH.replace("python ", "python3 ")
+    probe = {"exec": {"command": ["grep", "-q", "lo:", "/proc/net/dev"]}, "periodSeconds": 1}
+    tcp = {"tcpSocket": {"port": 8000}, "periodSeconds": 1, "failureThreshold": 30}
+    side = {**shell("exec python3 -m http.server --bind 127.0.0.1 8000"), "name": "side", "restartPolicy": "Always",
+            "startupProbe": tcp}  # fmt: skip
+    script = f"{fetch} http://127.0.0.1:{web}/; {fetch} http://127.0.0.1:{denied}/ 2>&1 | tail -1; wc -l < /proc/net/dev"
+    spec = once(shell(script, startupProbe=probe), initContainers=[side], terminationGracePeriodSeconds=1)
+    cluster.run_pod("p", ns, spec, labels={"net": "own"})
+    cluster.ended("p", ns)
+    out = cluster.logs("p", ns, container="main").splitlines()
+    assert out[0] == "hello"
+    assert "refused" in out[1]
+    assert out[2] == "3"  # two lines of heading, and lo

@@ -20,6 +20,7 @@ from sympozium.node.env import ConfigError
 from sympozium.node.guard import MemoryGuard
 from sympozium.node.images import CatalogueError, Image, ImageError
 from sympozium.node.logs import LogWriter, tail_text
+from sympozium.node.netns import Network
 from sympozium.node.objects import Object, timestamp
 from sympozium.node.runtime import Credentials, Exit, Process, StartError
 from sympozium.node.sandbox import Sandbox
@@ -62,7 +63,7 @@ class Pod(Protocol):
     @property
     def host_ip(self) -> str: ...
     @property
-    def network(self) -> int | None: ...
+    def network(self) -> Network | None: ...
     def changed(self) -> None:
         """The record of a container is new: keep it and publish it."""
 

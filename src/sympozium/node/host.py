@@ -37,6 +37,8 @@ class Host:
     """A path of the host -> where the pods' users can reach it."""
     own_network: bool
     uid_base: int
+    network_problem: str = ""
+    """Why there are no networks of pods' own, when there are none."""
     reason: str = ""
     """Why the level is `none`, with the cure."""
     layout: list[str] = field(default_factory=sandbox.host_layout)
@@ -101,7 +103,11 @@ def probe(data_dir: Path) -> Host:
         "an own user for each pod" if root else "pods run as the node's own user (not started by root)"
     )
     facts.append("seccomp filter" if host.seccomp else f"no seccomp filter for {os.uname().machine}")
-    host.own_network = root and _try_network(facts)
+    host.network_problem = _try_network()
+    host.own_network = not host.network_problem
+    facts.append(
+        f"no network namespaces: {host.network_problem}" if host.network_problem else "network namespaces"
+    )
     complete = root and host.own_network and len(groups.controllers) == len(cgroups.CONTROLLERS)
     host.level = "strong" if complete else "medium"
     return host
@@ -158,13 +164,12 @@ def _cure() -> str:
     )
 
 
-def _try_network(facts: list[str]) -> bool:
+def _try_network() -> str:
+    """Make a network as a pod would get it; the reason why that fails, or ""."""
     from sympozium.node import netns
 
     try:
-        os.close(netns.create())
-    except OSError as exc:
-        facts.append(f"no network namespaces: {exc}")
-        return False
-    facts.append("network namespaces")
-    return True
+        netns.create()[0].close()
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        return str(exc)
+    return ""

@@ -1,31 +1,89 @@
 """A network of its own for a pod, in which only the allowed destinations exist.
 
-Under root the node makes a network namespace in a short-lived thread: its loopback comes up, addresses of
-allowed destinations are made local to it ("AnyIP": a route of type local), and listening sockets are
-opened there. A socket belongs for life to the namespace in which it was opened, so the node accepts on
-them from outside and relays to the real destination. There is no process for it, nothing to clean up, and
-no other way out: no interface but `lo`. The namespace lives as long as the descriptor or a process in it.
+Loopback comes up in it, addresses of allowed destinations are made local to it ("AnyIP": a route of type
+local), and listening sockets are opened there. A socket belongs for life to the namespace in which it was
+opened, so the node accepts on them from outside and relays to the real destination (`relay`). There is no
+other way out: no interface but `lo`. A namespace lives as long as a descriptor of it, or a process in it: no
+process has to hold it and nothing is left behind.
+
+Root makes namespaces in a short-lived thread. Anybody else needs a user namespace around the network one, which
+only a process with a single thread may enter: a short-lived child makes both and passes the descriptors
+back, and what is to run inside enters by nsenter(1).
 """
 
-import fcntl
-import ipaddress
 import os
 import socket
-import struct
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
 
-from sympozium.node import mounts
+from sympozium.node import lo, mounts
+from sympozium.node.lo import Listen
 
 _T = TypeVar("_T")
-_SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
-_RTM_NEWROUTE, _NLM_F_REQUEST, _NLM_F_ACK, _NLM_F_CREATE, _NLM_F_REPLACE = 24, 1, 4, 0x400, 0x100
-_NLMSG_ERROR = 2
-_RT_TABLE_LOCAL, _RTPROT_STATIC, _RT_SCOPE_HOST, _RTN_LOCAL = 255, 4, 254, 2
-_RTA_DST, _RTA_OIF = 1, 4
+_DESCRIPTORS = 1000
+_TIMEOUT = 20.0
+_PACKAGES = str(Path(__file__).resolve().parents[2])
 
-Network = ipaddress.IPv4Network
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Descriptors of a network namespace and, unless root made it, of the user namespace around it."""
+
+    net: int
+    user: int | None
+
+    def prefix(self) -> list[str]:
+        """Words before a command that make it run inside; none for root, who steps in by himself."""
+        if self.user is None:
+            return []
+        return ["nsenter", f"--user=/proc/self/fd/{self.user}", f"--net=/proc/self/fd/{self.net}",
+                "--preserve-credentials", "--"]  # fmt: skip
+
+    def descriptors(self) -> list[int]:
+        return [self.net] if self.user is None else [self.net, self.user]
+
+    def close(self) -> None:
+        for descriptor in self.descriptors():
+            os.close(descriptor)
+
+
+def create(local: Iterable[str] = (), listen: Iterable[Listen] = ()) -> tuple[Network, list[socket.socket]]:
+    """A new network, in which the networks `local` answer, and a socket for each of `listen`.
+
+    Blocks for 1 ms (root) or 50 ms. Raises OSError where this machine or user may not.
+    """
+    if os.geteuid() == 0:
+        return _in_thread(lambda: _create_here(local, listen))
+    received = _child(
+        ["unshare", "--user", "--map-root-user", "--net", "--"], (), new=True, local=local, listen=listen
+    )
+    return Network(received[0], received[1]), [
+        socket.socket(fileno=descriptor) for descriptor in received[2:]
+    ]
+
+
+def socket_inside(network: Network) -> socket.socket:
+    """An unconnected, non-blocking TCP socket of the network: for probes of a pod by its node. Raises OSError."""
+    if network.user is None:
+
+        def work() -> socket.socket:
+            mounts.enter_network(network.net)
+            return socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+
+        return _in_thread(work)
+    (descriptor,) = _child(network.prefix(), network.descriptors(), new=False)
+    return socket.socket(fileno=descriptor)
+
+
+def _create_here(local: Iterable[str], listen: Iterable[Listen]) -> tuple[Network, list[socket.socket]]:
+    mounts.unshare_network()
+    sockets = lo.prepare(local, listen)
+    return Network(os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC), None), sockets
 
 
 def _in_thread(work: Callable[[], _T]) -> _T:
@@ -47,75 +105,30 @@ def _in_thread(work: Callable[[], _T]) -> _T:
     return outcome[0]
 
 
-def create() -> int:
-    """A descriptor of a new network namespace whose loopback is up. Raises OSError without the right to."""
-
-    def work() -> int:
-        mounts.unshare_network()
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-            request = struct.pack("16sH14s", b"lo", 0, b"")
-            flags = struct.unpack("16sH14s", fcntl.ioctl(control, _SIOCGIFFLAGS, request))[1]
-            fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sH14s", b"lo", flags | _IFF_UP, b""))
-        return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-
-    return _in_thread(work)
-
-
-def open_inside(
-    descriptor: int, local: Iterable[Network], listen: Iterable[tuple[str, int]]
-) -> list[socket.socket]:
-    """Make `local` networks answer inside the namespace and open a listening socket at each of `listen`.
-
-    Address "" listens on all of them: the destination that was asked for is then the accepted socket's own
-    name. Raises OSError.
-    """
-
-    def work() -> list[socket.socket]:
-        mounts.enter_network(descriptor)
-        for network in local:
-            _add_local_route(network)
-        return [_listen(address, port) for address, port in listen]
-
-    return _in_thread(work)
-
-
-def socket_inside(descriptor: int) -> socket.socket:
-    """An unconnected TCP socket of the namespace: for probes of a pod by its node."""
-
-    def work() -> socket.socket:
-        mounts.enter_network(descriptor)
-        return socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-
-    return _in_thread(work)
-
-
-def _listen(address: str, port: int) -> socket.socket:
-    opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    try:
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        opened.bind((address, port))
-        opened.listen(128)
-    except OSError:
-        opened.close()
-        raise
-    return opened
-
-
-def _attribute(kind: int, value: bytes) -> bytes:
-    return struct.pack("=HH", 4 + len(value), kind) + value
-
-
-def _add_local_route(network: Network) -> None:
-    """`ip route replace local NETWORK dev lo`, by rtnetlink(7)."""
-    body = struct.pack("=BBBBBBBBI", socket.AF_INET, network.prefixlen, 0, 0, _RT_TABLE_LOCAL, _RTPROT_STATIC,
-                       _RT_SCOPE_HOST, _RTN_LOCAL, 0)  # fmt: skip
-    body += _attribute(_RTA_DST, network.network_address.packed)
-    body += _attribute(_RTA_OIF, struct.pack("=I", socket.if_nametoindex("lo")))
-    flags = _NLM_F_REQUEST | _NLM_F_ACK | _NLM_F_CREATE | _NLM_F_REPLACE
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as link:
-        link.send(struct.pack("=IHHII", 16 + len(body), _RTM_NEWROUTE, flags, 1, 0) + body)
-        answer = link.recv(4096)
-    _, kind = struct.unpack_from("=IH", answer)
-    code = struct.unpack_from("=i", answer, 16)[0]
-    if kind == _NLMSG_ERROR and code:
-        raise OSError(-code, f"route to {network} in the pod's network: {os.strerror(-code)}")
+def _child(
+    prefix: list[str],
+    inherited: Iterable[int],
+    *,
+    new: bool,
+    local: Iterable[str] = (),
+    listen: Iterable[Listen] = (),
+) -> list[int]:
+    """Run `lo.child` behind `prefix`; the descriptors that it sends. Raises OSError."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        call: dict[str, Any] = {"new": new, "local": list(local), "listen": list(listen)}
+        program = (
+            f"import sys; sys.path.insert(0, {_PACKAGES!r}); from sympozium.node import lo; "
+            f"lo.child({theirs.fileno()}, **{call!r})"
+        )
+        done = subprocess.run(
+            [*prefix, sys.executable, "-I", "-S", "-c", program], pass_fds=[theirs.fileno(), *inherited],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=_TIMEOUT,
+        )  # fmt: skip
+        theirs.close()
+        message, descriptors, _, _ = socket.recv_fds(ours, 4096, _DESCRIPTORS)
+    if message != b"\0":
+        raise OSError(message.decode() or done.stderr.strip() or f"{prefix[0]} ended with {done.returncode}")
+    for descriptor in descriptors:
+        os.set_inheritable(descriptor, False)
+    return descriptors

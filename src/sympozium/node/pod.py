@@ -20,6 +20,7 @@ from sympozium.node.container import Launch, Runner
 from sympozium.node.images import Image
 from sympozium.node.logs import LogWriter
 from sympozium.node.machine import Machine
+from sympozium.node.netns import Network
 from sympozium.node.objects import Object, all_containers, is_sidecar, key, parse_time, timestamp
 from sympozium.node.publisher import Publisher
 from sympozium.node.relay import PodNetwork
@@ -68,8 +69,8 @@ class PodWorker:
         return self.machine.facts.host_ip
 
     @property
-    def network(self) -> int | None:
-        return self._net.descriptor if self._net else None
+    def network(self) -> Network | None:
+        return self._net.network if self._net else None
 
     @property
     def egress(self) -> networks.Egress | None:
@@ -255,9 +256,9 @@ class PodWorker:
         if not self.machine.host.own_network:
             raise networks.NotPossibleError(
                 f"NetworkPolicy {', '.join(egress.policies)} restricts the pod, and this node cannot make networks: "
-                "start it as root, or remove the policy"
+                f"{self.machine.host.network_problem}. Remove the policy, or start the node as root"
             )
-        self._net = PodNetwork(egress, key(self.object))
+        self._net = await PodNetwork.make(egress, key(self.object))
         for warning in egress.warnings:
             self.event("Warning", "NetworkPolicyNotApplied", warning)
 

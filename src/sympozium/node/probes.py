@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from sympozium.node import netns
+from sympozium.node.netns import Network
 from sympozium.node.objects import Object
 from sympozium.node.runtime import StartError
 
@@ -18,11 +19,11 @@ Execute = Callable[[list[str], float], Awaitable[tuple[int, str]]]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The container that is probed. `network` is the descriptor of its own network, if it has one."""
+    """The container that is probed. `network` is its own one, if it has one."""
 
     container: Object
     host: str
-    network: int | None
+    network: Network | None
     execute: Execute
 
 

@@ -9,10 +9,11 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
-import os
 import socket
+from typing import Self
 
 from sympozium.node import netns
+from sympozium.node.netns import Network
 from sympozium.node.network import Egress
 
 _log = logging.getLogger(__name__)
@@ -22,20 +23,21 @@ _CHUNK = 64 * 1024
 
 
 class PodNetwork:
-    """The network of one pod. `descriptor` is what its containers are started in."""
+    """The network of one pod. `network` is what its containers are started in."""
 
-    def __init__(self, egress: Egress, name: str) -> None:
-        """Makes the namespace and its sockets. Raises OSError."""
+    def __init__(self, egress: Egress, name: str, network: Network, sockets: list[socket.socket]) -> None:
         self.egress = egress
+        self.network = network
         self._name = name
-        self.descriptor = netns.create()
-        try:
-            self._sockets = netns.open_inside(self.descriptor, _local(egress), _listeners(egress))
-        except OSError:
-            os.close(self.descriptor)
-            raise
+        self._sockets = sockets
         self._connections: set[asyncio.Task[None]] = set()
         self.refused = 0
+
+    @classmethod
+    async def make(cls, egress: Egress, name: str) -> Self:
+        """Make the network with what `egress` allows. Raises OSError."""
+        network, sockets = await asyncio.to_thread(netns.create, _local(egress), _listeners(egress))
+        return cls(egress, name, network, sockets)
 
     async def serve(self) -> None:
         """Relay until cancelled; ends every connection then."""
@@ -46,7 +48,7 @@ class PodNetwork:
     def close(self) -> None:
         for opened in self._sockets:
             opened.close()
-        os.close(self.descriptor)
+        self.network.close()
 
     async def _accept(self, listening: socket.socket, group: asyncio.TaskGroup) -> None:
         loop = asyncio.get_running_loop()
@@ -107,9 +109,11 @@ def _reset(connection: socket.socket) -> None:
     connection.close()
 
 
-def _local(egress: Egress) -> list[ipaddress.IPv4Network]:
+def _local(egress: Egress) -> list[str]:
     loopback = ipaddress.IPv4Network("127.0.0.0/8")
-    return list(dict.fromkeys(rule.network for rule in egress.rules if not rule.network.subnet_of(loopback)))
+    return list(
+        dict.fromkeys(str(rule.network) for rule in egress.rules if not rule.network.subnet_of(loopback))
+    )
 
 
 def _listeners(egress: Egress) -> list[tuple[str, int]]:

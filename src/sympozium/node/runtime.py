@@ -23,6 +23,7 @@ from typing import IO
 
 from sympozium.node import mounts, sandbox
 from sympozium.node.cgroups import Group
+from sympozium.node.netns import Network
 from sympozium.node.sandbox import Sandbox
 
 _NS_GET_PARENT = 0xB702  # ioctl_ns(2)
@@ -210,11 +211,11 @@ async def start(
     output: Output,
     credentials: Credentials | None = None,
     group: Group | None = None,
-    network: int | None = None,
+    network: Network | None = None,
     seccomp: bytes | None = None,
     processes: int | None = None,
 ) -> Process:
-    """Start `box`. `network` is a descriptor of the network namespace to start in (root only).
+    """Start `box`. `network` is the network to start in, the node's own when None.
 
     `processes` limits the number of processes by rlimit, which counts in the user namespace of the
     sandbox: for machines without a pids controller.
@@ -270,7 +271,7 @@ def _spawn(
     argv: list[str],
     inherited: Sequence[int],
     credentials: Credentials | None,
-    network: int | None,
+    network: Network | None,
     *,
     path: str = "",
 ) -> "subprocess.Popen[bytes]":
@@ -279,10 +280,15 @@ def _spawn(
     The thread steps into that namespace for the length of the call, which never yields to the event loop.
     It must be the main thread: `--die-with-parent` means the thread that forked.
     """
-    own = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC) if network is not None else None
+    own = None
+    if network is not None and network.user is None:
+        own = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    elif network is not None:
+        argv, inherited = [*network.prefix(), *argv], [*inherited, *network.descriptors()]
+        path = path or os.defpath
     try:
-        if network is not None:
-            mounts.enter_network(network)
+        if network is not None and own is not None:
+            mounts.enter_network(network.net)
         return subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,
@@ -317,7 +323,7 @@ async def execute(
     cwd: str,
     credentials: Credentials | None,
     group: Group | None,
-    network: int | None,
+    network: Network | None,
     timeout: float,  # noqa: ASYNC109  # what runs inside has to be ended, not only awaited
 ) -> tuple[int, str]:
     """Run a program inside a running container: exit code (123 for any failure) and 10 KiB of its output.
@@ -326,7 +332,8 @@ async def execute(
     container's own user. Joining a user namespace gives capabilities in it, which the first exec of an ordinary
     user loses again; for user 0 setpriv(1) takes them away. Command and environment travel in a memory
     file for xargs(1): as arguments everybody could read them, and in the environment of the helpers
-    they could make these do something else while they are still outside.
+    they could make these do something else while they are still outside. The system call filter of the
+    container is not on it: the pod's author wrote this command, not what runs in the container.
     Raises StartError when it cannot be run, TimeoutError after `timeout` seconds, having ended it.
     """
     target = process.payload()
