@@ -6,6 +6,7 @@
     pack        instances and schedules of a PersonaPack
     instance    status of a SympoziumInstance
     policy      how many instances a SympoziumPolicy governs
+    config      whether the SympoziumConfig can be followed
     skillpack   the ConfigMap of a SkillPack's instructions
 
 Decisions are pure functions over values (`plan`, `queue`, `fold`, `diagnose`, `ticks`, `stamp`), tested without

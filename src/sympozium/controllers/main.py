@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from sympozium.api import SYSTEM_NAMESPACE
 from sympozium.controllers.approval import ApprovalController
+from sympozium.controllers.config import ConfigController
 from sympozium.controllers.context import Caches, Context
 from sympozium.controllers.instance import InstanceController
 from sympozium.controllers.pack.controller import PackController
@@ -106,6 +107,7 @@ class Control:
             PackController(self.context),
             ScheduleController(self.context),
             SkillPackController(self.context),
+            ConfigController(self.context),
         )
         self.manager = Manager(
             caches.all(),

@@ -28,9 +28,12 @@ from sympozium.controllers.run.start import Starter
 from sympozium.kube import Controller, Request, Result
 from sympozium.kube.conditions import condition, find, parse_time
 from sympozium.kube.reconcile import owner
+from sympozium.telemetry import metrics
 
 log = logging.getLogger(__name__)
 
+_FINISHED = metrics.counter("sympozium_runs_finished_total", "Runs that ended.", ["phase", "reason"])
+_STARTED = metrics.counter("sympozium_runs_started_total", "Runs that got a Job.")
 _LOOK_AGAIN = 30.0
 """Seconds after which a queued run looks at its place again, and a deleted one at its pods."""
 _WORKERS = 4
@@ -119,6 +122,7 @@ class RunController:
                 verdict.conditions.append(condition("Planned", False, "PlanFailed", str(error)))
                 self._context.recorder.event(obj, "Warning", "PlanFailed", str(error))
                 return await self._write(obj, run, verdict)
+        _STARTED.inc()
         self._context.recorder.event(obj, "Normal", "Started", f"Job {job['metadata']['name']}")
         await self._context.write_status(self._context.caches.runs, obj, {"jobName": job["metadata"]["name"]})
         return Result()
@@ -196,6 +200,7 @@ class RunController:
                 written["status"].get("reason") or phase,
                 complete.get("message") or phase,
             )
+            _FINISHED.labels(phase, written["status"].get("reason") or "").inc()
             log.info("run %s: %s (%s)", run.name, phase, written["status"].get("reason"))
         return Result(verdict.look_after)
 
