@@ -1,8 +1,8 @@
 """`ask`: the run waits for a person, and goes on or is refused by what the person decides."""
 
 import pytest
-from tests.e2e.support import agent, decide, finished, policy, run, say, transcript
 
+from e2e.support import agent, decide, finished, policy, run, say, transcript
 from sympozium.testing import AGENT_RUN, APPROVAL_REQUEST, ApiError, Cluster, ScriptedModel, phase
 
 ASK = {"defaultAction": "allow", "rules": [{"tool": "execute_command", "action": "ask"}]}

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.support import API, TERMINAL, agent, decide, finished, policy, run, say, transcript
 
+from e2e.support import API, TERMINAL, agent, decide, finished, policy, run, say, transcript
 from sympozium.testing import AGENT_RUN, SCHEDULE, Cluster, ScriptedModel, phase
 from sympozium.testing.waiting import until
 from sympozium.up.processes import start_time

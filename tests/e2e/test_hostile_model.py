@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from tests.e2e.support import agent, finished, policy, run, say, transcript
 
+from e2e.support import agent, finished, policy, run, say, transcript
 from sympozium.testing import Cluster, ScriptedModel
 
 

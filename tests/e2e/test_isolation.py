@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.e2e.support import agent, finished, payload_pids, policy, run, say
 
+from e2e.support import agent, finished, payload_pids, policy, run, say
 from sympozium.testing import AGENT_RUN, POD, Cluster, ScriptedModel, phase
 
 LOOK = """
@@ -111,12 +111,11 @@ def test_the_rights_of_the_pods_own_account_and_of_the_skill(
     assert pod["spec"]["automountServiceAccountToken"] is False
     assert "no" in sympozium_cluster.kubectl("auth", "can-i", "list", "pods", "-A", "--as", own, check=False)
     accounts = json.loads(
-        sympozium_cluster.kubectl(
-            "get", "sa", "-n", held_run, "-l", "sympozium.ai/skill=k8s-ops", "-o", "json"
-        )
+        sympozium_cluster.kubectl("get", "sa", "-n", held_run, "-l", "sympozium.ai/run=run", "-o", "json")
     )
-    (skill,) = accounts["items"]
-    name = f"system:serviceaccount:{held_run}:{skill['metadata']['name']}"
+    names = {account["metadata"]["name"] for account in accounts["items"]}
+    (skill,) = names - {pod["spec"]["serviceAccountName"]}
+    name = f"system:serviceaccount:{held_run}:{skill}"
     assert "yes" in sympozium_cluster.kubectl(
         "auth", "can-i", "list", "pods", "-A", "--as", name, check=False
     )

@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx2
 import pytest
 import yaml
-from tests.e2e.support import API, agent, finished, policy, run, say
 
+from e2e.support import API, agent, finished, policy, run, say
 from sympozium.testing import Cluster, ScriptedModel
 from sympozium.testing.waiting import until
 from sympozium.up.ports import pick
