@@ -90,3 +90,15 @@ def test_what_cannot_be_applied_is_said(cluster: NodeCluster, ns: str) -> None:
     cluster.run_pod("p", ns, once(shell("true")), labels={"net": "own"})
     cluster.ended("p", ns)
     assert "it allows nothing" in cluster.reasons("p", ns)["NetworkPolicyNotApplied"]
+
+
+def test_the_world_is_not_this_machine(cluster: NodeCluster, ns: str, web: int) -> None:
+    """A rule for every address listens everywhere inside the pod; each connection is judged by its destination."""
+    rule = {"to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["192.0.2.0/24"]}}], "ports": [{"port": web}]}
+    cluster.create(policy(ns, [rule]))
+    script = f"for a in 127.0.0.1 192.0.2.7; do {FETCH} http://$a:{web}/ 2>&1 | tail -1; done"
+    cluster.run_pod("p", ns, once(shell(script)), labels={"net": "own"})
+    cluster.ended("p", ns)
+    out = cluster.logs("p", ns)
+    assert "hello" not in out
+    assert out.count("ConnectionResetError") == 2
