@@ -5,7 +5,6 @@ that matters.
 """
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -28,10 +27,12 @@ from nats.js.api import (
 )
 
 from sympozium.bus import jwt, messages
-from sympozium.bus.connection import API_TIMEOUT, BusError, connect, words
+from sympozium.bus.accounts import Accounts
+from sympozium.bus.connection import API_TIMEOUT, BusError, Reconnections, connect, words
 from sympozium.bus.credentials import Credentials, User
 from sympozium.bus.history import Raw, Stored, Verifier, stored
-from sympozium.bus.keyring import SOURCES, USER_LIFETIME, Keyring
+from sympozium.bus.keyring import SOURCES, Keyring
+from sympozium.bus.lanes import Lanes
 from sympozium.bus.messages import Message, seal
 from sympozium.bus.subjects import ALL, CONTROLLER, ROOT, STREAM, TOOLS, RunRef
 
@@ -39,7 +40,8 @@ log = logging.getLogger(__name__)
 _FAILURES = (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError)
 _CONSUMER = "controllers"
 _BATCH = 64
-_ACK_WAIT = 60.0
+_ACK_WAIT = 600.0
+_PULL_TIMEOUT = 30.0
 _RETRY = 1.0
 _KNOWN_RUNS = 2000
 
@@ -54,17 +56,21 @@ class Admin:
     keyring: Keyring
     _nats: Nats
     _system: Nats
+    _reconnections: Reconnections
+    _accounts: Accounts
     dropped: int = 0
     """Messages that did not verify, over the life of this process."""
     _verifiers: dict[tuple[str, str], Verifier] = field(default_factory=dict)
-    _revoking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @classmethod
     async def open(cls, url: str, keyring: Keyring, user: User | None = None) -> Self:
         """Connect, and make the stream where it is not there. Raises BusError."""
-        connection = await connect(url, user or keyring.controller_user(), name="controllers")
+        reconnections = Reconnections()
+        connection = await connect(
+            url, user or keyring.controller_user(), name="controllers", reconnections=reconnections
+        )
         system = await connect(url, keyring.system_user(), name="controllers (accounts)")
-        admin = cls(url, keyring, connection, system)
+        admin = cls(url, keyring, connection, system, reconnections, Accounts(system, keyring))
         try:
             await admin.ensure_stream()
         except BaseException:
@@ -111,20 +117,21 @@ class Admin:
 
     async def issue(self, run: RunRef) -> dict[str, Credentials]:
         """Credentials of each container that speaks; those of an earlier attempt are cut off."""
-        verifier = await self._learned(run)
-        if verifier.users:
-            await self._revoke(verifier.users)
+        earlier = (await self._learned(run)).issuers.copy()
         keys = {source: messages.new_key() for source in SOURCES}
-        users = {source: self.keyring.run_user(run, source) for source in SOURCES}
+        issuer = jwt.new_seed("account")
+        users = {source: self.keyring.run_user(run, source, issuer) for source in SOURCES}
+        # On record first: whatever happens next, `revoke` knows what there is to take away.
         await self._tell(
             run,
             run.keys,
             messages.RUN_KEYS,
             {
                 "keys": {source: messages.public_text(key.public_key()) for source, key in keys.items()},
-                "users": {source: jwt.public(user.seed) for source, user in users.items()},
+                "issuer": jwt.public(issuer),
             },
         )
+        await self._accounts.change(add={jwt.public(issuer)}, remove=earlier)
         await self._make_control_consumer(run)
         controller = self.keyring.controller_key.public_key()
         return {
@@ -148,9 +155,7 @@ class Admin:
 
     async def revoke(self, run: RunRef) -> None:
         """Cut off the users of a run at once, and remove its consumer. Its history stays."""
-        verifier = await self._learned(run)
-        if verifier.users:
-            await self._revoke(verifier.users)
+        await self._accounts.change(remove=(await self._learned(run)).issuers)
         with suppress(nats.js.errors.NotFoundError):
             try:
                 await self._js.delete_consumer(STREAM, run.consumer(TOOLS))
@@ -158,31 +163,6 @@ class Admin:
                 raise
             except _FAILURES as exc:
                 raise BusError(f"the consumer of run {run.name} cannot be removed: {words(exc)}") from exc
-
-    async def _revoke(self, users: set[str]) -> None:
-        """Push a new version of the account's JWT: the server ends the connections of revoked users itself."""
-        now = int(time.time())
-        account = jwt.public(self.keyring.account)
-        async with self._revoking:
-            current = await self._system_request(f"$SYS.REQ.ACCOUNT.{account}.CLAIMS.LOOKUP", b"")
-            known = jwt.payload(current.decode())["nats"].get("revocations") or {}
-            if all(user in known for user in users):
-                return
-            # JWTs of users that old have ended by themselves.
-            kept = {user: at for user, at in known.items() if at > now - 2 * USER_LIFETIME}
-            revoked = {**kept, **dict.fromkeys(users, now + 1)}
-            token = jwt.account(self.keyring.account, operator_seed=self.keyring.operator, revoked=revoked)
-            answer = json.loads(await self._system_request("$SYS.REQ.CLAIMS.UPDATE", token.encode()))
-        if answer.get("error") or answer.get("data", {}).get("code") != 200:
-            raise BusError(
-                f"the server did not take the revocation: {answer.get('error') or answer.get('data')}"
-            )
-
-    async def _system_request(self, subject: str, data: bytes) -> bytes:
-        try:
-            return bytes((await self._system.request(subject, data, timeout=API_TIMEOUT)).data)
-        except _FAILURES as exc:
-            raise BusError(f"{subject}: {words(exc)}") from exc
 
     # -- telling a run
 
@@ -196,7 +176,7 @@ class Admin:
         epoch = once or format(time.time_ns(), "x")
         message = Message(kind, run, CONTROLLER, epoch, 1, data)
         payload = seal(message, self.keyring.controller_key)
-        headers = {Header.MSG_ID: f"{self._message_secret()}-{run.uid}-{kind}-{epoch}"}
+        headers: dict[str, Any] = {Header.MSG_ID: f"{self._message_secret()}-{run.uid}-{kind}-{epoch}"}
         try:
             await self._js.publish(subject, payload, headers=headers)
         except _FAILURES as exc:
@@ -210,8 +190,45 @@ class Admin:
     async def consume(self, handler: Handler) -> None:
         """Hand each stored event and request to `handler` until cancelled: in order for a run, each at least once.
 
-        A message is acknowledged when the handler returns; when it raises, that message and the later ones of
-        the same run come again.
+        A message is acknowledged when the handler returns. When it raises, it gets the same message again, and
+        the later ones of that run wait; other runs go on.
+        """
+        held: dict[int, Msg] = {}
+
+        async def handle(sequence: int) -> None:
+            await self._handle_one(held[sequence], handler)
+            with suppress(*_FAILURES):  # not acknowledged, it comes again and is known
+                await held.pop(sequence).ack()
+
+        async with asyncio.TaskGroup() as group:
+            lanes = Lanes(group, handle)
+            while True:
+                try:
+                    subscription = await self._subscribe()
+                    while True:
+                        for raw in await self._fetch(subscription):
+                            sequence = raw.metadata.sequence.stream
+                            if sequence not in held:
+                                lanes.put(tuple(raw.subject.split(".")[2:4]), sequence)
+                            # It came again while it is held: only the newest delivery can be acknowledged.
+                            held[sequence] = raw
+                except _FAILURES as exc:
+                    log.warning("bus: events cannot be read: %s", words(exc))
+                    await asyncio.sleep(_RETRY)
+
+    async def _fetch(self, subscription: Any) -> list[Msg]:
+        with suppress(TimeoutError):  # nothing was said meanwhile
+            messages: list[Msg] = await self._reconnections.answer(
+                subscription.fetch(_BATCH, timeout=_PULL_TIMEOUT)
+            )
+            return messages
+        return []
+
+    async def _subscribe(self) -> Any:
+        """A consumer that starts at the first message that was not acknowledged.
+
+        It is made anew each time: what a predecessor had taken and not acknowledged would otherwise come only
+        after `_ACK_WAIT`, behind later messages of the same run.
         """
         config = ConsumerConfig(
             durable_name=_CONSUMER,
@@ -220,43 +237,17 @@ class Admin:
             ack_wait=_ACK_WAIT,
             max_ack_pending=1024,
         )
-        subscription = None
-        while True:
-            try:
-                if subscription is None:
-                    await self._js.add_consumer(STREAM, config)
-                    subscription = await self._js.pull_subscribe_bind(consumer=_CONSUMER, stream=STREAM)
-                batch = await subscription.fetch(_BATCH, timeout=30)
-            except TimeoutError:
-                continue
-            except _FAILURES as exc:
-                log.warning("bus: events cannot be read: %s", words(exc))
-                subscription = None
-                await asyncio.sleep(_RETRY)
-                continue
-            await self._handle(batch, handler)
-
-    async def _handle(self, batch: list[Msg], handler: Handler) -> None:
-        by_run: dict[tuple[str, ...], list[Msg]] = {}
-        for raw in batch:
-            by_run.setdefault(tuple(raw.subject.split(".")[2:4]), []).append(raw)
-        async with asyncio.TaskGroup() as group:
-            for of_run in by_run.values():
-                group.create_task(self._handle_run(of_run, handler))
-
-    async def _handle_run(self, batch: list[Msg], handler: Handler) -> None:
-        for number, raw in enumerate(batch):
-            try:
-                await self._handle_one(raw, handler)
-                await raw.ack()
-            except asyncio.CancelledError:
-                raise
-            except Exception:  # the handler's own errors: the message must come again, whatever they are
-                log.exception("a message on %s was not handled; it comes again", raw.subject)
-                for later in batch[number:]:
-                    with suppress(*_FAILURES):
-                        await later.nak(delay=_RETRY)
-                return
+        js = self._js
+        try:
+            known = await js.consumer_info(STREAM, _CONSUMER)
+        except nats.js.errors.NotFoundError:
+            log.info("no consumer %s yet: reading the stream from its beginning", _CONSUMER)
+        else:
+            config.deliver_policy = DeliverPolicy.BY_START_SEQUENCE
+            config.opt_start_seq = (known.ack_floor.stream_seq if known.ack_floor else 0) + 1
+            await js.delete_consumer(STREAM, _CONSUMER)
+        await js.add_consumer(STREAM, config)
+        return await js.pull_subscribe_bind(consumer=_CONSUMER, stream=STREAM)
 
     async def _handle_one(self, received: Msg, handler: Handler) -> None:
         raw = Raw(received.metadata.sequence.stream, received.subject, received.data)

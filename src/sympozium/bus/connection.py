@@ -1,13 +1,16 @@
 """One way to connect: as a user with a JWT, for good, through restarts of the server.
 
 nats-py gives up by default; here it tries again until it is closed, so that a bus that is away for a
-minute is a wait and not a failure.
+minute is a wait and not a failure. Whoever waits for an answer from a server that has died meanwhile would
+wait for its time-out: `Reconnections` ends such a wait as soon as the connection is back.
 """
 
-import contextlib
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Any
+import random
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import nats.errors
 from nats.aio.client import Client as Nats
@@ -15,7 +18,10 @@ from nats.aio.client import Client as Nats
 from sympozium.bus.credentials import User
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 _RECONNECT_WAIT = 0.25
+_CONNECT_TIMEOUT = 3
+_LONGEST_WAIT = 2.0
 API_TIMEOUT = 5.0
 
 
@@ -23,9 +29,68 @@ class BusError(Exception):
     """The bus cannot be reached or refused; trying later is right."""
 
 
+class BusRefusedError(BusError):
+    """The bus is there and does not know this user (any more): revoked, or of another installation."""
+
+
+class AnswerLostError(nats.errors.Error):
+    """The connection was lost and is back; what was asked before may have been done or not. Ask again."""
+
+
 def words(error: BaseException) -> str:
     """The text of an error; timeouts have none."""
     return str(error) or type(error).__name__
+
+
+class Reconnections:
+    """Tells those who wait for an answer that the server which owed it is gone."""
+
+    def __init__(self) -> None:
+        self._next = asyncio.Event()
+
+    async def happened(self) -> None:
+        """nats-py's `reconnected_cb`."""
+        self._next.set()
+        self._next = asyncio.Event()
+
+    async def wait(self) -> None:
+        """Until the next one."""
+        await self._next.wait()
+
+    async def answer(self, question: Coroutine[Any, Any, T]) -> T:
+        """The result of `question`. Raises AnswerLostError when the connection was lost meanwhile."""
+        back = asyncio.ensure_future(self._next.wait())
+        asked = asyncio.ensure_future(question)
+        try:
+            await asyncio.wait({asked, back}, return_when=asyncio.FIRST_COMPLETED)
+            if asked.done():
+                return asked.result()
+            raise AnswerLostError("the connection was lost")
+        finally:
+            back.cancel()
+            asked.cancel()
+            await asyncio.gather(back, asked, return_exceptions=True)
+
+
+class _Connection(Nats):
+    """nats-py leaves the socket of a failed attempt open until it is collected; this closes it."""
+
+    async def _connect_to_server(self, *args: Any) -> None:
+        with self._closed_on_failure():
+            await super()._connect_to_server(*args)
+
+    async def _process_connect_init(self) -> None:
+        with self._closed_on_failure():
+            await super()._process_connect_init()
+
+    @contextmanager
+    def _closed_on_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            if self._transport is not None:
+                self._transport.close()  # type: ignore[no-untyped-call]
+            raise
 
 
 async def connect(
@@ -34,41 +99,54 @@ async def connect(
     *,
     name: str,
     inbox: str = "_INBOX",
-    reconnected: Callable[[], Awaitable[None]] | None = None,
+    reconnections: Reconnections | None = None,
     patient: bool = True,
 ) -> Nats:
     """A connection that heals itself. With `patient` it waits for a server that is not there yet;
-    without, it raises BusError.
+    without, it raises BusError. Raises BusRefusedError in any case.
     """
+    said = ""
 
     async def on_error(error: Exception) -> None:
-        log.warning("bus: %s", words(error))
+        # One line for an outage, not one for each attempt.
+        nonlocal said
+        if words(error) != said:
+            said = words(error)
+            log.warning("bus: %s", said)
 
-    options: dict[str, Any] = {
-        "user_jwt_cb": user.jwt.encode,
-        "signature_cb": user.sign,
-        "name": name,
-        "inbox_prefix": inbox.encode(),
-        "error_cb": on_error,
-        "reconnect_time_wait": _RECONNECT_WAIT,
-        "max_reconnect_attempts": -1,
-        "allow_reconnect": True,
-        "connect_timeout": 2 if patient else 3,
-        "pending_size": 8 * 1024 * 1024,
-    }
-    if reconnected is not None:
-        options["reconnected_cb"] = reconnected
-    if not patient:
-        options["allow_reconnect"] = False
-    connection = Nats()
-    try:
-        await connection.connect(url, **options)
-    except (OSError, nats.errors.Error, TimeoutError) as exc:
-        # A connection that was refused keeps its socket until it is told to close.
-        with contextlib.suppress(OSError, nats.errors.Error):
-            await connection.close()
-        transport = connection._transport  # noqa: SLF001 - close() forgets it when the handshake failed
-        if transport is not None:
-            transport.close()  # type: ignore[no-untyped-call]
-        raise BusError(f"the bus at {url} cannot be reached: {words(exc)}") from exc
-    return connection
+    async def on_reconnected() -> None:
+        nonlocal said
+        said = ""
+        log.info("bus: connected again")
+        if reconnections is not None:
+            await reconnections.happened()
+
+    delay = 0.1
+    while True:
+        connection = _Connection()
+        try:
+            await connection.connect(
+                url,
+                user_jwt_cb=user.jwt.encode,
+                signature_cb=user.sign,
+                name=name,
+                inbox_prefix=inbox.encode(),
+                error_cb=on_error,
+                reconnected_cb=on_reconnected,
+                reconnect_time_wait=_RECONNECT_WAIT,  # type: ignore[arg-type]  # a float does
+                max_reconnect_attempts=-1,
+                # For the first connection nats-py cannot be told to give up on a refusal alone: we try again.
+                allow_reconnect=False,
+                connect_timeout=_CONNECT_TIMEOUT,
+                pending_size=8 * 1024 * 1024,
+            )
+        except (OSError, nats.errors.Error, TimeoutError) as exc:
+            if "authorization" in str(exc).lower() or "authentication" in str(exc).lower():
+                raise BusRefusedError(f"the bus at {url} refuses this user ({name}): {words(exc)}") from exc
+            if not patient:
+                raise BusError(f"the bus at {url} cannot be reached: {words(exc)}") from exc
+            await asyncio.sleep(delay * random.uniform(0.5, 1))  # noqa: S311 - spreads attempts
+            delay = min(delay * 2, _LONGEST_WAIT)
+        else:
+            connection.options["allow_reconnect"] = patient
+            return connection

@@ -47,10 +47,11 @@ class Verifier:
     dropped: int = 0
     keys_read: int = 0
     """Place in the stream up to which `keys` messages were learned."""
-    users: set[str] = field(default_factory=set)
-    """Public keys of the NATS users that were issued for the run."""
+    issuers: set[str] = field(default_factory=set)
+    """Public keys of the account that issued the NATS users of the run."""
     _keys: dict[str, list[Ed25519PublicKey]] = field(default_factory=dict)
-    _seen: set[tuple[str, str, int]] = field(default_factory=set)
+    _last: dict[tuple[str, str], int] = field(default_factory=dict)
+    """By source and epoch: each publisher counts up and stores its messages in that order."""
 
     def take(self, raw: Raw) -> Message | None:
         """The message; None when it was seen before, is of an earlier run of the same name, or is the keys.
@@ -88,22 +89,20 @@ class Verifier:
             log.error("dropped a message on %s: %s", raw.subject, error)
 
     def is_seen(self, message: Message) -> bool:
-        # Deltas are never stored twice, and carry the number of the message before them.
-        return (
-            message.type != messages.MODEL_DELTA
-            and (message.source, message.epoch, message.seq) in self._seen
-        )
+        """Also a delta of a text that is here as a whole: it carries the number of the message before it."""
+        last = self._last.get((message.source, message.epoch), 0)
+        return last > message.seq if message.type == messages.MODEL_DELTA else last >= message.seq
 
     def see(self, message: Message) -> None:
         if message.type != messages.MODEL_DELTA:
-            self._seen.add((message.source, message.epoch, message.seq))
+            self._last[message.source, message.epoch] = message.seq
 
     def _learn(self, message: Message, sequence: int) -> None:
         for source, text in message.data["keys"].items():
             known = self._keys.setdefault(source, [])
             if all(messages.public_text(key) != text for key in known):
                 known.append(messages.public_key(text))
-        self.users |= set(message.data["users"].values())
+        self.issuers.add(message.data["issuer"])
         self.keys_read = max(self.keys_read, sequence)
 
     def _of_namesake(self, data: bytes) -> bool:

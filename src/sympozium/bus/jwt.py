@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import nkeys
@@ -52,11 +52,11 @@ def system_account(seed: str, *, operator_seed: str) -> str:
     return _encode("account", public(seed), "SYS", operator_seed, {"limits": dict(_ACCOUNT_LIMITS)})
 
 
-def account(seed: str, *, operator_seed: str, revoked: Mapping[str, int] | None = None) -> str:
-    """The account of all runs. `revoked`: public key of a user -> the second up to which its JWTs are void."""
+def account(seed: str, *, operator_seed: str, signing_keys: Iterable[str] = ()) -> str:
+    """The account of all runs. `signing_keys`: public keys that may issue users of it, beside its own."""
     claims: dict[str, Any] = {"limits": {**_ACCOUNT_LIMITS, **_JETSTREAM}}
-    if revoked:
-        claims["revocations"] = dict(revoked)
+    if listed := sorted(signing_keys):
+        claims["signing_keys"] = listed
     return _encode("account", public(seed), "SYMPOZIUM", operator_seed, claims)
 
 
@@ -64,14 +64,24 @@ def user(
     seed: str,
     name: str,
     *,
-    account_seed: str,
+    issuer_seed: str,
     publish: Sequence[str],
     subscribe: Sequence[str],
-    lifetime: int | None = None,
+    account: str | None = None,
 ) -> str:
-    """A user with exactly these subjects, for `lifetime` seconds; an empty sequence allows nothing at all."""
+    """A user with exactly these subjects; an empty sequence allows nothing at all.
+
+    The issuer is an account or, with `account` (its public key), a signing key of one.
+    """
     claims: dict[str, Any] = {**_NO_LIMITS, "pub": _permission(publish), "sub": _permission(subscribe)}
-    return _encode("user", public(seed), name, account_seed, claims, lifetime)
+    if account is not None:
+        claims["issuer_account"] = account
+    return _encode("user", public(seed), name, issuer_seed, claims)
+
+
+def signing_keys(token: str) -> frozenset[str]:
+    """The signing keys in the JWT of an account that comes from a trusted place."""
+    return frozenset(payload(token)["nats"].get("signing_keys") or ())
 
 
 def payload(token: str) -> dict[str, Any]:
@@ -81,9 +91,9 @@ def payload(token: str) -> dict[str, Any]:
     return claims
 
 
-def unrestricted_user(seed: str, name: str, *, account_seed: str) -> str:
+def unrestricted_user(seed: str, name: str, *, issuer_seed: str) -> str:
     """A user with every right of its account."""
-    return _encode("user", public(seed), name, account_seed, {**_NO_LIMITS, "pub": {}, "sub": {}})
+    return _encode("user", public(seed), name, issuer_seed, {**_NO_LIMITS, "pub": {}, "sub": {}})
 
 
 def _permission(subjects: Sequence[str]) -> dict[str, list[str]]:
@@ -91,9 +101,7 @@ def _permission(subjects: Sequence[str]) -> dict[str, list[str]]:
     return {"allow": list(subjects)} if subjects else {"deny": [">"]}
 
 
-def _encode(
-    kind: str, subject: str, name: str, issuer_seed: str, body: Mapping[str, Any], lifetime: int | None = None
-) -> str:
+def _encode(kind: str, subject: str, name: str, issuer_seed: str, body: Mapping[str, Any]) -> str:
     claims: dict[str, Any] = {
         "iat": int(time.time()),
         "iss": public(issuer_seed),
@@ -101,8 +109,6 @@ def _encode(
         "sub": subject,
         "nats": {**body, "type": kind, "version": 2},
     }
-    if lifetime is not None:
-        claims["exp"] = claims["iat"] + lifetime
     digest = hashlib.new("sha512_256", json.dumps(claims, sort_keys=True).encode()).digest()
     claims["jti"] = base64.b32encode(digest).decode().rstrip("=")
     header = json.dumps({"typ": "JWT", "alg": "ed25519-nkey"})

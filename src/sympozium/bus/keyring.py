@@ -13,8 +13,6 @@ from sympozium.bus import jwt, messages
 from sympozium.bus.credentials import User
 from sympozium.bus.subjects import AGENT, APPROVAL, LIVE_ROOT, ROOT, STREAM, TOOLS, RunRef
 
-# A run's users end by themselves when nobody revokes them; revocations older than this need not be kept.
-USER_LIFETIME = 24 * 3600
 READER_INBOX = "_INBOX.reader"
 
 
@@ -55,14 +53,14 @@ class Keyring:
 
     def controller_user(self) -> User:
         seed = jwt.new_seed("user")
-        return User(jwt.unrestricted_user(seed, "controller", account_seed=self.account), seed)
+        return User(jwt.unrestricted_user(seed, "controller", issuer_seed=self.account), seed)
 
     def system_user(self) -> User:
         """Pushes new versions of the account's JWT to the server."""
         seed = jwt.new_seed("user")
         publish, subscribe = ["$SYS.REQ.CLAIMS.UPDATE", "$SYS.REQ.ACCOUNT.*.CLAIMS.LOOKUP"], ["_INBOX.>"]
         return User(
-            jwt.user(seed, "resolver", account_seed=self.system, publish=publish, subscribe=subscribe), seed
+            jwt.user(seed, "resolver", issuer_seed=self.system, publish=publish, subscribe=subscribe), seed
         )
 
     def reader_user(self) -> User:
@@ -78,11 +76,14 @@ class Keyring:
         ]
         subscribe = [f"{READER_INBOX}.>", f"{LIVE_ROOT}.>", f"{ROOT}.>"]
         return User(
-            jwt.user(seed, "reader", account_seed=self.account, publish=publish, subscribe=subscribe), seed
+            jwt.user(seed, "reader", issuer_seed=self.account, publish=publish, subscribe=subscribe), seed
         )
 
-    def run_user(self, run: RunRef, source: str) -> User:
-        """The user of one container: its own subjects, its own consumer, its own inbox, nothing else."""
+    def run_user(self, run: RunRef, source: str, issuer: str) -> User:
+        """The user of one container: its own subjects, its own consumer, its own inbox, nothing else.
+
+        `issuer`: seed of a signing key of the account; the user is somebody as long as the account lists it.
+        """
         seed = jwt.new_seed("user")
         publish = [run.events(source), run.live(source)]
         if source == TOOLS:
@@ -97,10 +98,10 @@ class Keyring:
             jwt.user(
                 seed,
                 name,
-                account_seed=self.account,
+                issuer_seed=issuer,
+                account=jwt.public(self.account),
                 publish=publish,
                 subscribe=[f"{run.inbox(source)}.>"],
-                lifetime=USER_LIFETIME,
             ),
             seed,
         )

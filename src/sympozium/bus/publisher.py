@@ -16,30 +16,35 @@ from typing import Any, Self
 import nats.errors
 import nats.js.errors
 from nats.aio.client import Client as Nats
+from nats.aio.msg import Msg
 from nats.js.api import Header
+from nats.js.client import JetStreamContext
 
 from sympozium.bus import messages, subjects
-from sympozium.bus.connection import BusError, connect, words
+from sympozium.bus.connection import BusError, Reconnections, connect, words
 from sympozium.bus.credentials import Credentials
 from sympozium.bus.messages import Message, MessageError, seal, unseal
 
 log = logging.getLogger(__name__)
 _ACK_TIMEOUT = 3.0
-_RETRY_DELAY = 0.2
+_PULL_TIMEOUT = 30.0
+_RETRY_DELAY = 0.1
+_LONGEST_DELAY = 2.0
 _CLOSE_TIMEOUT = 5.0
-_TRANSIENT = (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError)
+_TRANSIENT = (nats.errors.Error, nats.js.errors.Error, BusError, TimeoutError, OSError)
 
 
 class Publisher:
     """Use `await Publisher.open(credentials)`, and `close()` at the end."""
 
-    def __init__(self, credentials: Credentials, connection: Nats) -> None:
+    def __init__(self, credentials: Credentials, connection: Nats, reconnections: Reconnections) -> None:
         self._credentials = credentials
         self._nats = connection
-        self._js = connection.jetstream(timeout=_ACK_TIMEOUT)
+        self._reconnections = reconnections
         self._seq = 0
         self._epoch = format(time.time_ns(), "x")
         self._order = asyncio.Lock()
+        self._reopening = asyncio.Lock()
         secret = credentials.signing.sign(b"sympozium message id")
         self._secret = hashlib.sha256(secret).hexdigest()[:32]
         self.dropped = 0
@@ -47,23 +52,17 @@ class Publisher:
 
     @classmethod
     async def open(cls, credentials: Credentials) -> Self:
-        """Connect, waiting for a bus that is not there yet. Raises BusError when it refuses the user."""
-        run, source = credentials.run, credentials.source
-        while True:
-            try:
-                connection = await connect(
-                    credentials.url,
-                    credentials.user,
-                    name=f"{run.namespace}/{run.name}/{source}",
-                    inbox=run.inbox(source),
-                )
-            except BusError as exc:
-                if "authorization" in str(exc).lower():
-                    raise
-                log.warning("%s; trying again", exc)
-                await asyncio.sleep(_RETRY_DELAY)
-                continue
-            return cls(credentials, connection)
+        """Connect, waiting for a bus that is not there yet. Raises BusRefusedError when it refuses the user."""
+        reconnections = Reconnections()
+        return cls(credentials, await _connect(credentials, reconnections), reconnections)
+
+    async def _js(self) -> JetStreamContext:
+        """Of a connection that is there or comes back. nats-py lets go for good after errors that it does not know."""
+        async with self._reopening:
+            if self._nats.is_closed:
+                self._nats = await _connect(self._credentials, self._reconnections)
+                await self._reconnections.happened()
+        return self._nats.jetstream(timeout=_ACK_TIMEOUT)
 
     async def publish(self, kind: str, data: Mapping[str, Any]) -> int:
         """Store an event; returns its `seq`. Raises TooLargeError, and nothing else but cancellation."""
@@ -99,12 +98,15 @@ class Publisher:
             payload = seal(message, self._credentials.signing)
             self._seq = seq
             headers: dict[str, Any] = {Header.MSG_ID: f"{self._secret}-{self._epoch}-{seq}"}
+            delay = _RETRY_DELAY
             while True:
                 try:
-                    await self._js.publish(subject, payload, headers=headers)
+                    js = await self._js()
+                    await self._reconnections.answer(js.publish(subject, payload, headers=headers))
                 except _TRANSIENT as exc:
                     log.warning("%s %d is not stored yet: %s", kind, seq, words(exc))
-                    await asyncio.sleep(_RETRY_DELAY)
+                    await asyncio.sleep(delay)
+                    delay = min(delay * 2, _LONGEST_DELAY)
                 else:
                     return seq
 
@@ -114,34 +116,51 @@ class Publisher:
         The consumer was made by the controller; after a crash of this process the messages that it had not
         acknowledged come again. A message is acknowledged when the next one is asked for.
         """
-        run, source = self._credentials.run, self._credentials.source
-        subscription = await self._js.pull_subscribe_bind(
-            consumer=run.consumer(source), stream=subjects.STREAM
-        )
         while True:
             try:
-                batch = await subscription.fetch(1, timeout=30)
-            except TimeoutError:
-                continue
+                js = await self._js()
+                subscription = await js.pull_subscribe_bind(
+                    consumer=self._credentials.run.consumer(self._credentials.source), stream=subjects.STREAM
+                )
+                while True:
+                    for stored in await self._fetch(subscription):
+                        if (message := self._from_controller(stored)) is not None:
+                            yield message
+                        await stored.ack()
             except _TRANSIENT as exc:
-                log.debug("control: %s", words(exc))
+                log.info("control messages: %s; asking again", words(exc))
                 await asyncio.sleep(_RETRY_DELAY)
-                continue
-            for stored in batch:
-                try:
-                    message = unseal(
-                        stored.data, self._credentials.controller, run=run, source=subjects.CONTROLLER
-                    )
-                except MessageError as exc:
-                    self.dropped += 1
-                    log.error("dropped a message on the control subject: %s", exc)  # noqa: TRY400 - an attack, not a failure of ours
-                else:
-                    yield message
-                with suppress(*_TRANSIENT):
-                    await stored.ack()
+
+    async def _fetch(self, subscription: JetStreamContext.PullSubscription) -> list[Msg]:
+        with suppress(TimeoutError):  # nothing was said meanwhile
+            return await self._reconnections.answer(subscription.fetch(1, timeout=_PULL_TIMEOUT))
+        return []
+
+    def _from_controller(self, stored: Msg) -> Message | None:
+        """What is on the control subject and not signed by the controller is dropped and counted."""
+        credentials = self._credentials
+        try:
+            return unseal(
+                stored.data, credentials.controller, run=credentials.run, source=subjects.CONTROLLER
+            )
+        except MessageError as exc:
+            self.dropped += 1
+            log.error("dropped a message on the control subject: %s", exc)  # noqa: TRY400 - an attack, not a failure of ours
+            return None
 
     async def close(self) -> None:
         """Let go of the connection; what was published is stored already."""
         with suppress(*_TRANSIENT):
             async with asyncio.timeout(_CLOSE_TIMEOUT):
                 await self._nats.close()
+
+
+async def _connect(credentials: Credentials, reconnections: Reconnections) -> Nats:
+    run, source = credentials.run, credentials.source
+    return await connect(
+        credentials.url,
+        credentials.user,
+        name=f"{run.namespace}/{run.name}/{source}",
+        inbox=run.inbox(source),
+        reconnections=reconnections,
+    )

@@ -6,31 +6,34 @@ tell true from forged.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import suppress
-from typing import Self
+from typing import Any, Self
 
 from nats.aio.client import Client as Nats
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from sympozium.bus import messages
-from sympozium.bus.connection import connect
+from sympozium.bus.connection import BusError, Reconnections, connect
 from sympozium.bus.credentials import User
 from sympozium.bus.history import Raw, Stored, Verifier, stored
 from sympozium.bus.keyring import READER_INBOX
 from sympozium.bus.subjects import AGENT, RunRef
 
+log = logging.getLogger(__name__)
 _PENDING = 10_000
+_RETRY = 0.5
 
 
 class Reader:
     """Use `await Reader.open(...)`, and `close()` at the end."""
 
-    def __init__(self, connection: Nats, controller: str) -> None:
+    def __init__(self, connection: Nats, controller: str, reconnections: Reconnections) -> None:
         self._nats = connection
         self._controller = messages.public_key(controller)
-        self._came_back = asyncio.Event()
+        self._reconnections = reconnections
         self.dropped = 0
         """Messages that did not verify."""
 
@@ -40,15 +43,9 @@ class Reader:
         # Ask once without patience: a person wants to hear that the bus is away.
         probe = await connect(url, user, name="reader", inbox=READER_INBOX, patient=False)
         await probe.close()
-        back: list[Self] = []
-
-        async def reconnected() -> None:
-            for reader in back:
-                reader._came_back.set()  # noqa: SLF001 - our own
-
-        connection = await connect(url, user, name="reader", inbox=READER_INBOX, reconnected=reconnected)
-        back.append(cls(connection, controller))
-        return back[0]
+        reconnections = Reconnections()
+        connection = await connect(url, user, name="reader", inbox=READER_INBOX, reconnections=reconnections)
+        return cls(connection, controller, reconnections)
 
     async def close(self) -> None:
         with suppress(NatsError, OSError, TimeoutError):
@@ -71,7 +68,8 @@ class Reader:
         """The history, then live messages and deltas, until the caller stops.
 
         Live messages are looked at only after the history, and again after each reconnection: what was
-        missed in between is in the stream. Raises BusError.
+        missed in between is in the stream. A bus that is away is waited for. Raises BusError when it
+        refuses this reader.
         """
         verifier = Verifier(run, self._controller)
         arriving: asyncio.Queue[Raw] = asyncio.Queue(_PENDING)
@@ -88,30 +86,43 @@ class Reader:
         try:
             await self._nats.flush()
             while True:
-                self._came_back.clear()
-                async for found in self._history(verifier, last):
-                    last = found.sequence
-                    yield found
-                async for found in self._live(verifier, arriving):
-                    yield found
+                back = asyncio.ensure_future(self._reconnections.wait())
+                try:
+                    async for found in self._history(verifier, last):
+                        last = found.sequence
+                        yield found
+                    async for found in self._live(verifier, arriving, back):
+                        yield found
+                except BusError as exc:
+                    if self._nats.is_closed:
+                        raise
+                    # It was away, and its stream may need a moment more.
+                    log.warning("%s; asking again", exc)
+                    await asyncio.sleep(_RETRY)
+                finally:
+                    back.cancel()
+                if arriving.full():  # what is stored of it comes from the stream
+                    while not arriving.empty():
+                        arriving.get_nowait()
         finally:
             self.dropped += verifier.dropped
             for subscription in subscriptions:
                 with suppress(NatsError, OSError):
                     await subscription.unsubscribe()
 
-    async def _live(self, verifier: Verifier, arriving: "asyncio.Queue[Raw]") -> AsyncIterator[Stored]:
+    async def _live(
+        self, verifier: Verifier, arriving: "asyncio.Queue[Raw]", back: "asyncio.Future[None]"
+    ) -> AsyncIterator[Stored]:
         """Ends when the connection was lost and came back, or more came than could be held."""
-        back = asyncio.create_task(self._came_back.wait())
-        try:
-            while not back.done() and not arriving.full():
-                get = asyncio.create_task(arriving.get())
-                await asyncio.wait({get, back}, return_when=asyncio.FIRST_COMPLETED)
+        while not back.done() and not arriving.full():
+            get: asyncio.Future[Raw] = asyncio.ensure_future(arriving.get())
+            both: set[asyncio.Future[Any]] = {get, back}
+            try:
+                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
                 if not get.done():
-                    get.cancel()
-                    continue
-                message = verifier.take(get.result())
-                if message is not None:
-                    yield Stored(0, message)
-        finally:
-            back.cancel()
+                    return
+            finally:
+                get.cancel()
+            message = verifier.take(get.result())
+            if message is not None:
+                yield Stored(0, message)
