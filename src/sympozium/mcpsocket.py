@@ -118,9 +118,27 @@ async def connect(path: str, *, wait: float) -> AsyncIterator[ClientSession]:
     `wait` is how many seconds the socket may take to appear and to answer `initialize`.
     McpConnectError when it does not. Calls in the session have the time limits their caller gives.
     """
-    from mcp.client.session import ClientSession
-
     deadline = asyncio.get_running_loop().time() + wait
+    async with contextlib.AsyncExitStack() as stack:
+        while True:
+            try:
+                session = await stack.enter_async_context(_session(path, deadline, wait))
+                break
+            except _HungUpError:
+                # A server that is going away still had its listener: the next one is on its way.
+                await asyncio.sleep(0.05)
+        yield session
+
+
+class _HungUpError(Exception):
+    """The server closed the connection before it had answered `initialize`."""
+
+
+@contextlib.asynccontextmanager
+async def _session(path: str, deadline: float, wait: float) -> AsyncIterator[ClientSession]:
+    from mcp.client.session import ClientSession
+    from mcp.shared.exceptions import MCPError
+
     reader, writer = await _open(path, deadline, wait)
     client = types.Implementation(name="sympozium", version="1")
     try:
@@ -135,6 +153,10 @@ async def connect(path: str, *, wait: float) -> AsyncIterator[ClientSession]:
                 raise McpConnectError(
                     f"{path} accepts connections but did not answer within {wait:g} s"
                 ) from None
+            except MCPError as error:
+                if error.code == types.CONNECTION_CLOSED:
+                    raise _HungUpError from error
+                raise McpConnectError(f"what listens on {path} refused the connection: {error}") from error
             yield session
     except BaseExceptionGroup as group:
         # The SDK's task groups wrap what our caller raised in the block; it is theirs to see as it was.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import anyio
 from mcp.shared.exceptions import MCPError
+from mcp_types import CONNECTION_CLOSED
 
 from sympozium.agent.outcome import RunError
 from sympozium.mcpsocket import CALL_ID, MALFORMED, McpConnectError, connect, result_text
@@ -30,9 +31,6 @@ START_WAIT = 60.0
 AGAIN_WAIT = 60.0
 ATTEMPTS = 4
 """Connections on which one call is tried."""
-
-_CLOSED = -32000
-"""The SDK's CONNECTION_CLOSED."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +96,7 @@ class Toolbox:
                 result = await self._session.call_tool(name, arguments, meta=meta)
                 return ToolResult(result_text(result), bool(result.is_error))
             except MCPError as error:
-                if error.code != _CLOSED:
+                if error.code != CONNECTION_CLOSED:
                     return ToolResult(f"the tool server refused the call: {error}", is_error=True)
                 _log.warning("the tool server went away during %s; connecting again", name)
             except (anyio.ClosedResourceError, anyio.BrokenResourceError, ConnectionError) as error:

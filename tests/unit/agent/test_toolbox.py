@@ -63,6 +63,27 @@ async def test_a_call_is_repeated_under_its_id_when_the_server_comes_back(tmp_pa
     assert [meta for _, _, meta in seen] == [{CALL_ID: "c-1"}] * 2
 
 
+async def test_a_server_that_hangs_up_at_once_is_tried_again(tmp_path) -> None:
+    """A tool server that is being killed may still have its listener for a moment."""
+    path, met = str(tmp_path / "s"), asyncio.Event()
+
+    async def hang_up(reader, writer):
+        writer.close()
+        await writer.wait_closed()
+        met.set()
+
+    async def use() -> int:
+        async with Toolbox(path) as box:
+            return len(await box.tools())
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        async with await asyncio.start_unix_server(hang_up, path):
+            using = group.create_task(use())
+            await met.wait()
+        async with listen(server([]), path):
+            assert await using == 1
+
+
 async def test_no_server(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(module, "START_WAIT", 0.05)
     with pytest.raises(RunError, match="nothing listens") as caught:
