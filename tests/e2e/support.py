@@ -114,13 +114,16 @@ def transcript(cluster: Cluster, namespace: str, name: str = "run") -> str:
 
 
 def payload_pids(cluster: Cluster, needle: str) -> list[int]:
-    """Processes of containers (below the node) whose command line holds `needle`."""
+    """Processes in containers of this cluster's node whose command line holds `needle`."""
     found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+    for entry in Path("/proc").glob("[0-9]*"):
         try:
-            words = entry.read_bytes().split(b"\0")
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            mounts = (entry / "mountinfo").read_text()
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if any(needle.encode() in word for word in words) and not words[0].endswith(b"bwrap"):
-            found.append(int(entry.parent.name))
+        # The volumes of a container are mounts out of the node's directory; the node itself has none.
+        inside = str(cluster.data.node) in mounts and not words[0].endswith(b"bwrap")
+        if inside and any(needle.encode() in word for word in words):
+            found.append(int(entry.name))
     return found
