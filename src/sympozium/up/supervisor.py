@@ -62,21 +62,29 @@ class Supervisor:
         self._clean_up_after_the_dead()
         try:
             async with asyncio.TaskGroup() as group:
-                starting = group.create_task(self._start(group))
-                stopping = group.create_task(self._stop.wait())
-                await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-                if starting.done():
-                    starting.result()
-                    ready.set_result(self._state)
-                    housekeeping = group.create_task(self._housekeeping())
-                    await stopping
-                    housekeeping.cancel()
-                else:
-                    starting.cancel()
-                await self._stop_all()
-        except* StartError as errors:
+                await self._run_in(group, ready)
+        except BaseExceptionGroup as errors:
             await self._stop_all()
-            raise errors.exceptions[0] from None
+            failed, _ = errors.split(StartError)
+            if failed is None:
+                raise
+            while isinstance(failed, BaseExceptionGroup):
+                failed = failed.exceptions[0]
+            raise failed from None
+
+    async def _run_in(self, group: asyncio.TaskGroup, ready: asyncio.Future[State]) -> None:
+        starting = group.create_task(self._start(group))
+        stopping = group.create_task(self._stop.wait())
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            ready.set_result(self._state)
+            housekeeping = group.create_task(self._housekeeping())
+            await stopping
+            housekeeping.cancel()
+        else:
+            starting.cancel()
+        await self._stop_all()
 
     # -- starting
 
