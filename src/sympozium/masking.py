@@ -25,14 +25,17 @@ _SHAPES = (
     re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
     re.compile(r"\bS[ACNOUX][A-Z2-7]{56}\b"),  # nkeys seeds
 )
-# The value alone is replaced, so that a reader still sees that there was one.
+# The value alone is replaced, so that a reader still sees that there was one. Every repetition is
+# bounded: these run over whatever a model or a command prints, and must be linear in it.
 _ASSIGNED = re.compile(
-    r"(?P<name>(?:[A-Za-z0-9_-]*(?:password|passwd|secret|token|api[_-]?key|credential)[A-Za-z0-9_-]*)"
-    r"[\"']?\s*[=:]\s*[\"']?)(?P<value>[^\s\"'&;,|<>]{4,})",
+    r"(?P<name>(?:password|passwd|secret|token|api[_-]?key|credential)[A-Za-z0-9_-]{0,40}"
+    r"[\"']?\s{0,4}[=:]\s{0,4}[\"']?)(?P<value>[^\s\"'&;,|<>]{4,})",
     re.IGNORECASE,
 )
 _BEARER = re.compile(r"(?P<name>\b(?:Bearer|Basic)\s+)(?P<value>[A-Za-z0-9+/=._~-]{8,})", re.IGNORECASE)
-_USERINFO = re.compile(r"(?P<name>\b[a-z][a-z0-9+.-]*://[^/\s:@]*:)(?P<value>[^@\s/]+)(?=@)", re.IGNORECASE)
+_USERINFO = re.compile(
+    r"(?P<name>\b[a-z][a-z0-9+.-]{0,20}://[^/\s:@]{0,256}:)(?P<value>[^@\s/]{1,256})(?=@)", re.IGNORECASE
+)
 
 
 def mask_text(text: str) -> str:

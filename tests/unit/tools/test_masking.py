@@ -50,3 +50,12 @@ def test_keys_that_name_a_secret_hide_their_value() -> None:
     assert mask(value) == {
         "password": MASK, "headers": {"Authorization": MASK}, "list": [{"clientSecret": MASK}], "path": "a", "token": "",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "unit", ["x", "a.", "password", "eyJ", "a-", "sk-", "http://", "Bearer ", "A", "token="]
+)
+def test_masking_is_linear(unit: str) -> None:
+    """What a hostile command prints must not stop the tool server: in the square of its length this takes minutes."""
+    text = unit * (300_000 // len(unit))
+    assert len(mask_text(text)) <= len(text) * len(MASK)
