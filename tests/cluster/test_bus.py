@@ -1,6 +1,7 @@
 """The bus on a real nats-server: what is said is stored, heard once and in order, and kept apart."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -18,6 +19,12 @@ from sympozium.bus.publisher import Publisher
 from sympozium.bus.reader import Reader
 from sympozium.bus.subjects import STREAM, RunRef
 
+ANSWER = {
+    "step": 1, "text": "after", "toolCalls": [], "usage": {"inputTokens": 1, "outputTokens": 1}, "finishReason": "stop",
+}  # fmt: skip
+DECISION = {
+    "callId": "c", "argsDigest": "d", "decision": "Approved", "decidedBy": "olivia", "scope": "once", "comment": "",
+}  # fmt: skip
 ONE, TWO = RunRef("team.a", "run.one", "uid-1"), RunRef("team.a", "two", "uid-2")
 
 
@@ -60,7 +67,7 @@ async def test_what_is_published_is_read_by_all_in_order(admin: Admin, reader: R
     issued = await admin.issue(ONE)
     agent = await Publisher.open(issued["agent"])
     for number in range(5):
-        await agent.publish(messages.STEP_STARTED, {"text": f"{number}"})
+        await agent.publish(messages.STEP_STARTED, {"step": 1, "text": f"{number}"})
     await agent.close()
     assert _texts(await admin.transcript(ONE)) == list("01234")
     assert _texts(await reader.transcript(ONE)) == list("01234")
@@ -69,15 +76,15 @@ async def test_what_is_published_is_read_by_all_in_order(admin: Admin, reader: R
 
 async def test_follow_gives_history_then_live_each_once(admin: Admin, reader: Reader) -> None:
     agent = await Publisher.open((await admin.issue(ONE))["agent"])
-    await agent.publish(messages.STEP_STARTED, {"text": "before"})
+    await agent.publish(messages.STEP_STARTED, {"step": 1, "text": "before"})
     seen: list[str] = []
 
     async def talk() -> None:
         """Deltas are for those who look: say it until it is seen, then end the message."""
         while "piece" not in seen:
-            await agent.publish_delta({"text": "piece"})
+            await agent.publish_delta({"step": 1, "text": "piece"})
             await asyncio.sleep(0.02)
-        await agent.publish(messages.MODEL_MESSAGE, {"text": "after"})
+        await agent.publish(messages.MODEL_MESSAGE, ANSWER)
 
     async with asyncio.timeout(20), asyncio.TaskGroup() as group:
         talking = group.create_task(talk())
@@ -104,10 +111,10 @@ async def test_a_killed_server_loses_nothing(server: BusServer, admin: Admin, re
             if number in (5, 12):
                 server.kill()
                 restarting = group.create_task(server.start())
-                await agent.publish(messages.STEP_STARTED, {"text": str(number)})
+                await agent.publish(messages.STEP_STARTED, {"step": 1, "text": str(number)})
                 await restarting
             else:
-                await agent.publish(messages.STEP_STARTED, {"text": str(number)})
+                await agent.publish(messages.STEP_STARTED, {"step": 1, "text": str(number)})
         while len(heard) < 20:
             await asyncio.sleep(0.02)
         consuming.cancel()
@@ -120,7 +127,7 @@ async def test_a_killed_server_loses_nothing(server: BusServer, admin: Admin, re
 async def test_a_message_whose_handler_failed_comes_again_in_order(admin: Admin) -> None:
     agent = await Publisher.open((await admin.issue(ONE))["agent"])
     for number in range(3):
-        await agent.publish(messages.STEP_STARTED, {"text": str(number)})
+        await agent.publish(messages.STEP_STARTED, {"step": 1, "text": str(number)})
     await agent.close()
     heard: list[str] = []
 
@@ -138,10 +145,106 @@ async def test_a_message_whose_handler_failed_comes_again_in_order(admin: Admin)
     assert heard == ["0", "1", "1", "2"]
 
 
+async def test_a_run_that_cannot_be_handled_holds_up_no_other_and_is_not_overtaken(admin: Admin) -> None:
+    publishers = {run: await Publisher.open((await admin.issue(run))["agent"]) for run in (ONE, TWO)}
+    heard: list[str] = []
+    ready = asyncio.Event()
+
+    async def hear(run: RunRef, stored: Stored) -> None:
+        if run == ONE and not ready.is_set():
+            raise RuntimeError("not now")
+        heard.append(str(stored.message.data["text"]))
+
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        consuming = group.create_task(admin.consume(hear))
+        for number in range(3):
+            for run, publisher in publishers.items():
+                await publisher.publish(messages.STEP_STARTED, {"step": 1, "text": f"{run.uid} {number}"})
+        while len(heard) < 3:
+            await asyncio.sleep(0.02)
+        assert heard == [f"{TWO.uid} {number}" for number in range(3)]
+        ready.set()
+        while len(heard) < 6:
+            await asyncio.sleep(0.02)
+        consuming.cancel()
+    assert heard[3:] == [f"{ONE.uid} {number}" for number in range(3)]
+    for publisher in publishers.values():
+        await publisher.close()
+
+
+async def test_a_successor_gets_what_was_not_acknowledged_first(server: BusServer, admin: Admin) -> None:
+    agent = await Publisher.open((await admin.issue(ONE))["agent"])
+    taken = asyncio.Event()
+
+    async def never(run: RunRef, stored: Stored) -> None:
+        taken.set()
+        await asyncio.Event().wait()
+
+    for number in range(3):
+        await agent.publish(messages.STEP_STARTED, {"step": 1, "text": str(number)})
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        consuming = group.create_task(admin.consume(never))
+        await taken.wait()
+        consuming.cancel()
+    await agent.publish(messages.STEP_STARTED, {"step": 1, "text": "3"})
+    await agent.close()
+    heard: list[str] = []
+
+    async def hear(run: RunRef, stored: Stored) -> None:
+        heard.append(str(stored.message.data["text"]))
+
+    successor = await Admin.open(server.url, server.keyring)
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        consuming = group.create_task(successor.consume(hear))
+        while len(heard) < 4:
+            await asyncio.sleep(0.02)
+        consuming.cancel()
+    await successor.close()
+    assert heard == list("0123")
+
+
+async def test_what_a_run_signs_and_makes_no_sense_stops_nobody(server: BusServer, admin: Admin) -> None:
+    mine = (await admin.issue(ONE))["agent"]
+    connection = await connect(server.url, mine.user, name="liar", inbox=ONE.inbox("agent"))
+    js = connection.jetstream(timeout=2)
+    nonsense = [
+        b"[" * 200_000,
+        b"{}",
+        _sealed(mine, "step.started", {"step": "many"}),
+        _sealed(mine, "run.result", {"phase": "Succeeded"}),
+        _sealed(mine, "tool.outcome", {"callId": "c", "ok": True}),
+        _sealed(mine, "unheard.of", {}),
+    ]
+    for payload in nonsense:
+        await js.publish(ONE.events("agent"), payload)
+    await js.publish(ONE.events("agent"), _sealed(mine, "step.started", {"step": 1, "text": "sense"}))
+    await connection.close()
+    heard: list[str] = []
+
+    async def hear(run: RunRef, stored: Stored) -> None:
+        heard.append(str(stored.message.data.get("text")))
+
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        consuming = group.create_task(admin.consume(hear))
+        while not heard:
+            await asyncio.sleep(0.02)
+        consuming.cancel()
+    assert heard == ["sense"]
+    assert admin.dropped == len(nonsense)
+    assert _texts(await admin.transcript(ONE)) == ["sense"]
+
+
+def _sealed(credentials: Credentials, kind: str, data: dict[str, object]) -> bytes:
+    """What a hostile container can sign: nothing is checked."""
+    body = messages._body(messages.Message(kind, credentials.run, credentials.source, "e", 1, data))
+    signature = credentials.signing.sign(messages._canonical(body))
+    return messages._canonical({**body, "sig": base64.b64encode(signature).decode()})
+
+
 async def test_control_reaches_tools_and_comes_again_until_it_is_acknowledged(admin: Admin) -> None:
     issued = await admin.issue(ONE)
-    await admin.tell(ONE, messages.APPROVAL_DECIDED, {"callId": "c"}, once="decision-1")
-    await admin.tell(ONE, messages.APPROVAL_DECIDED, {"callId": "c"}, once="decision-1")
+    await admin.tell(ONE, messages.APPROVAL_DECIDED, DECISION, once="decision-1")
+    await admin.tell(ONE, messages.APPROVAL_DECIDED, DECISION, once="decision-1")
     await admin.tell(ONE, messages.RUN_CANCEL, {"reason": "enough"}, once="cancel")
     tools = await Publisher.open(issued["tools"])
     got: list[str] = []
@@ -159,7 +262,7 @@ async def test_a_run_can_neither_read_nor_write_another(server: BusServer, admin
     mine = (await admin.issue(ONE))[source]
     await admin.issue(TWO)
     other = await Publisher.open((await admin.issue(TWO))["agent"])
-    await other.publish(messages.STEP_STARTED, {"text": "secret"})
+    await other.publish(messages.STEP_STARTED, {"step": 1, "text": "secret"})
     await other.close()
     connection = await connect(server.url, mine.user, name="thief", inbox=ONE.inbox(source))
     js = connection.jetstream(timeout=0.5)
@@ -180,7 +283,7 @@ async def test_a_run_can_neither_read_nor_write_another(server: BusServer, admin
         await connection.subscribe(subject, cb=hear)
     await connection.flush()
     again = await Publisher.open((await admin.issue(TWO))["agent"])
-    await again.publish(messages.STEP_STARTED, {"text": "secret 2"})
+    await again.publish(messages.STEP_STARTED, {"step": 1, "text": "secret 2"})
     await again.close()
     await connection.flush()
     await connection.close()
@@ -215,17 +318,30 @@ async def test_the_reply_subject_writes_nothing_that_is_believed(
     await tools.close()
 
 
+async def test_a_control_message_among_the_keys_is_no_key(admin: Admin) -> None:
+    """Signed by the controller, for this run, and still not what this subject is for."""
+    await admin.issue(ONE)
+    await admin.tell(ONE, messages.RUN_CANCEL, {"reason": "r"}, once="1")
+    copied = await admin._js.get_last_msg(STREAM, ONE.control)
+    await admin._js.publish(ONE.keys, copied.data)
+    assert [s.message.type for s in await admin.transcript(ONE)] == [messages.RUN_CANCEL]
+    assert admin.dropped == 1
+    await admin.issue(ONE)
+
+
 async def test_a_signed_message_of_one_run_is_not_believed_for_another(
     server: BusServer, admin: Admin
 ) -> None:
     mine = (await admin.issue(ONE))["agent"]
     await admin.issue(TWO)
     forged = messages.seal(
-        messages.Message(messages.STEP_STARTED, TWO, "agent", "e", 1, {"text": "forged"}), mine.signing
+        messages.Message(messages.STEP_STARTED, TWO, "agent", "e", 1, {"step": 1, "text": "forged"}),
+        mine.signing,
     )
     await admin._js.publish(TWO.events("agent"), forged)
     honest = messages.seal(
-        messages.Message(messages.STEP_STARTED, ONE, "agent", "e", 1, {"text": "mine"}), mine.signing
+        messages.Message(messages.STEP_STARTED, ONE, "agent", "e", 1, {"step": 1, "text": "mine"}),
+        mine.signing,
     )
     await admin._js.publish(TWO.events("agent"), honest)
     assert await admin.transcript(TWO) == []
@@ -241,7 +357,7 @@ async def test_guessed_message_ids_make_nothing_vanish(server: BusServer, admin:
         for guess in (f"{number}", f"{victim._epoch}-{number}", f"{TWO.uid}-{victim._epoch}-{number}"):
             await js.publish(ONE.events("agent"), b"x", headers={"Nats-Msg-Id": guess})
     for number in range(3):
-        await victim.publish(messages.STEP_STARTED, {"text": str(number)})
+        await victim.publish(messages.STEP_STARTED, {"step": 1, "text": str(number)})
     await victim.close()
     await connection.close()
     assert _texts(await admin.transcript(TWO)) == ["0", "1", "2"]
@@ -265,7 +381,7 @@ async def test_a_revoked_user_is_cut_off_and_stays_out(server: BusServer, admin:
     await server.start()
     with pytest.raises(BusError):
         await connect(server.url, issued["tools"].user, name="b", inbox=ONE.inbox("tools"), patient=False)
-    await keep.publish(messages.STEP_STARTED, {"text": "still here"})
+    await keep.publish(messages.STEP_STARTED, {"step": 1, "text": "still here"})
     await keep.close()
     await admin.revoke(ONE)
 
@@ -274,11 +390,11 @@ async def test_new_credentials_make_the_old_ones_useless_and_keep_the_history(
     server: BusServer, admin: Admin
 ) -> None:
     first = await Publisher.open((await admin.issue(ONE))["agent"])
-    await first.publish(messages.STEP_STARTED, {"text": "first"})
+    await first.publish(messages.STEP_STARTED, {"step": 1, "text": "first"})
     await first.close()
     old = (await admin.issue(ONE))["agent"]
     second = await Publisher.open((await admin.issue(ONE))["agent"])
-    await second.publish(messages.STEP_STARTED, {"text": "second"})
+    await second.publish(messages.STEP_STARTED, {"step": 1, "text": "second"})
     await second.close()
     with pytest.raises(BusError):
         await connect(server.url, old.user, name="old", inbox=ONE.inbox("agent"), patient=False)
@@ -288,8 +404,8 @@ async def test_new_credentials_make_the_old_ones_useless_and_keep_the_history(
 async def test_a_message_that_is_too_large_is_refused_before_it_is_sent(admin: Admin) -> None:
     agent = await Publisher.open((await admin.issue(ONE))["agent"])
     with pytest.raises(messages.TooLargeError, match="shorten"):
-        await agent.publish(messages.STEP_STARTED, {"text": "x" * messages.MAX_BYTES})
-    await agent.publish(messages.STEP_STARTED, {"text": "small"})
+        await agent.publish(messages.STEP_STARTED, {"step": 1, "text": "x" * messages.MAX_BYTES})
+    await agent.publish(messages.STEP_STARTED, {"step": 1, "text": "small"})
     await agent.close()
     assert _texts(await admin.transcript(ONE)) == ["small"]
 
@@ -298,7 +414,7 @@ async def test_a_successor_of_the_same_name_has_a_history_of_its_own(admin: Admi
     heir = RunRef(ONE.namespace, ONE.name, "uid-9")
     for run in (ONE, heir):
         agent = await Publisher.open((await admin.issue(run))["agent"])
-        await agent.publish(messages.STEP_STARTED, {"text": run.uid})
+        await agent.publish(messages.STEP_STARTED, {"step": 1, "text": run.uid})
         await agent.close()
     assert _texts(await admin.transcript(heir)) == ["uid-9"]
     assert admin.dropped == 0

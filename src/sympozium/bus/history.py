@@ -7,7 +7,7 @@ subjects that does not verify by them is dropped and counted, never shown.
 import json
 import logging
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from nats.aio.client import Client as Nats
@@ -50,6 +50,7 @@ class Verifier:
     issuers: set[str] = field(default_factory=set)
     """Public keys of the account that issued the NATS users of the run."""
     _keys: dict[str, list[Ed25519PublicKey]] = field(default_factory=dict)
+    _namesakes: set[str] = field(default_factory=set)
     _last: dict[tuple[str, str], int] = field(default_factory=dict)
     """By source and epoch: each publisher counts up and stores its messages in that order."""
 
@@ -71,7 +72,7 @@ class Verifier:
     def check(self, raw: Raw) -> Message | None:
         """The verified message, None for keys (which are learned). Raises MessageError."""
         if raw.subject == self.run.keys:
-            self._learn(unseal(raw.data, self.controller, run=self.run, source=CONTROLLER), raw.sequence)
+            self._learn(raw)
             return None
         source = _source(self.run, raw.subject)
         keys = [self.controller] if source == CONTROLLER else self._keys.get(source, [])
@@ -97,20 +98,35 @@ class Verifier:
         if message.type != messages.MODEL_DELTA:
             self._last[message.source, message.epoch] = message.seq
 
-    def _learn(self, message: Message, sequence: int) -> None:
+    def _learn(self, raw: Raw) -> None:
+        owner = replace(self.run, uid=self._uid(raw.data))
+        message = unseal(raw.data, self.controller, run=owner, source=CONTROLLER)
+        if message.type != messages.RUN_KEYS:  # a run can have its own control messages delivered here
+            raise MessageError(f"{message.type} where keys are")
+        self.keys_read = max(self.keys_read, raw.sequence)
+        if owner != self.run:
+            self._namesakes.add(owner.uid)
+            return
         for source, text in message.data["keys"].items():
             known = self._keys.setdefault(source, [])
             if all(messages.public_text(key) != text for key in known):
                 known.append(messages.public_key(text))
         self.issuers.add(message.data["issuer"])
-        self.keys_read = max(self.keys_read, sequence)
 
     def _of_namesake(self, data: bytes) -> bool:
-        """An earlier run of the same name: not ours, and no attack."""
+        """An earlier run of the same name: not ours, and no attack. Such a run had keys of the controller."""
         try:
-            return bool(messages.decode(data)["run"]["uid"] != self.run.uid)
-        except (MessageError, KeyError, TypeError):
+            return self._uid(data) in self._namesakes
+        except MessageError:
             return False
+
+    @staticmethod
+    def _uid(data: bytes) -> str:
+        """The uid that a message claims."""
+        try:
+            return str(messages.decode(data)["run"]["uid"])
+        except (KeyError, TypeError) as exc:
+            raise MessageError("the envelope names no run") from exc
 
 
 def _source(run: RunRef, subject: str) -> str:

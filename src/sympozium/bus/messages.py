@@ -19,7 +19,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from sympozium.bus.subjects import RunRef
+from sympozium.bus.data import wrong
+from sympozium.bus.subjects import AGENT, CONTROLLER, TOOLS, RunRef
 
 VERSION: Final = 1
 MAX_BYTES: Final = 900 * 1024
@@ -38,13 +39,12 @@ APPROVAL_DECIDED: Final = "approval.decided"
 RUN_CANCEL: Final = "run.cancel"
 RUN_KEYS: Final = "run.keys"
 
-TYPES: Final = frozenset(
-    {
-        RUN_STARTED, STEP_STARTED, MODEL_DELTA, MODEL_MESSAGE, TOOL_INTENT, TOOL_APPROVAL, TOOL_OUTCOME,
-        RUN_RESULT, APPROVAL_REQUEST, APPROVAL_DECIDED, RUN_CANCEL, RUN_KEYS,
-    }
-)  # fmt: skip
-"""Every message type; docs/contracts.md says who sends it and what it carries."""
+SENDERS: Final[Mapping[str, str]] = {
+    **dict.fromkeys((RUN_STARTED, STEP_STARTED, MODEL_DELTA, MODEL_MESSAGE, RUN_RESULT), AGENT),
+    **dict.fromkeys((TOOL_INTENT, TOOL_APPROVAL, TOOL_OUTCOME, APPROVAL_REQUEST), TOOLS),
+    **dict.fromkeys((APPROVAL_DECIDED, RUN_CANCEL, RUN_KEYS), CONTROLLER),
+}
+"""Who says what: an agent that was talked into it must not be able to put a tool's outcome on the record."""
 
 
 class MessageError(Exception):
@@ -53,6 +53,10 @@ class MessageError(Exception):
 
 class SignatureError(MessageError):
     """Well-formed, but not signed by who it says."""
+
+
+class DataError(MessageError):
+    """Signed, but the data is not what its type carries."""
 
 
 class TooLargeError(MessageError):
@@ -91,14 +95,19 @@ def _body(message: Message) -> dict[str, Any]:
 
 
 def _canonical(body: Mapping[str, Any]) -> bytes:
-    # ASCII escapes keep lone surrogates, which a model can produce, from breaking the encoding.
-    return json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
+    # ASCII escapes keep lone surrogates, which a model can produce, from breaking the encoding. NaN is not JSON.
+    return json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
 def seal(message: Message, key: Ed25519PrivateKey) -> bytes:
-    """The signed envelope. Raises TooLargeError before anything is sent."""
+    """The signed envelope. Raises DataError or TooLargeError before anything is sent."""
+    if problem := wrong(message.type, message.data):
+        raise DataError(problem)
     body = _body(message)
-    signature = key.sign(_canonical(body))
+    try:
+        signature = key.sign(_canonical(body))
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise DataError(f"{message.type}: not JSON: {exc}") from exc
     sealed = _canonical({**body, "sig": base64.b64encode(signature).decode()})
     if len(sealed) > MAX_BYTES:
         raise TooLargeError(
@@ -108,14 +117,17 @@ def seal(message: Message, key: Ed25519PrivateKey) -> bytes:
 
 
 def unseal(payload: bytes, key: Ed25519PublicKey, *, run: RunRef, source: str) -> Message:
-    """The message in an envelope from `source` of `run`. Raises MessageError."""
+    """The message in an envelope from `source` of `run`. Raises MessageError.
+
+    Nothing in it is believed for being well signed alone: the sender may say only what is its to say.
+    """
     body = decode(payload)
     signature = body.pop("sig", None)
     if not isinstance(signature, str):
         raise SignatureError("the message is not signed")
     try:
         key.verify(base64.b64decode(signature, validate=True), _canonical(body))
-    except (InvalidSignature, ValueError) as exc:
+    except (InvalidSignature, ValueError, RecursionError) as exc:
         raise SignatureError(
             f"the message is not signed by {source} of run {run.namespace}/{run.name}"
         ) from exc
@@ -124,6 +136,10 @@ def unseal(payload: bytes, key: Ed25519PublicKey, *, run: RunRef, source: str) -
         raise SignatureError(
             f"a message of {message.source} of run {message.run.name} on a subject of another"
         )
+    if source != SENDERS.get(message.type):
+        raise DataError(f"{message.type[:80]!r} is not for {source} to say")
+    if problem := wrong(message.type, message.data):
+        raise DataError(problem)
     return message
 
 
@@ -131,30 +147,51 @@ def decode(payload: bytes) -> dict[str, Any]:
     """An envelope, not verified. Raises MessageError."""
     try:
         body = json.loads(payload)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise MessageError(f"not JSON: {payload[:40]!r}") from exc
     if not isinstance(body, dict) or body.get("v") != VERSION:
         raise MessageError(f"not an envelope of version {VERSION}: {payload[:60]!r}")
     return body
 
 
+_FIELDS: Final = {
+    "epoch": str, "seq": int, "time": str, "type": str, "source": str, "run": dict, "data": dict,
+}  # fmt: skip
+
+
 def _message(body: Mapping[str, Any]) -> Message:
+    for name, kind in _FIELDS.items():
+        if type(body.get(name)) is not kind:
+            raise MessageError(f"the envelope's {name} is no {kind.__name__}")
+    run = body["run"]
+    if not all(isinstance(run.get(name), str) for name in ("namespace", "name", "uid")):
+        raise MessageError("the envelope's run has not namespace, name and uid")
     try:
-        run = body["run"]
-        message = Message(
-            type=body["type"],
-            run=RunRef(run["namespace"], run["name"], run["uid"]),
-            source=body["source"],
-            epoch=str(body["epoch"]),
-            seq=int(body["seq"]),
-            data=body["data"],
-            time=body["time"],
-        )
-    except (KeyError, TypeError, ValueError) as exc:
-        raise MessageError(f"the envelope lacks {exc}") from exc
-    if message.type not in TYPES or not isinstance(message.data, dict):
-        raise MessageError(f"unknown message type {message.type!r}")
-    return message
+        moment = datetime.fromisoformat(body["time"])
+    except ValueError as exc:
+        raise MessageError(f"the envelope's time is not RFC 3339: {exc}") from exc
+    if moment.tzinfo is None or body["seq"] < 1:
+        raise MessageError("the envelope's time has no zone, or its seq is below 1")
+    return Message(
+        type=body["type"],
+        run=RunRef(run["namespace"], run["name"], run["uid"]),
+        source=body["source"],
+        epoch=body["epoch"],
+        seq=body["seq"],
+        data=_encodable(body["data"]),
+        time=body["time"],
+    )
+
+
+def _encodable(data: dict[str, Any]) -> dict[str, Any]:
+    """Without lone surrogates, which models produce and no encoder takes: each becomes a question mark."""
+    text = json.dumps(data, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        replaced: dict[str, Any] = json.loads(text.encode("utf-8", "replace"))
+        return replaced
+    return data
 
 
 def new_key() -> Ed25519PrivateKey:
