@@ -125,8 +125,11 @@ class Pod:
 
     async def end(self) -> dict[str, Any]:
         """The termination message of the agent, after its exit code was checked against it."""
-        async with asyncio.timeout(TERMINAL):
-            code = await self.processes["agent"].wait()
+        try:
+            async with asyncio.timeout(TERMINAL):
+                code = await self.processes["agent"].wait()
+        except TimeoutError:
+            raise AssertionError(f"no end:\n{self.log('agent')}\n{self.log('tools')}") from None
         assert (self.directory / "termination").exists(), self.log("agent")
         message = json.loads((self.directory / "termination").read_bytes())
         assert code == (0 if message["phase"] == "Succeeded" else 1), self.log("agent")
