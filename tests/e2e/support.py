@@ -120,7 +120,7 @@ def payload_pids(cluster: Cluster, needle: str) -> list[int]:
         try:
             words = (entry / "cmdline").read_bytes().split(b"\0")
             mounts = (entry / "mountinfo").read_text()
-        except (FileNotFoundError, ProcessLookupError):
+        except OSError:  # gone, or going
             continue
         # The volumes of a container are mounts out of the node's directory; the node itself has none.
         inside = str(cluster.data.node) in mounts and not words[0].endswith(b"bwrap")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.support import API, TERMINAL, agent, decide, finished, policy, run, say, transcript
+from e2e.support import API, agent, decide, finished, policy, run, say, transcript
 from sympozium.testing import AGENT_RUN, SCHEDULE, Cluster, ScriptedModel, phase
 from sympozium.testing.waiting import until
 from sympozium.up.processes import start_time
@@ -48,7 +48,7 @@ def _processes_below(root: Path) -> dict[int, str]:
         try:
             line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
             mounts = (entry / "mountinfo").read_text()
-        except (FileNotFoundError, ProcessLookupError, PermissionError):
+        except OSError:  # gone, or going
             continue
         if int(entry.name) != os.getpid() and (str(root) in line or f"{root}/node" in mounts):
             found[int(entry.name)] = line
@@ -110,8 +110,7 @@ def test_one_process_killed_while_the_run_waits(cluster: Cluster, model: Scripte
         return child is not None and child.pid not in (None, pid)
 
     until(back, f"{victim} to come back")
-    cluster.kubectl("wait", "--for=condition=Ready", "node", "--all", "--timeout=60s")
-    until(lambda: _can_write(cluster), "the API to take writes through the webhook")
+    until(lambda: _can_write(cluster), "the API to take writes through the webhook", timeout=60)
     decide(cluster, NS, "Approved")
     ended = finished(cluster, NS)
     assert phase(ended) == "Succeeded", ended["status"]
@@ -122,14 +121,10 @@ def test_one_process_killed_while_the_run_waits(cluster: Cluster, model: Scripte
 
 
 def _can_write(cluster: Cluster) -> bool:
-    return "configured" in cluster.kubectl(
+    answer = cluster.kubectl(
         "annotate", "agentrun", "run", "--overwrite", "--dry-run=server", "a=b", check=False
-    ) or (
-        "annotated"
-        in cluster.kubectl(
-            "annotate", "agentrun", "run", "--overwrite", "--dry-run=server", "a=b", check=False
-        )
     )
+    return "annotated" in answer
 
 
 def test_nats_killed_in_the_middle_of_a_talk(cluster: Cluster) -> None:
@@ -192,5 +187,4 @@ def test_a_supervisor_that_is_killed_takes_its_children_along(cluster: Cluster) 
         lambda: not _processes_below(cluster.data.root), "children that outlive their supervisor", timeout=20
     )
     cluster.start()
-    assert phase({"status": {"phase": TERMINAL[0]}}) == "Succeeded"
     assert "Ready" in cluster.kubectl("get", "nodes")

@@ -68,9 +68,7 @@ class Supervisor:
             failed, _ = errors.split(StartError)
             if failed is None:
                 raise
-            while isinstance(failed, BaseExceptionGroup):
-                failed = failed.exceptions[0]
-            raise failed from None
+            raise _first(failed) from None
 
     async def _run_in(self, group: asyncio.TaskGroup, ready: asyncio.Future[State]) -> None:
         starting = group.create_task(self._start(group))
@@ -202,6 +200,12 @@ class Supervisor:
             for name, child in self.children.items()
         }
         self._state.write(self.data)
+
+
+def _first(errors: BaseExceptionGroup[StartError]) -> StartError:
+    """What went wrong first; the rest followed from it."""
+    error = errors.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
 def _shorten_log(path: Path) -> None:
