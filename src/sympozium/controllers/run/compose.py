@@ -128,7 +128,8 @@ def _facts(world: World, pod: Object | None) -> Object:
 
 
 def _running(world: World, verdict: Verdict) -> None:
-    asked = sorted(set(world.asked) | set(world.progress.waiting.values()))
+    # The requests know the tool; the events know of a call before its request is there.
+    asked = sorted(set(world.asked) or set(world.progress.waiting.values()))
     if asked:
         words = f"waits for a person to decide about {', '.join(asked)}"
         verdict.status |= {"phase": "AwaitingApproval", "reason": "ApprovalPending", "error": None}

@@ -104,7 +104,9 @@ def fold_all(events: Iterable[Event]) -> Progress:
 def _waiting(progress: Progress, data: Mapping[str, Any]) -> dict[str, str]:
     call = str(data.get("callId") or "")
     others = {key: tool for key, tool in progress.waiting.items() if key != call}
-    return {**others, call: str(data.get("tool") or "")} if data.get("state") == "waiting" else others
+    return (
+        {**others, call: str(data.get("tool") or "a tool call")} if data.get("state") == "waiting" else others
+    )
 
 
 def _ended(progress: Progress, event: Event) -> Progress:
