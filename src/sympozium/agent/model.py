@@ -203,7 +203,7 @@ async def _collect(
     calls: dict[int, ToolCall] = {}
     async for chunk in stream:
         if chunk.usage is not None:
-            usage = Usage(chunk.usage.prompt_tokens or 0, chunk.usage.completion_tokens or 0)
+            usage = Usage(max(0, chunk.usage.prompt_tokens or 0), max(0, chunk.usage.completion_tokens or 0))
         for choice in chunk.choices or []:
             answer.finish = choice.finish_reason or answer.finish
             delta = choice.delta
