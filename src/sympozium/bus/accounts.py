@@ -9,25 +9,32 @@ as there are runs at work.
 import asyncio
 import json
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 
 import nats.errors
 from nats.aio.client import Client as Nats
 
 from sympozium.bus import jwt
-from sympozium.bus.connection import API_TIMEOUT, BusError, words
+from sympozium.bus.connection import API_TIMEOUT, BusError, connect, words
 from sympozium.bus.keyring import Keyring
 
 _FAILURES = (nats.errors.Error, TimeoutError, OSError)
 
 
 class Accounts:
-    """`connection` is of the system account. One process at a time may change the account."""
+    """One process at a time may change the account. Connects when there is something to change."""
 
-    def __init__(self, connection: Nats, keyring: Keyring) -> None:
-        self._connection = connection
+    def __init__(self, url: str, keyring: Keyring) -> None:
+        self._url = url
         self._keyring = keyring
         self._account = jwt.public(keyring.account)
         self._changing = asyncio.Lock()
+        self._connection: Nats | None = None
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            with suppress(*_FAILURES):
+                await self._connection.close()
 
     async def change(
         self, *, add: AbstractSet[str] = frozenset(), remove: AbstractSet[str] = frozenset()
@@ -49,6 +56,10 @@ class Accounts:
             )
 
     async def _request(self, subject: str, data: bytes) -> bytes:
+        if self._connection is None or not self._connection.is_connected:
+            self._connection = await connect(
+                self._url, self._keyring.system_user(), name="controllers (accounts)", patient=False
+            )
         try:
             return bytes((await self._connection.request(subject, data, timeout=API_TIMEOUT)).data)
         except _FAILURES as exc:

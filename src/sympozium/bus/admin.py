@@ -7,8 +7,8 @@ that matters.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -55,7 +55,6 @@ class Admin:
     url: str
     keyring: Keyring
     _nats: Nats
-    _system: Nats
     _reconnections: Reconnections
     _accounts: Accounts
     dropped: int = 0
@@ -69,8 +68,7 @@ class Admin:
         connection = await connect(
             url, user or keyring.controller_user(), name="controllers", reconnections=reconnections
         )
-        system = await connect(url, keyring.system_user(), name="controllers (accounts)")
-        admin = cls(url, keyring, connection, system, reconnections, Accounts(system, keyring))
+        admin = cls(url, keyring, connection, reconnections, Accounts(url, keyring))
         try:
             await admin.ensure_stream()
         except BaseException:
@@ -79,9 +77,9 @@ class Admin:
         return admin
 
     async def close(self) -> None:
-        for connection in (self._nats, self._system):
-            with suppress(*_FAILURES):
-                await connection.close()
+        await self._accounts.close()
+        with suppress(*_FAILURES):
+            await self._nats.close()
 
     @property
     def connected(self) -> bool:
@@ -191,7 +189,8 @@ class Admin:
         """Hand each stored event and request to `handler` until cancelled: in order for a run, each at least once.
 
         A message is acknowledged when the handler returns. When it raises, it gets the same message again, and
-        the later ones of that run wait; other runs go on.
+        the later ones of that run wait; other runs go on. Raises BusError when the server closed the connection
+        in a way that nats-py does not come back from: a new process does.
         """
         held: dict[int, Msg] = {}
 
@@ -204,15 +203,17 @@ class Admin:
             lanes = Lanes(group, handle)
             while True:
                 try:
-                    subscription = await self._subscribe()
-                    while True:
-                        for raw in await self._fetch(subscription):
-                            sequence = raw.metadata.sequence.stream
-                            if sequence not in held:
-                                lanes.put(tuple(raw.subject.split(".")[2:4]), sequence)
-                            # It came again while it is held: only the newest delivery can be acknowledged.
-                            held[sequence] = raw
+                    async with self._subscription() as subscription:
+                        while True:
+                            for raw in await self._fetch(subscription):
+                                sequence = raw.metadata.sequence.stream
+                                if sequence not in held:
+                                    lanes.put(tuple(raw.subject.split(".")[2:4]), sequence)
+                                # It came again while it is held: only the newest delivery can be acknowledged.
+                                held[sequence] = raw
                 except _FAILURES as exc:
+                    if self._nats.is_closed:
+                        raise BusError(f"the bus closed the connection for good: {words(exc)}") from exc
                     log.warning("bus: events cannot be read: %s", words(exc))
                     await asyncio.sleep(_RETRY)
 
@@ -224,7 +225,8 @@ class Admin:
             return messages
         return []
 
-    async def _subscribe(self) -> Any:
+    @asynccontextmanager
+    async def _subscription(self) -> AsyncIterator[Any]:
         """A consumer that starts at the first message that was not acknowledged.
 
         It is made anew each time: what a predecessor had taken and not acknowledged would otherwise come only
@@ -247,7 +249,12 @@ class Admin:
             config.opt_start_seq = (known.ack_floor.stream_seq if known.ack_floor else 0) + 1
             await js.delete_consumer(STREAM, _CONSUMER)
         await js.add_consumer(STREAM, config)
-        return await js.pull_subscribe_bind(consumer=_CONSUMER, stream=STREAM)
+        subscription = await js.pull_subscribe_bind(consumer=_CONSUMER, stream=STREAM)
+        try:
+            yield subscription
+        finally:
+            with suppress(*_FAILURES):
+                await subscription.unsubscribe()
 
     async def _handle_one(self, received: Msg, handler: Handler) -> None:
         raw = Raw(received.metadata.sequence.stream, received.subject, received.data)
@@ -328,7 +335,8 @@ class Admin:
         return found
 
     async def purge(self, run: RunRef) -> None:
-        """Remove the history of a run. Raises BusError."""
+        """Remove the history of a run, and whoever could still write to it. Raises BusError."""
+        await self.revoke(run)
         try:
             await self._js.purge_stream(STREAM, subject=run.everything)
         except _FAILURES as exc:

@@ -122,11 +122,15 @@ class Publisher:
                 subscription = await js.pull_subscribe_bind(
                     consumer=self._credentials.run.consumer(self._credentials.source), stream=subjects.STREAM
                 )
-                while True:
-                    for stored in await self._fetch(subscription):
-                        if (message := self._from_controller(stored)) is not None:
-                            yield message
-                        await stored.ack()
+                try:
+                    while True:
+                        for stored in await self._fetch(subscription):
+                            if (message := self._from_controller(stored)) is not None:
+                                yield message
+                            await stored.ack()
+                finally:
+                    with suppress(*_TRANSIENT):
+                        await subscription.unsubscribe()
             except _TRANSIENT as exc:
                 log.info("control messages: %s; asking again", words(exc))
                 await asyncio.sleep(_RETRY_DELAY)

@@ -323,25 +323,43 @@ def serve_webhook(
     return serve(port=port, url_base=url_base, health_port=health_port)
 
 
+_PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+
+
+@app.command(context_settings=_PASSED_ON)
+def agent(context: typer.Context) -> int:
+    """Be the agent of a run (what its container starts); see: sympozium agent --help."""
+    from sympozium.agent.__main__ import main
+
+    return main(context.args)
+
+
+@app.command(context_settings=_PASSED_ON)
+def tools(context: typer.Context) -> int:
+    """Be the tool server of a run (what its container starts); see: sympozium tools --help."""
+    from sympozium.tools.__main__ import main
+
+    return main(context.args)
+
+
 def run_app(arguments: list[str]) -> int:
     """The command line without the process around it: returns the exit code."""
-    import click
+    from typer._click.exceptions import NoArgsIsHelpError
 
     try:
         outcome: Any = app(arguments, prog_name="sympozium", standalone_mode=False)
     except CommandError as exc:
         return _fail(str(exc), exc.code)
-    except click.exceptions.Exit as exc:
+    except typer.Exit as exc:
         return exc.exit_code
-    except click.exceptions.NoArgsIsHelpError as exc:
+    except NoArgsIsHelpError as exc:
         print(exc.format_message())
         return EXIT_USAGE
-    except click.ClickException as exc:
-        hint = (
-            f" (see: {exc.ctx.command_path} --help)" if isinstance(exc, click.UsageError) and exc.ctx else ""
-        )
+    except typer.TyperException as exc:
+        context: typer.Context | None = getattr(exc, "ctx", None)
+        hint = f" (see: {context.command_path} --help)" if context else ""
         return _fail(exc.format_message() + hint, EXIT_USAGE)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         return 130
     except BrokenPipeError:
         # The reader of our output went away (`| head`): no words, and no second failure at exit.
