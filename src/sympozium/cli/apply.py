@@ -1,6 +1,6 @@
 """`sympozium apply` and `sympozium delete`: server-side apply of manifests, and their removal."""
 
-from sympozium.cli.discovery import by_kind, resolve
+from sympozium.cli.discovery import by_kind, resolve_one
 from sympozium.cli.failures import CommandError, one_line
 from sympozium.cli.manifests import Manifest, read
 from sympozium.cli.output import full_name, say
@@ -64,6 +64,10 @@ async def delete(session: Session, words: str | None, names: list[str], paths: l
     targets: list[tuple[Resource, str, str | None]] = []
     if paths:
         for manifest in read(paths):
+            if "name" not in manifest.obj["metadata"]:
+                raise CommandError(
+                    f"{manifest.source}: no metadata.name: what was generated is not known here"
+                )
             resource = await by_kind(session.client, manifest.obj["apiVersion"], manifest.obj["kind"])
             targets.append((resource, manifest.obj["metadata"]["name"], _scope(session, resource, manifest)))
     elif words:
@@ -71,7 +75,7 @@ async def delete(session: Session, words: str | None, names: list[str], paths: l
         wanted = [name, *names] if name else names
         if not wanted:
             raise CommandError("name what to delete: sympozium delete TYPE NAME", 2)
-        (resource,) = await resolve(session.client, kind)
+        resource = await resolve_one(session.client, kind)
         targets = [(resource, n, session.namespace if resource.namespaced else None) for n in wanted]
     else:
         raise CommandError("name what to delete: sympozium delete TYPE NAME, or -f FILE", 2)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from sympozium import yamlio
-from sympozium.cli.discovery import resolve
+from sympozium.cli.discovery import resolve_one
 from sympozium.cli.failures import CommandError
 from sympozium.cli.output import paint, print_rows, say, without_noise
 from sympozium.cli.session import Session
@@ -17,7 +17,7 @@ async def describe(session: Session, words: str, names: list[str]) -> None:
     wanted = [name, *names] if name else names
     if not wanted:
         raise CommandError("name what to describe: sympozium describe TYPE NAME", 2)
-    (resource,) = await resolve(session.client, kind)
+    resource = await resolve_one(session.client, kind)
     for number, one in enumerate(wanted):
         if number:
             say()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sympozium.cli.failures import CommandError
+from sympozium.cli.failures import EXIT_USAGE, CommandError
 from sympozium.kube import Client, Resource
 
 
@@ -56,6 +56,15 @@ async def resolve(client: Client, words: str) -> list[Resource]:
             raise CommandError(f"the server has no resource {word!r}; `kubectl api-resources` lists them")
         chosen += [m for m in matches if m not in chosen]
     return chosen
+
+
+async def resolve_one(client: Client, word: str) -> Resource:
+    """The one resource for a word. Raises CommandError."""
+    found = await resolve(client, word)
+    if len(found) != 1:
+        names = ", ".join(resource.plural for resource in found)
+        raise CommandError(f"{word!r} means {len(found)} resources ({names}); name one", EXIT_USAGE)
+    return found[0]
 
 
 async def by_kind(client: Client, api_version: str, kind: str) -> Resource:

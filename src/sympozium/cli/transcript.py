@@ -64,8 +64,9 @@ class Transcript:
         prefix = "\n" if shown and not text.startswith(shown) else ""
         if rest:
             self._open_line = not rest.endswith("\n")
-        out = prefix + rest
-        return out + self._line("") if self._open_line else out
+        end = "\n" if self._open_line else ""
+        self._open_line = False
+        return prefix + rest + end
 
     def _tool_intent(self, data: Data) -> str:
         verdict = data.get("verdict") or {}
