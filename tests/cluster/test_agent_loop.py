@@ -219,6 +219,20 @@ async def test_a_stopped_run_says_so(pod: Pod) -> None:
     assert "cancelled" in outcome["summary"]
 
 
+async def test_a_run_that_is_stopped_while_the_bus_is_away_says_so_in_the_termination_message(
+    pod: Pod,
+) -> None:
+    await pod.start(script(run_command("touch on; sleep 600"), END))
+    async with asyncio.timeout(30):
+        while not (pod.workspace / "on").exists():
+            await asyncio.sleep(0.02)
+    pod.bus.kill()
+    pod.processes["agent"].send_signal(signal.SIGTERM)
+    assert (await pod.end())["reason"] == "Cancelled"
+    await pod.bus.start()
+    assert await pod.events("run.result") == []
+
+
 async def test_a_run_that_takes_too_long(pod: Pod) -> None:
     await pod.start(script(run_command("sleep 600"), END), run_timeout=2)
     assert (await pod.end())["reason"] == "Timeout"

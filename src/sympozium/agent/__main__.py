@@ -24,25 +24,43 @@ from sympozium.bus.publisher import Publisher
 from sympozium.telemetry import logs
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sympozium.agent.loop import Loop
 
 _log = logging.getLogger("sympozium.agent")
 
-FAREWELL = 20.0
-"""Seconds that the result of a stopped run may take to reach the stream (the pod's grace is longer)."""
+FAREWELL = 8.0
+"""Seconds that the result of a stopped run may take to reach the stream; the pod's grace is longer."""
 
 
-async def run(*, config: AgentConfigFile, credentials: Credentials, path: str) -> Outcome:
-    """The run, up to its acknowledged result. SIGTERM and SIGINT end it as Cancelled."""
+async def run(
+    *, config: AgentConfigFile, credentials: Credentials, path: str, write: Callable[[Outcome], None]
+) -> Outcome:
+    """The run, up to its acknowledged result. SIGTERM and SIGINT end it as Cancelled.
+
+    `write` gets the outcome before it is published: should the bus be away until the pod is killed,
+    the termination message still says how the run ended.
+    """
     transcript = Transcript()
     publisher = await _publisher(credentials)
     try:
         outcome = await _supervised(config, publisher, path, transcript)
         transcript.end(outcome)
-        await publisher.publish("run.result", outcome.event())
+        write(outcome)
+        await _publish_result(publisher, outcome)
         return outcome
     finally:
         await publisher.close()
+
+
+async def _publish_result(publisher: Publisher, outcome: Outcome) -> None:
+    """A result waits for the stream however long that takes; a run that is being stopped cannot."""
+    try:
+        async with asyncio.timeout(FAREWELL if outcome.reason == "Cancelled" else None):
+            await publisher.publish("run.result", outcome.event())
+    except TimeoutError:
+        _log.error("the end of the run is in the termination message only: the bus did not take it in time")
 
 
 async def _publisher(credentials: Credentials) -> Publisher:
@@ -94,18 +112,22 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--termination-log", type=Path, default=Path("/dev/termination-log"))
     options = parser.parse_args(arguments)
     logs.setup("agent")
+
+    def write(outcome: Outcome) -> None:
+        try:
+            options.termination_log.write_bytes(outcome.termination_message())
+        except OSError as error:
+            _log.warning("the termination message cannot be written: %s", error)
+
     try:
         config = AgentConfigFile.model_validate_json((options.run_dir / AGENT_FILE).read_bytes())
         credentials = Credentials.load(options.bus_dir)
-        outcome = asyncio.run(run(config=config, credentials=credentials, path=options.socket))
+        outcome = asyncio.run(run(config=config, credentials=credentials, path=options.socket, write=write))
     except (OSError, ValueError, CredentialsError, BusError) as error:
         # Without files or bus there is no record to write to: the termination message is what is left.
         outcome = Outcome("ConfigError", error=str(error))
         _log.error("the agent cannot work: %s", error)
-    try:
-        options.termination_log.write_bytes(outcome.termination_message())
-    except OSError as error:
-        _log.warning("the termination message cannot be written: %s", error)
+        write(outcome)
     return outcome.exit_code
 
 
