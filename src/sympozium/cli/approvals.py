@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sympozium.cli.failures import CommandError
-from sympozium.cli.output import paint, print_rows, say
+from sympozium.cli.output import paint, plain, print_rows, say
 from sympozium.cli.session import Session
 from sympozium.kube import NotFoundError, Resource
 
@@ -23,7 +23,7 @@ async def show_list(session: Session, *, everywhere: bool, all_of_them: bool) ->
         say("nothing waits for a decision" if not all_of_them else "no approval requests")
         return
     lines = [["NAMESPACE", "NAME", "RUN", "TOOL", "TARGET", "DECISION", "BY", "EXPIRES"]]
-    for obj in sorted(wanted, key=lambda a: str(a["spec"].get("requestedAt"))):
+    for obj in sorted(plain(wanted), key=lambda a: str(a["spec"].get("requestedAt"))):
         spec, status, metadata = obj["spec"], obj.get("status") or {}, obj["metadata"]
         lines.append(
             [
@@ -36,7 +36,7 @@ async def show_list(session: Session, *, everywhere: bool, all_of_them: bool) ->
 
 
 async def show(session: Session, name: str) -> None:
-    obj = await _get(session, name)
+    obj = plain(await _get(session, name))
     spec, status = obj["spec"], obj.get("status") or {}
     say(paint("1", f"{spec['tool']}" + (f" in {spec['target']}" if spec.get("target") else "")))
     say(f"run:      {spec['runRef']}")

@@ -24,6 +24,21 @@ def paint(code: str, text: str) -> str:
     return f"\033[{code}m{text}\033[0m" if colours() else text
 
 
+# What would move the cursor, hide text, or turn its direction: models write such things, and people decide by what
+# they see. Newline and tab stay.
+_UNSEEN = [*(set(range(32)) - {9, 10}), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+_SHOWN = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code in _UNSEEN}
+
+
+def plain(value: Any) -> Any:
+    """The value with control characters in its texts made visible, at any depth."""
+    if isinstance(value, str):
+        return value.translate(_SHOWN)
+    if isinstance(value, dict):
+        return {plain(key): plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list) else value
+
+
 def say(text: str = "") -> None:
     print(text, flush=True)
 
@@ -71,7 +86,7 @@ def rows(table: Object, *, wide: bool, namespaces: bool) -> list[list[str]]:
 def _cell(value: Any) -> str:
     if value is None:
         return "<none>"
-    return "true" if value is True else "false" if value is False else str(value)
+    return "true" if value is True else "false" if value is False else str(plain(str(value)))
 
 
 def print_rows(lines: list[list[str]]) -> None:

@@ -4,7 +4,7 @@ import secrets
 from typing import Any
 
 from sympozium.cli.failures import EXIT_ERROR, EXIT_RUN_CANCELLED, EXIT_RUN_FAILED, CommandError
-from sympozium.cli.output import say
+from sympozium.cli.output import plain, say
 from sympozium.cli.session import Session
 from sympozium.kube import Resource
 
@@ -46,7 +46,7 @@ async def result(session: Session, name: str) -> int:
     phase = status.get("phase")
     if phase == "Succeeded":
         return 0
-    say(f"{phase}: {status.get('reason')}: {status.get('error') or ''}".rstrip(": "))
+    say(plain(f"{phase}: {status.get('reason')}: {status.get('error') or ''}".rstrip(": ")))
     return EXIT_RUN_CANCELLED if phase == "Cancelled" else EXIT_RUN_FAILED
 
 

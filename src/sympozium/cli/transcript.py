@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from sympozium.cli.output import paint
+from sympozium.cli.output import paint, plain
 
 Data = dict[str, Any]
 _MAX_ARGUMENT = 400
@@ -30,8 +30,8 @@ class Transcript:
             return ""
         render = getattr(self, "_" + kind.replace(".", "_"), None)
         if render is None:
-            return self._line(paint("2", f"({kind})"))
-        rendered: str = render(data)
+            return self._line(paint("2", f"({plain(kind)})"))
+        rendered: str = render(plain(data))
         return rendered
 
     # -- pieces

@@ -80,3 +80,13 @@ def test_json_has_one_message_a_line(capsys: pytest.CaptureFixture[str]) -> None
         (2, "step.started", 2),
     ]
     assert printer.shown == 2
+
+
+def test_a_model_cannot_move_the_cursor_or_turn_the_text() -> None:
+    shown = text(
+        ("model.message", {"text": "a\x1b[2Jb\rc\u202ed\ttab"}),
+        ("tool.intent", {"tool": "\x1b]0;x\x07", "args": {"command": "rm\x9b"}}),
+        ("tool.outcome", {"summary": "ok\x1b[1A"}),
+    )
+    assert "a\\x1b[2Jb\\x0dc\\u202ed\ttab" in shown
+    assert not {"\x1b", "\r", "\u202e", "\x07", "\x9b"} & set(shown)
