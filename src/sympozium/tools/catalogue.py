@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sympozium.policy.tools import BUILTIN, EXECUTE_COMMAND, SHELL, target_of
+from sympozium.policy.tools import BUILTIN, EXECUTE_COMMAND, SHELL, TOOL_SERVER, target_of
 from sympozium.tools import builtin
 from sympozium.tools.names import COMMAND_TOOL, exposed
 
@@ -35,6 +35,11 @@ class Catalogue:
 
     def __init__(self, *, skills: Iterable[Skill], has_shell: bool) -> None:
         self._skills = {skill.name: skill for skill in skills}
+        for name in (SHELL, TOOL_SERVER):
+            if name in self._skills:
+                raise ValueError(
+                    f"a skill cannot be called {name!r}: rules with that target would mean two containers"
+                )
         self._has_shell = has_shell
 
     async def ready(self) -> None:

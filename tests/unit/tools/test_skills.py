@@ -7,6 +7,7 @@ import pytest
 from tools_parts import config, parts, shell
 
 from sympozium.mcpsocket import listen, result_text, text_result, tool_server
+from sympozium.tools.catalogue import Catalogue
 from sympozium.tools.names import exposed
 from sympozium.tools.skills import Skill, SkillLostError
 
@@ -25,6 +26,12 @@ from sympozium.tools.skills import Skill, SkillLostError
 )
 def test_names(skill: str, tool: str, name: str) -> None:
     assert exposed(skill, tool) == name
+
+
+def test_a_skill_cannot_take_the_name_of_another_target(tmp_path) -> None:
+    for name in ("shell", "tools"):
+        with pytest.raises(ValueError, match="cannot be called"):
+            Catalogue(skills=[Skill(name, str(tmp_path / "s"), start_wait=1)], has_shell=True)
 
 
 def sidecar(*names: str, answer=None):
