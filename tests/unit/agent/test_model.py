@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import socket
+import sys
 
 import pytest
 import uvicorn
@@ -103,6 +104,32 @@ async def test_a_broken_stream_is_asked_for_again(endpoint) -> None:
     answer, pieces = await ask(model)
     assert answer.text == "one two three four five six seven eight"
     assert "".join(pieces).endswith(answer.text)
+    assert len(pauses) == 1
+
+
+class EndsEarly(Endpoint):
+    """Ends its first stream cleanly, but in the middle: as a proxy does whose upstream has died."""
+
+    first = True
+
+    async def __call__(self, scope, receive, send):
+        async def cut(message):
+            if message["type"] == "http.response.body" and message.get("more_body"):
+                self.sent += 1
+                if self.sent > 3:
+                    return
+            await send(message)
+
+        self.sent = 0
+        await super().__call__(scope, receive, cut if self.first else send)
+        self.first = False
+
+
+async def test_a_stream_that_ends_without_a_finish_is_not_an_answer(endpoint, monkeypatch) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "Endpoint", EndsEarly)
+    model, pauses = await endpoint({"say": "one two three four five six seven eight nine ten eleven twelve"})
+    answer, _ = await ask(model)
+    assert answer.text.endswith("twelve")
     assert len(pauses) == 1
 
 
