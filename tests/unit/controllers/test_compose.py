@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from sympozium.api.run import RunStatus
 from sympozium.controllers.run.compose import Verdict, World, compose, deadline, ended
 from sympozium.controllers.run.fold import Event, Progress, fold_all
 from unit.controllers.make import NOON, after, job, pod, run, terminated, text, waiting
@@ -22,7 +23,10 @@ def judged(found: dict[str, Any] | None = None, **changes: Any) -> Verdict:
     world: dict[str, Any] = {
         "run": run(), "job": job(), "pods": [pod(agent=RUNNING)], "progress": progress(), "asked": [], "now": after(90),
     }  # fmt: skip
-    return compose(World(**{**world, **(found or {}), **changes}))
+    verdict = compose(World(**{**world, **(found or {}), **changes}))
+    # What is written must be what the schema takes.
+    RunStatus.model_validate({key: value for key, value in verdict.status.items() if value is not None})
+    return verdict
 
 
 def conditions(verdict: Verdict) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import kubernetes_validate
+
 from sympozium.api import SkillPack, SympoziumPolicy
 from sympozium.api.registry import KINDS
 from sympozium.api.shared import RBACRule
@@ -99,3 +101,8 @@ def test_webhook_configurations_come_last_and_namespaces_first() -> None:
     kinds = [d["kind"] for d in install.documents()]
     assert kinds[0] == "Namespace"
     assert kinds[-2:] == ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"]
+
+
+def test_the_manifests_are_valid_kubernetes() -> None:
+    for document in install.documents():
+        kubernetes_validate.validate(document, "1.34", strict=True)

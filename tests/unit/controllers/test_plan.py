@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate
 import pytest
 import yaml
 
@@ -103,6 +104,13 @@ def test_plans_are_what_they_were(name: str) -> None:
     if os.environ.get("UPDATE_GOLDEN"):
         file.write_text(made)
     assert made == file.read_text(), "if this is meant: UPDATE_GOLDEN=1, and look at the difference"
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_plans_are_valid_kubernetes(name: str) -> None:
+    made = plan(inputs(**CASES[name]))
+    for obj in [*made.objects, made.job]:
+        kubernetes_validate.validate(obj, "1.34", strict=True)
 
 
 def _containers(made: Plan) -> dict[str, dict[str, Any]]:

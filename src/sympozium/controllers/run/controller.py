@@ -69,7 +69,12 @@ class RunController:
             return Result()
         ref = Ref(run.namespace, run.name, run.metadata.uid)
         if run.metadata.deletion_timestamp:
-            gone = await self._ending.finalize(obj, run)
+            try:
+                gone = await self._ending.finalize(obj, run)
+            except BusError as error:
+                words = f"the run stays until its history can be removed: {error}"
+                self._context.recorder.event(obj, "Warning", "BusUnreachable", words)
+                raise
             self._store.forget(ref)
             return Result(None if gone else _LOOK_AGAIN)
         job = self._context.caches.jobs.get(run.namespace, names.job(run.name))
