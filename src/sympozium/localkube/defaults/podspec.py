@@ -1,0 +1,99 @@
+"""Defaults of a pod's spec, wherever one is: in a Pod, a Job, a Deployment.
+
+https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/ names each default.
+"""
+
+from collections.abc import Iterator
+
+from sympozium.localkube.types import Object
+
+DEFAULT_MODE = 0o644
+TOKEN_SECONDS = 3600
+
+
+def containers(spec: Object) -> Iterator[Object]:
+    """Init containers, then containers."""
+    for key in ("initContainers", "containers"):
+        yield from spec.get(key) or ()
+
+
+def default_spec(spec: Object) -> None:
+    """What every pod spec gets; `default_pod` in `pods` adds what only a Pod itself gets."""
+    spec.setdefault("restartPolicy", "Always")
+    spec.setdefault("terminationGracePeriodSeconds", 30)
+    spec.setdefault("dnsPolicy", "ClusterFirst")
+    # The two names of one field are always written both.
+    account = spec.get("serviceAccountName") or spec.get("serviceAccount")
+    if account:
+        spec["serviceAccountName"] = spec["serviceAccount"] = account
+    spec.setdefault("securityContext", {})
+    spec.setdefault("schedulerName", "default-scheduler")
+    for container in containers(spec):
+        _container(container, host_network=bool(spec.get("hostNetwork")))
+    for volume in spec.get("volumes") or ():
+        _volume(volume)
+
+
+def _container(container: Object, *, host_network: bool) -> None:
+    container.setdefault("resources", {})
+    container.setdefault("terminationMessagePath", "/dev/termination-log")
+    container.setdefault("terminationMessagePolicy", "File")
+    if not container.get("imagePullPolicy"):
+        container["imagePullPolicy"] = pull_policy(container.get("image", ""))
+    for port in container.get("ports") or ():
+        port.setdefault("protocol", "TCP")
+        if host_network:
+            port.setdefault("hostPort", port.get("containerPort"))
+    for env in container.get("env") or ():
+        _field_reference((env.get("valueFrom") or {}).get("fieldRef"))
+    for name in ("livenessProbe", "readinessProbe", "startupProbe"):
+        if container.get(name):
+            _probe(container[name])
+    hooks = container.get("lifecycle") or {}
+    for name in ("postStart", "preStop"):
+        _http_get((hooks.get(name) or {}).get("httpGet"))
+
+
+def pull_policy(image: str) -> str:
+    """`Always` for the tag `latest` or none, else `IfNotPresent`."""
+    name, _, digest = image.partition("@")
+    last = name.rpartition("/")[2]
+    tag = last.partition(":")[2]
+    return "Always" if not digest and tag in {"", "latest"} else "IfNotPresent"
+
+
+def _field_reference(reference: Object | None) -> None:
+    if reference:
+        reference.setdefault("apiVersion", "v1")
+
+
+def _probe(probe: Object) -> None:
+    for key, value in (("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)):
+        if not probe.get(key):
+            probe[key] = value
+    _http_get(probe.get("httpGet"))
+    if probe.get("grpc"):
+        probe["grpc"].setdefault("service", "")
+
+
+def _http_get(action: Object | None) -> None:
+    if action:
+        action.setdefault("path", "/")
+        action.setdefault("scheme", "HTTP")
+
+
+def _volume(volume: Object) -> None:
+    if len(volume) == 1 and "name" in volume:
+        volume["emptyDir"] = {}
+    for key in ("secret", "configMap", "projected", "downwardAPI"):
+        if key in volume:
+            volume[key].setdefault("defaultMode", DEFAULT_MODE)
+    if "hostPath" in volume:
+        volume["hostPath"].setdefault("type", "")
+    for item in (volume.get("downwardAPI") or {}).get("items") or ():
+        _field_reference(item.get("fieldRef"))
+    for source in (volume.get("projected") or {}).get("sources") or ():
+        if "serviceAccountToken" in source:
+            source["serviceAccountToken"].setdefault("expirationSeconds", TOKEN_SECONDS)
+        for item in (source.get("downwardAPI") or {}).get("items") or ():
+            _field_reference(item.get("fieldRef"))

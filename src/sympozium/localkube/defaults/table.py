@@ -1,0 +1,54 @@
+"""The strategy of each built-in kind. A kind that is not here is stored as its schema allows."""
+
+from typing import Final
+
+from sympozium.localkube.defaults import (
+    cluster,
+    configuration,
+    crds,
+    jobs,
+    network,
+    pods,
+    rbac,
+    templates,
+    webhooks,
+)
+from sympozium.localkube.defaults.strategy import Strategy
+
+_RBAC = "rbac.authorization.k8s.io"
+_ADMISSION = "admissionregistration.k8s.io"
+
+STRATEGIES: Final[dict[tuple[str, str], Strategy]] = {
+    ("", "ConfigMap"): configuration.CONFIG_MAP,
+    ("", "Endpoints"): network.ENDPOINTS,
+    ("", "Event"): cluster.EVENT,
+    ("", "Namespace"): cluster.NAMESPACE,
+    ("", "Node"): cluster.NODE,
+    ("", "PersistentVolumeClaim"): cluster.CLAIM,
+    ("", "Pod"): pods.POD,
+    ("", "PodTemplate"): templates.POD_TEMPLATE,
+    ("", "ReplicationController"): templates.REPLICATION_CONTROLLER,
+    ("", "ResourceQuota"): cluster.QUOTA,
+    ("", "Secret"): configuration.SECRET,
+    ("", "Service"): network.SERVICE,
+    (_ADMISSION, "MutatingWebhookConfiguration"): webhooks.MUTATING,
+    (_ADMISSION, "ValidatingWebhookConfiguration"): webhooks.VALIDATING,
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): crds.CRD,
+    ("apps", "DaemonSet"): templates.DAEMON_SET,
+    ("apps", "Deployment"): templates.DEPLOYMENT,
+    ("apps", "ReplicaSet"): templates.REPLICA_SET,
+    ("apps", "StatefulSet"): templates.STATEFUL_SET,
+    ("batch", "CronJob"): jobs.CRON_JOB,
+    ("batch", "Job"): jobs.JOB,
+    ("coordination.k8s.io", "Lease"): cluster.LEASE,
+    ("networking.k8s.io", "Ingress"): network.INGRESS,
+    ("networking.k8s.io", "NetworkPolicy"): network.NETWORK_POLICY,
+    ("policy", "PodDisruptionBudget"): cluster.DISRUPTION_BUDGET,
+    (_RBAC, "ClusterRole"): rbac.CLUSTER_ROLE,
+    (_RBAC, "ClusterRoleBinding"): rbac.CLUSTER_ROLE_BINDING,
+    (_RBAC, "Role"): rbac.ROLE,
+    (_RBAC, "RoleBinding"): rbac.ROLE_BINDING,
+    ("scheduling.k8s.io", "PriorityClass"): cluster.PRIORITY_CLASS,
+    ("storage.k8s.io", "StorageClass"): cluster.STORAGE_CLASS,
+}
+"""(group, kind) -> strategy; the served kinds have one version each."""

@@ -1,0 +1,117 @@
+"""Webhook configurations: what they get, and what the API server could never call."""
+
+from urllib.parse import urlsplit
+
+from sympozium.localkube.defaults.strategy import Strategy
+from sympozium.localkube.defaults.templates import selector_shape_causes
+from sympozium.localkube.schema import gotext
+from sympozium.localkube.types import Cause, Object
+
+_SIDE_EFFECTS = ("None", "NoneOnDryRun")
+_FAILURE = ("Fail", "Ignore")
+_MATCH = ("Exact", "Equivalent")
+_OPERATIONS = ("*", "CONNECT", "CREATE", "DELETE", "UPDATE")
+_REVIEWS = ("v1", "v1beta1")
+_SCOPES = ("*", "Cluster", "Namespaced")
+
+
+def _default(config: Object) -> None:
+    for webhook in config.get("webhooks") or ():
+        webhook.setdefault("failurePolicy", "Fail")
+        webhook.setdefault("matchPolicy", "Equivalent")
+        webhook.setdefault("namespaceSelector", {})
+        webhook.setdefault("objectSelector", {})
+        webhook.setdefault("timeoutSeconds", 10)
+        for rule in webhook.get("rules") or ():
+            rule.setdefault("scope", "*")
+        service = (webhook.get("clientConfig") or {}).get("service")
+        if service:
+            service.setdefault("port", 443)
+
+
+def _default_mutating(config: Object) -> None:
+    _default(config)
+    for webhook in config.get("webhooks") or ():
+        webhook.setdefault("reinvocationPolicy", "Never")
+
+
+def _check(config: Object, _old: Object | None, _subresource: str) -> list[Cause]:
+    causes: list[Cause] = []
+    names: set[str] = set()
+    for index, webhook in enumerate(config.get("webhooks") or ()):
+        at = f"webhooks[{index}]"
+        name = webhook.get("name", "")
+        if not name:
+            causes.append(gotext.required(f"{at}.name"))
+        elif name.count(".") < 2:
+            why = "should be a domain with at least three segments separated by dots"
+            causes.append(gotext.invalid(f"{at}.name", name, why))
+        elif name in names:
+            causes.append(gotext.duplicate(f"{at}.name", name))
+        names.add(name)
+        causes += _webhook(webhook, at)
+    return causes
+
+
+def _webhook(webhook: Object, at: str) -> list[Cause]:
+    causes = _client(webhook.get("clientConfig") or {}, f"{at}.clientConfig")
+    effects = webhook.get("sideEffects")
+    if not effects:
+        causes.append(gotext.required(f"{at}.sideEffects", "must specify one of None, NoneOnDryRun"))
+    elif effects not in _SIDE_EFFECTS:
+        causes.append(gotext.unsupported(f"{at}.sideEffects", effects, _SIDE_EFFECTS))
+    versions = webhook.get("admissionReviewVersions") or []
+    if not versions:
+        why = f"must specify one of {', '.join(_REVIEWS)}"
+        causes.append(gotext.required(f"{at}.admissionReviewVersions", why))
+    elif not set(versions) & set(_REVIEWS):
+        why = f"must include at least one of {', '.join(_REVIEWS)}"
+        causes.append(gotext.invalid(f"{at}.admissionReviewVersions", versions, why))
+    for key, supported in (("failurePolicy", _FAILURE), ("matchPolicy", _MATCH)):
+        if webhook[key] not in supported:
+            causes.append(gotext.unsupported(f"{at}.{key}", webhook[key], supported))
+    seconds = webhook["timeoutSeconds"]
+    if not 1 <= seconds <= 30:
+        why = "the timeout value must be between 1 and 30 seconds"
+        causes.append(gotext.invalid(f"{at}.timeoutSeconds", seconds, why))
+    for key in ("namespaceSelector", "objectSelector"):
+        causes += selector_shape_causes(webhook[key], f"{at}.{key}")
+    for index, rule in enumerate(webhook.get("rules") or ()):
+        causes += _rule(rule, f"{at}.rules[{index}]")
+    return causes
+
+
+def _client(client: Object, at: str) -> list[Cause]:
+    url, service = client.get("url"), client.get("service")
+    if bool(url) == bool(service):
+        return [gotext.required(at, "exactly one of url or service is required")]
+    if service:
+        return [gotext.required(f"{at}.service.{key}") for key in ("namespace", "name") if not service.get(key)]
+    parts = urlsplit(url)
+    if parts.scheme != "https":
+        why = f"'https' is the only allowed URL scheme; desired format: https://host[/path] ({parts.scheme!r} found)"
+        return [gotext.invalid(f"{at}.url", parts.scheme, why)]
+    if not parts.hostname:
+        return [gotext.invalid(f"{at}.url", url, "host must be specified; desired format: https://host[/path]")]
+    if parts.username or parts.query or parts.fragment:
+        why = "user information, query parameters and fragments are not permitted in the URL"
+        return [gotext.invalid(f"{at}.url", url, why)]
+    return []
+
+
+def _rule(rule: Object, at: str) -> list[Cause]:
+    causes = [
+        gotext.required(f"{at}.{key}")
+        for key in ("operations", "apiGroups", "apiVersions", "resources")
+        if not rule.get(key)
+    ]
+    for index, operation in enumerate(rule.get("operations") or ()):
+        if operation not in _OPERATIONS:
+            causes.append(gotext.unsupported(f"{at}.operations[{index}]", operation, _OPERATIONS))
+    if rule["scope"] not in _SCOPES:
+        causes.append(gotext.unsupported(f"{at}.scope", rule["scope"], _SCOPES))
+    return causes
+
+
+VALIDATING = Strategy(generation=True, default=_default, check=_check)
+MUTATING = Strategy(generation=True, default=_default_mutating, check=_check)

@@ -1,0 +1,144 @@
+"""JSON patch, RFC 6902. Any operation that cannot be done is a 422 without details: clients rely on that code."""
+
+from typing import Any
+
+import orjson
+
+from sympozium.localkube.errors import ApiError, bad_request, unprocessable_patch
+from sympozium.localkube.schema.validation import same
+
+MAX_OPERATIONS = 10_000
+
+
+class _CannotError(Exception):
+    """The operation does not fit the document."""
+
+
+def json_patch(obj: Any, operations: list[Any]) -> Any:
+    """The patched document; `obj` may be changed. All operations or an ApiError.
+
+    Raises ApiError 400 for what is no operation, 413 for too many, 422 when a path or test fails.
+    """
+    if len(operations) > MAX_OPERATIONS:
+        raise ApiError(
+            413,
+            f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(operations)}",
+        )
+    for operation in operations:
+        if not isinstance(operation, dict):
+            raise bad_request("error decoding patch: an operation of a JSON patch is an object")
+        try:
+            obj = _apply(obj, operation)
+        except _CannotError as error:
+            raise unprocessable_patch() from error
+    return obj
+
+
+def _apply(document: Any, operation: dict[str, Any]) -> Any:
+    op, path = operation.get("op"), _pointer(operation.get("path"))
+    if op == "add":
+        return _add(document, path, _value(operation))
+    if op == "remove":
+        return _remove(document, path)[0]
+    if op == "replace":
+        _get(document, path)
+        return _replace(document, path, _value(operation))
+    if op == "test":
+        if not same(_get_or_null(document, path), operation.get("value")):
+            raise _CannotError(f"test failed at {operation.get('path')}")
+        return document
+    if op == "move":
+        source = _pointer(operation.get("from"))
+        if path[: len(source)] == source and path != source:
+            raise _CannotError("a value cannot be moved into itself")
+        document, moved = _remove(document, source)
+        return _add(document, path, moved)
+    if op == "copy":
+        copied = _get(document, _pointer(operation.get("from")))
+        return _add(document, path, orjson.loads(orjson.dumps(copied)))
+    raise _CannotError(f"unexpected kind: {op}")
+
+
+def _value(operation: dict[str, Any]) -> Any:
+    if "value" not in operation:
+        raise _CannotError("the operation has no value")
+    value = operation["value"]
+    # A patch may be tried again on another revision: what it holds must not become part of a document.
+    return orjson.loads(orjson.dumps(value)) if isinstance(value, dict | list) else value
+
+
+def _pointer(text: Any) -> list[str]:
+    if not isinstance(text, str) or (text and not text.startswith("/")):
+        raise _CannotError(f"{text!r} is no JSON pointer")
+    return [part.replace("~1", "/").replace("~0", "~") for part in text.split("/")[1:]]
+
+
+def _index(items: list[Any], part: str, *, end: bool) -> int:
+    """A position in `items`; `end` allows the one after the last."""
+    if part == "-" and end:
+        return len(items)
+    if not part.isascii() or not part.isdigit() or (part != "0" and part.startswith("0")):
+        raise _CannotError(f"{part} is no index")
+    index = int(part)
+    if index > len(items) - (not end):
+        raise _CannotError(f"index {part} is out of bounds")
+    return index
+
+
+def _step(value: Any, part: str) -> Any:
+    if isinstance(value, dict):
+        if part not in value:
+            raise _CannotError(f"{part} does not exist")
+        return value[part]
+    if isinstance(value, list):
+        return value[_index(value, part, end=False)]
+    raise _CannotError(f"nothing is beneath {part}")
+
+
+def _get(document: Any, path: list[str]) -> Any:
+    for part in path:
+        document = _step(document, part)
+    return document
+
+
+def _get_or_null(document: Any, path: list[str]) -> Any:
+    """A last key that is missing tests as null, as in the API server."""
+    if not path:
+        return document
+    parent = _get(document, path[:-1])
+    if isinstance(parent, dict):
+        return parent.get(path[-1])
+    return _step(parent, path[-1])
+
+
+def _add(document: Any, path: list[str], value: Any) -> Any:
+    if not path:
+        return value
+    parent, last = _get(document, path[:-1]), path[-1]
+    if isinstance(parent, dict):
+        parent[last] = value
+    elif isinstance(parent, list):
+        parent.insert(_index(parent, last, end=True), value)
+    else:
+        raise _CannotError(f"nothing can be added beneath {path[:-1]}")
+    return document
+
+
+def _replace(document: Any, path: list[str], value: Any) -> Any:
+    if not path:
+        return value
+    parent, last = _get(document, path[:-1]), path[-1]
+    parent[last if isinstance(parent, dict) else _index(parent, last, end=False)] = value
+    return document
+
+
+def _remove(document: Any, path: list[str]) -> tuple[Any, Any]:
+    if not path:
+        raise _CannotError("the whole document cannot be removed")
+    parent, last = _get(document, path[:-1]), path[-1]
+    removed = _step(parent, last)
+    if isinstance(parent, dict):
+        del parent[last]
+    else:
+        del parent[_index(parent, last, end=False)]
+    return document, removed
