@@ -56,8 +56,10 @@ def _apply(operation: str, argument: str, text: str, *, whole: str) -> str:
         return "\n".join(" " * int(argument) + line for line in lines)
     if operation == "prefix":
         return argument + text
+    if operation == "words":
+        return " ".join(text.split())
     if operation == "strip":
         return text.strip()
     raise ScriptError(
-        f"{whole}: there is no filter {operation!r}; there are default, head, indent, prefix, strip, tail"
+        f"{whole}: there is no filter {operation!r}; there are default, head, indent, prefix, strip, tail, words"
     )

@@ -83,7 +83,8 @@ def test_each_failure_is_found_and_named(case: str) -> None:
 
 def test_the_detail_is_what_kubernetes_said() -> None:
     assert 'secret "db-credentials" not found' in play(answers("CreateContainerConfigError", "deleted"))[0]
-    assert "1 Insufficient cpu" in play(answers("Unschedulable", "deleted"))[0]
+    detail = "**Detail**: 0/1 nodes are available: 1 Insufficient cpu.\n"
+    assert detail in play(answers("Unschedulable", "deleted"))[0]
     text = play(answers("CrashLoopBackOff", 'pod "cart-x7b2" deleted'))[0]
     assert "FATAL: cannot read /etc/app/config.yaml" in text
     assert "exit code 3" in text
