@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sympozium.localkube import semantics
 from sympozium.localkube.access import bootstrap
 from sympozium.localkube.access.access import Access
 from sympozium.localkube.access.pki import CertificateAuthority
@@ -26,8 +25,11 @@ from sympozium.localkube.handlers.dispatch import Dispatcher
 from sympozium.localkube.handlers.health import Counters
 from sympozium.localkube.handlers.logs import NodeLogs
 from sympozium.localkube.objects import StoredObjects
+from sympozium.localkube.patch.jsonpatch import json_patch
 from sympozium.localkube.present import Presenter
 from sympozium.localkube.resources import Registry
+from sympozium.localkube.schema.openapi import OpenAPI
+from sympozium.localkube.semantics import Managed, MutableTypes
 from sympozium.localkube.store import Store
 from sympozium.localkube.types import UserInfo
 
@@ -62,10 +64,10 @@ class APIServer:
         self.store = Store(data_dir / "state.db")
         self.readiness = Readiness()
         self.registry = Registry(BUILTIN)
-        self.types = semantics.make_types()
+        self.types = MutableTypes(BUILTIN)
         objects = StoredObjects(self.store)
         self.access = Access(objects, self.authority, token_file=token_file)
-        self.admission = AdmissionChain(objects, self.access, json_patch=semantics.json_patch)
+        self.admission = AdmissionChain(objects, self.access, json_patch=json_patch)
         presenter = Presenter(self.types)
         self.customs = CustomResources(self.store, self.registry, self.types)
         backend = Backend(
@@ -77,8 +79,8 @@ class APIServer:
             admission=self.admission,
             effective_user=self.access.effective_user,
             reviews=self.access.reviews,
-            openapi=semantics.make_openapi(self.types, self.registry),
-            ownership=semantics.Managed(),
+            openapi=OpenAPI(self.registry, self.types),
+            ownership=Managed(),
             customs=self.customs,
         )
         self.controller_counts: Counter[tuple[str, str]] = Counter()

@@ -7,16 +7,19 @@ resources are served, and when it is gone, they are not.
 import logging
 
 from sympozium.localkube import metadata
+from sympozium.localkube.errors import invalid
 from sympozium.localkube.feed import Change
 from sympozium.localkube.objects import decoded
 from sympozium.localkube.resources import Registry, custom_resources
 from sympozium.localkube.semantics import MutableTypes
 from sympozium.localkube.store import Store
-from sympozium.localkube.types import Object
+from sympozium.localkube.tables.jsonpath import JSONPathError, compile_path
+from sympozium.localkube.types import Cause, Object
 
 log = logging.getLogger(__name__)
 
-BUCKET = "apiextensions.k8s.io/customresourcedefinitions"
+GROUP = "apiextensions.k8s.io"
+BUCKET = f"{GROUP}/customresourcedefinitions"
 
 
 class CustomResources:
@@ -33,9 +36,8 @@ class CustomResources:
 
         It is established in the same write: there is no other process that would have to agree.
         """
+        _check_columns(crd)
         names = crd["spec"]["names"]
-        names.setdefault("singular", names["kind"].lower())
-        names.setdefault("listKind", names["kind"] + "List")
         status = crd.setdefault("status", {})
         taken = self._taken(crd)
         if taken:
@@ -78,7 +80,7 @@ class CustomResources:
         crd = decoded(change.entry)
         if change.type == "DELETED":
             self._registry.set_custom(crd["metadata"]["name"], [])
-            self._types.remove_crd(crd)
+            self._types.remove_crd(crd["metadata"]["name"])
             self._store.end_watches(_bucket(crd))
         else:
             self._serve(crd)
@@ -93,6 +95,20 @@ class CustomResources:
             log.exception("CRD %s cannot be served", crd["metadata"]["name"])
             resources = []
         self._registry.set_custom(crd["metadata"]["name"], resources)
+
+
+def _check_columns(crd: Object) -> None:
+    """A column whose path cannot be evaluated would be empty for ever. Raises ApiError 422."""
+    causes: list[Cause] = []
+    for number, version in enumerate(crd["spec"]["versions"]):
+        for index, column in enumerate(version.get("additionalPrinterColumns") or ()):
+            try:
+                compile_path(column["jsonPath"])
+            except JSONPathError as error:
+                field = f"spec.versions[{number}].additionalPrinterColumns[{index}].jsonPath"
+                causes.append(Cause(field, "FieldValueInvalid", f"Invalid value: {error}"))
+    if causes:
+        raise invalid(GROUP, "CustomResourceDefinition", crd["metadata"]["name"], causes)
 
 
 def _words(names: Object) -> set[str]:

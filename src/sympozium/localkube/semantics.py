@@ -1,124 +1,111 @@
-"""What the handlers call of schemas, patches and defaults: the seam between HTTP and meaning.
+"""The seam to schemas, patches and field ownership: what the handlers call, over what those packages offer."""
 
-`MutableTypes` has the kinds, `Managed` the patches and the owners of fields. Everything is pure but for
-the clock that managedFields are stamped with.
-"""
+from collections.abc import Iterable
+from typing import Protocol, cast
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
-
-from sympozium.localkube.builtin import BUILTIN
-from sympozium.localkube.patch import managed
-from sympozium.localkube.patch.jsonpatch import json_patch
-from sympozium.localkube.patch.merge import merge_patch
-from sympozium.localkube.resources import Registry
+from sympozium.localkube import metadata
+from sympozium.localkube.handlers.pipeline import Write
+from sympozium.localkube.patch import jsonpatch, managed, merge
+from sympozium.localkube.patch.managed import Manager
+from sympozium.localkube.resources import Resource
 from sympozium.localkube.schema.custom import CustomType
 from sympozium.localkube.schema.kinds import BuiltinType, builtin_type
-from sympozium.localkube.schema.openapi import OpenAPI
-from sympozium.localkube.types import Object
+from sympozium.localkube.schema.node import Node
+from sympozium.localkube.types import Object, TypeInfo
 
-if TYPE_CHECKING:
-    from sympozium.localkube.handlers.pipeline import Write
-
-__all__ = ["Managed", "MutableTypes", "json_patch", "make_openapi", "make_types"]
-
-_NAMESPACED = {(r.group, r.kind): r.namespaced for r in BUILTIN}
+Kind = tuple[str, str, str]
 
 
 class MutableTypes:
-    """All kinds. Built-in ones are made when first asked for; custom ones come and go with their CRDs."""
+    """All kinds that are served now. Implements `types.Types`.
 
-    def __init__(self) -> None:
-        self._builtin: dict[tuple[str, str, str], BuiltinType | None] = {}
-        self._custom: dict[tuple[str, str, str], CustomType] = {}
+    A built-in kind is made when it is first asked for. The types of a CRD stay the same objects while its
+    spec does, so what was derived from them stays good.
+    """
 
-    def get(self, group: str, version: str, kind: str) -> BuiltinType | CustomType | None:
+    def __init__(self, builtin: Iterable[Resource]) -> None:
+        self._namespaced = {(r.group, r.version, r.kind): r.namespaced for r in builtin}
+        self._builtin: dict[Kind, BuiltinType] = {}
+        self._custom: dict[Kind, CustomType] = {}
+        self._crds: dict[str, Object] = {}
+
+    def get(self, group: str, version: str, kind: str) -> TypeInfo | None:
         key = (group, version, kind)
-        custom = self._custom.get(key)
-        if custom is not None:
-            return custom
-        if key not in self._builtin:
-            namespaced = _NAMESPACED.get((group, kind))
-            if namespaced is None:
-                return None
-            self._builtin[key] = builtin_type(group, version, kind, namespaced=namespaced)
-        return self._builtin[key]
+        found: TypeInfo | None = self._custom.get(key) or self._builtin.get(key)
+        if found is None and key in self._namespaced:
+            made = builtin_type(group, version, kind, namespaced=self._namespaced[key])
+            if made is not None:
+                found = self._builtin[key] = made
+        return found
 
     def set_crd(self, crd: Object) -> None:
-        """Serves the versions of a CRD that was validated. A version that did not change keeps its type."""
-        spec = crd["spec"]
-        versions = {version["name"]: version for version in spec["versions"] if version.get("served")}
-        for key in [key for key in self._custom if key[::2] == (spec["group"], spec["names"]["kind"])]:
-            if key[1] not in versions:
-                del self._custom[key]
-        for name, version in versions.items():
-            key = (spec["group"], name, spec["names"]["kind"])
-            known = self._custom.get(key)
-            status = "status" in (version.get("subresources") or {})
-            if (
-                known is None
-                or known.schema != version["schema"]["openAPIV3Schema"]
-                or known.status_subresource != status
-            ):
-                self._custom[key] = CustomType(spec, version)
-
-    def remove_crd(self, crd: Object) -> None:
-        spec = crd["spec"]
-        for version in spec["versions"]:
-            self._custom.pop((spec["group"], version["name"], spec["names"]["kind"]), None)
+        """Makes the types of the served versions. Raises ValueError for a schema that cannot be compiled."""
+        name, spec = crd["metadata"]["name"], crd["spec"]
+        if self._crds.get(name) == spec:
+            return
+        made = [CustomType(spec, version) for version in spec["versions"] if version.get("served")]
+        self.remove_crd(name)
+        self._crds[name] = spec
+        for custom in made:
+            self._custom[custom.group, custom.version, custom.kind] = custom
 
     def custom_schema(self, group: str, version: str, kind: str) -> Object | None:
-        """`openAPIV3Schema` of a served custom kind."""
+        """The `openAPIV3Schema` of a custom kind; the same object for as long as it holds."""
         found = self._custom.get((group, version, kind))
         return None if found is None else found.schema
 
+    def remove_crd(self, name: str) -> None:
+        """Forgets the types of a CRD; an unknown one is no error."""
+        spec = self._crds.pop(name, None)
+        if spec is None:
+            return
+        for version in spec["versions"]:
+            self._custom.pop((spec["group"], version["name"], spec["names"]["kind"]), None)
 
-def make_types() -> MutableTypes:
-    return MutableTypes()
 
+class _Typed(Protocol):
+    """What both sorts of types have beside `TypeInfo`."""
 
-def make_openapi(types: MutableTypes, registry: Registry) -> OpenAPI:
-    return OpenAPI(registry, types)
+    node: Node
 
 
 class Managed:
-    """`handlers.backend.Ownership`: managedFields for each kind of write, and the patches without a schema."""
+    """managedFields and patches. Implements `handlers.backend.Ownership`."""
 
-    def record(self, write: "Write", obj: Object, old: Object | None) -> None:
-        """Writes into `obj` who owns what this create, PUT or patch changed against `old`."""
-        info = _type_of(write)
-        managed.update(old, obj, info.node, _manager(write, info))
+    def record(self, write: Write, obj: Object, old: Object | None) -> None:
+        managed.update(old, obj, _node(write), _manager(write, obj))
 
-    def apply(self, write: "Write", current: Object | None, sent: Object) -> Object:
-        """Server-side apply: the merged object with its managedFields. Raises ApiError 409."""
-        info = _type_of(write)
-        return managed.apply(current, sent, info.node, _manager(write, info), force=write.options.force)
+    def apply(self, write: Write, current: Object | None, sent: Object) -> Object:
+        sent = write.type_info.prune(sent)
+        return managed.apply(current, sent, _node(write), _manager(write, sent), force=write.options.force)
 
     def json_patch(self, obj: Object, operations: list[Object]) -> Object:
-        patched: Object = json_patch(obj, operations)
+        patched: Object = jsonpatch.json_patch(obj, operations)
         return patched
 
     def merge_patch(self, obj: Object, patch: Object) -> Object:
-        patched: Object = merge_patch(obj, patch)
-        return patched
+        merged: Object = merge.merge_patch(obj, patch)
+        return merged
 
 
-def _type_of(write: "Write") -> BuiltinType | CustomType:
-    info = write.type_info
-    assert isinstance(info, BuiltinType | CustomType)
-    return info
+def _node(write: Write) -> Node:
+    return cast("_Typed", write.type_info).node
 
 
-def _manager(write: "Write", info: BuiltinType | CustomType) -> managed.Manager:
+def _manager(write: Write, obj: Object) -> Manager:
+    """Main writes never own the status where it is a subresource, and status writes own nothing else."""
+    resource = write.resource
     reset: tuple[str, ...] = ()
     if write.subresource == "status":
-        reset = ("spec", "metadata") if info.custom else ("spec",)
-    elif info.status_subresource:
+        reset = tuple(key for key in obj if key not in {"status", "metadata"})
+        if resource.custom:
+            reset = (*reset, "metadata")
+    elif write.type_info.status_subresource:
         reset = ("status",)
-    return managed.Manager(
+    return Manager(
         name=write.options.manager,
-        api_version=write.resource.api_version,
-        time=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        subresource=write.subresource,
+        api_version=resource.api_version,
+        time=metadata.now(),
+        subresource=write.manager_subresource or write.subresource,
         reset=reset,
     )

@@ -35,6 +35,8 @@ class Write:
     options: WriteOptions
     namespace: str
     subresource: str = ""
+    manager_subresource: str = ""
+    """The subresource that managedFields name when it is another one (scale writes the object itself)."""
 
     @property
     def type_info(self) -> TypeInfo:
@@ -144,8 +146,10 @@ async def create(write: Write, obj: Object, *, applied: bool = False) -> Entry:
     obj = type_info.prune(obj)
     metadata.prepare_create(obj, resource, write.namespace if resource.namespaced else None)
     generated = not obj["metadata"].get("name") or _is_generated(obj["metadata"])
-    obj = type_info.prepare_create(type_info.default(obj))
-    obj = await _admit(write, "CREATE", obj, None, applied=applied)
+    obj = type_info.default(obj)
+    if not applied:
+        write.backend.ownership.record(write, obj, None)
+    obj = await _admit(write, "CREATE", type_info.prepare_create(obj), None)
     _validate(write, obj, None)
     write.request.warnings += await write.backend.admission.validate(
         write.admission("CREATE", obj["metadata"]["name"], obj, None)
@@ -191,8 +195,10 @@ async def update(write: Write, entry: Entry, obj: Object, *, applied: bool = Fal
     obj = type_info.prune(obj)
     metadata.prepare_update(obj, old, resource, entry.name, write.namespace if resource.namespaced else None)
     obj["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
-    obj = type_info.prepare_update(type_info.default(obj), old, write.subresource)
-    obj = await _admit(write, "UPDATE", obj, old, applied=applied)
+    obj = type_info.default(obj)
+    if not applied:
+        backend.ownership.record(write, obj, old)
+    obj = await _admit(write, "UPDATE", type_info.prepare_update(obj, old, write.subresource), old)
     _validate(write, obj, old)
     write.request.warnings += await backend.admission.validate(
         write.admission("UPDATE", entry.name, obj, old)
@@ -241,16 +247,12 @@ def _timeless(entries: Any) -> Any:
     return [{key: value for key, value in entry.items() if key != "time"} for entry in entries or ()]
 
 
-async def _admit(
-    write: Write, operation: str, obj: Object, old: Object | None, *, applied: bool = False
-) -> Object:
-    """Ownership, then the mutating half of admission; what that changed is pruned and defaulted again.
+async def _admit(write: Write, operation: str, obj: Object, old: Object | None) -> Object:
+    """The mutating half of admission; what it changed is pruned and defaulted again.
 
     Nobody owns what plugins and webhooks change, as on the real server.
     """
-    ownership, type_info = write.backend.ownership, write.type_info
-    if not applied:
-        ownership.record(write, obj, old)
+    type_info = write.type_info
     before = orjson.dumps(obj)
     result = await write.backend.admission.mutate(
         write.admission(operation, obj["metadata"].get("name", ""), obj, old)

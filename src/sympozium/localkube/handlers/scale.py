@@ -58,7 +58,12 @@ async def change(backend: Backend, resource: Resource, target: Target, request: 
     form = negotiate.choose(request.accept)
     options = write_options(request, "PatchOptions" if request.method == "PATCH" else "UpdateOptions")
     write = Write(
-        backend=backend, resource=resource, request=request, options=options, namespace=target.namespace or ""
+        backend=backend,
+        resource=resource,
+        request=request,
+        options=options,
+        namespace=target.namespace or "",
+        manager_subresource="scale",
     )
     for _ in range(PATCH_TRIES):
         entry = find(backend, resource, target)
