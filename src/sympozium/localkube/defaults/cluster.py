@@ -38,7 +38,11 @@ def _check_node(node: Object, old: Object | None, _subresource: str) -> list[Cau
     if old is not None:
         before = old.get("spec", {}).get("providerID")
         if before and node.get("spec", {}).get("providerID") != before:
-            causes.append(gotext.forbidden("spec.providerID", "node updates may not change providerID except from \"\" to valid"))
+            causes.append(
+                gotext.forbidden(
+                    "spec.providerID", 'node updates may not change providerID except from "" to valid'
+                )
+            )
     return causes
 
 

@@ -76,7 +76,9 @@ def _names(crd: Object, spec: Object) -> list[Cause]:
         value = names.get(key)
         if not value:
             causes.append(gotext.required(f"spec.names.{key}"))
-        elif not _LABEL.fullmatch(value.lower()) or (key in {"plural", "singular"} and value != value.lower()):
+        elif not _LABEL.fullmatch(value.lower()) or (
+            key in {"plural", "singular"} and value != value.lower()
+        ):
             causes.append(gotext.invalid(f"spec.names.{key}", value, _LABEL_TEXT))
     for key in ("shortNames", "categories"):
         for index, value in enumerate(names.get(key) or ()):
@@ -160,7 +162,9 @@ def _columns(columns: Any, at: str) -> list[Cause]:
         if not path:
             causes.append(gotext.required(f"{place}.jsonPath"))
         elif not path.startswith("."):
-            causes.append(gotext.invalid(f"{place}.jsonPath", path, "must be a simple json path starting with ."))
+            causes.append(
+                gotext.invalid(f"{place}.jsonPath", path, "must be a simple json path starting with .")
+            )
     return causes
 
 
@@ -226,6 +230,4 @@ def _immutable(crd: Object, old: Object) -> list[Cause]:
     return causes
 
 
-CRD = Strategy(
-    status=True, generation=True, default=default_crd, create=create_crd, check=check_crd
-)
+CRD = Strategy(status=True, generation=True, default=default_crd, create=create_crd, check=check_crd)

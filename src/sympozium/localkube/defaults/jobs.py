@@ -45,7 +45,12 @@ def create_job(job: Object) -> None:
         return
     uid, name = job["metadata"]["uid"], job["metadata"]["name"]
     labels = spec["template"].setdefault("metadata", {}).setdefault("labels", {})
-    for key, value in ((UID_LABEL, uid), (LEGACY_UID_LABEL, uid), (NAME_LABEL, name), (LEGACY_NAME_LABEL, name)):
+    for key, value in (
+        (UID_LABEL, uid),
+        (LEGACY_UID_LABEL, uid),
+        (NAME_LABEL, name),
+        (LEGACY_NAME_LABEL, name),
+    ):
         labels[key] = value
     spec["selector"] = {"matchLabels": {UID_LABEL: uid}}
 
@@ -96,7 +101,7 @@ def _counts(spec: Object) -> list[Cause]:
         causes.append(gotext.unsupported("spec.podReplacementPolicy", policy, policies))
     if spec.get("podFailurePolicy") and spec["template"]["spec"].get("restartPolicy") != "Never":
         restart = spec["template"]["spec"].get("restartPolicy")
-        why = "only \"Never\" is supported when podFailurePolicy is specified"
+        why = 'only "Never" is supported when podFailurePolicy is specified'
         causes.append(gotext.invalid("spec.template.spec.restartPolicy", restart, why))
     return causes
 
@@ -116,7 +121,9 @@ def _immutable(spec: Object, old: Object) -> list[Cause]:
             causes.append(gotext.invalid(f"spec.{key}", spec.get(key), IMMUTABLE))
     if spec.get("completions") != old.get("completions"):
         # An Indexed Job may be resized together with its parallelism.
-        elastic = spec.get("completionMode") == "Indexed" and spec.get("completions") == spec.get("parallelism")
+        elastic = spec.get("completionMode") == "Indexed" and spec.get("completions") == spec.get(
+            "parallelism"
+        )
         if not elastic:
             causes.append(gotext.invalid("spec.completions", spec.get("completions"), IMMUTABLE))
     if _comparable(spec["template"], old) != _comparable(old["template"], old):

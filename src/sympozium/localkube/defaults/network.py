@@ -57,7 +57,11 @@ def _check_service(service: Object, old: Object | None, subresource: str) -> lis
     elif not spec.get("ports") and spec.get("clusterIP") != "None":
         causes.append(gotext.required("spec.ports"))
     causes += _service_ports(spec.get("ports") or [])
-    if old is not None and old["spec"].get("clusterIP") and old["spec"]["type"] == spec["type"] == "ClusterIP":
+    if (
+        old is not None
+        and old["spec"].get("clusterIP")
+        and old["spec"]["type"] == spec["type"] == "ClusterIP"
+    ):
         before, now = old["spec"]["clusterIP"], spec.get("clusterIP")
         if before != now:
             causes.append(gotext.invalid("spec.clusterIPs[0]", now, "may not change once set"))
@@ -165,7 +169,11 @@ def _policy_port(port: Object, at: str) -> list[Cause]:
         causes.append(gotext.invalid(f"{at}.port", number, "must be between 1 and 65535, inclusive"))
     if end is not None:
         if not isinstance(number, int):
-            why = "may not be specified when `port` is non-numeric" if number else "may not be specified when `port` is not specified"
+            why = (
+                "may not be specified when `port` is non-numeric"
+                if number
+                else "may not be specified when `port` is not specified"
+            )
             causes.append(gotext.invalid(f"{at}.endPort", end, why))
         elif end < number:
             causes.append(gotext.invalid(f"{at}.endPort", end, "must be greater than or equal to `port`"))

@@ -96,7 +96,9 @@ def _changes(spec: Object, old: Object) -> list[Cause]:
     added = spec.get("tolerations") or []
     if any(toleration not in added for toleration in before):
         causes.append(
-            gotext.forbidden("spec.tolerations", "existing toleration can not be modified except its tolerationSeconds")
+            gotext.forbidden(
+                "spec.tolerations", "existing toleration can not be modified except its tolerationSeconds"
+            )
         )
     if causes:
         return causes

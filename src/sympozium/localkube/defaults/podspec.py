@@ -68,7 +68,12 @@ def _field_reference(reference: Object | None) -> None:
 
 
 def _probe(probe: Object) -> None:
-    for key, value in (("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)):
+    for key, value in (
+        ("timeoutSeconds", 1),
+        ("periodSeconds", 10),
+        ("successThreshold", 1),
+        ("failureThreshold", 3),
+    ):
         if not probe.get(key):
             probe[key] = value
     _http_get(probe.get("httpGet"))

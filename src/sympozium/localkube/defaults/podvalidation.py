@@ -15,9 +15,7 @@ _LABEL_TEXT = (
     " '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
 )
 _ENV = re.compile(r"[ -<>-~]+")
-_ENV_TEXT = (
-    "a valid environment variable name must consist only of printable ASCII characters other than '='"
-)
+_ENV_TEXT = "a valid environment variable name must consist only of printable ASCII characters other than '='"
 _PULL = ("Always", "IfNotPresent", "Never")
 _RESTART = ("Always", "OnFailure", "Never")
 _DNS = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
@@ -93,7 +91,11 @@ def _volumes(volumes: list[Object], path: str, causes: Causes) -> set[str]:
         causes += [
             gotext.forbidden(f"{at}.{key}", "may not specify more than 1 volume type") for key in sources[1:]
         ]
-        for key, field in (("secret", "secretName"), ("configMap", "name"), ("persistentVolumeClaim", "claimName")):
+        for key, field in (
+            ("secret", "secretName"),
+            ("configMap", "name"),
+            ("persistentVolumeClaim", "claimName"),
+        ):
             if key in volume and not volume[key].get(field):
                 causes.append(gotext.required(f"{at}.{key}.{field}"))
         if "hostPath" in volume and not volume["hostPath"].get("path"):
@@ -167,7 +169,9 @@ def _env(container: Object, path: str, causes: Causes) -> None:
             why = "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`"
             causes.append(gotext.invalid(f"{at}.valueFrom", "", why))
         elif len(source) > 1:
-            causes.append(gotext.invalid(f"{at}.valueFrom", "", "may not have more than one field specified at a time"))
+            causes.append(
+                gotext.invalid(f"{at}.valueFrom", "", "may not have more than one field specified at a time")
+            )
     for index, source in enumerate(container.get("envFrom") or ()):
         at = f"{path}.envFrom[{index}]"
         references = [key for key in ("configMapRef", "secretRef") if source.get(key)]
@@ -175,9 +179,7 @@ def _env(container: Object, path: str, causes: Causes) -> None:
             causes.append(gotext.invalid(at, "", "must specify one of: `configMapRef` or `secretRef`"))
         elif len(references) > 1:
             causes.append(gotext.invalid(at, "", "may not have more than one field specified at a time"))
-        causes += [
-            gotext.required(f"{at}.{key}.name") for key in references if not source[key].get("name")
-        ]
+        causes += [gotext.required(f"{at}.{key}.name") for key in references if not source[key].get("name")]
 
 
 def _mounts(mounts: Any, path: str, volumes: set[str], causes: Causes) -> None:
@@ -250,7 +252,7 @@ def _tolerations(tolerations: Any, path: str, causes: Causes) -> None:
             why = "value must be empty when `operator` is 'Exists'"
             causes.append(gotext.invalid(f"{at}.operator", toleration["value"], why))
         elif not toleration.get("key") and operator != "Exists":
-            why = "operator must be Exists when `key` is empty, which means \"match all values and all keys\""
+            why = 'operator must be Exists when `key` is empty, which means "match all values and all keys"'
             causes.append(gotext.invalid(f"{at}.operator", operator, why))
         effects = ("NoSchedule", "PreferNoSchedule", "NoExecute")
         if toleration.get("effect") and toleration["effect"] not in effects:

@@ -148,9 +148,13 @@ def _check_pod_template(obj: Object, _old: Object | None, _subresource: str) -> 
 
 
 DEPLOYMENT = Strategy(status=True, generation=True, default=_default_deployment, create=_create, check=_check)
-STATEFUL_SET = Strategy(status=True, generation=True, default=_default_stateful_set, create=_create, check=_check)
+STATEFUL_SET = Strategy(
+    status=True, generation=True, default=_default_stateful_set, create=_create, check=_check
+)
 DAEMON_SET = Strategy(status=True, generation=True, default=_default_daemon_set, create=_create, check=_check)
-REPLICA_SET = Strategy(status=True, generation=True, default=_default_replica_set, create=_create, check=_check)
+REPLICA_SET = Strategy(
+    status=True, generation=True, default=_default_replica_set, create=_create, check=_check
+)
 REPLICATION_CONTROLLER = Strategy(
     status=True,
     generation=True,

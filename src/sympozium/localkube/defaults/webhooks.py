@@ -86,13 +86,17 @@ def _client(client: Object, at: str) -> list[Cause]:
     if bool(url) == bool(service):
         return [gotext.required(at, "exactly one of url or service is required")]
     if service:
-        return [gotext.required(f"{at}.service.{key}") for key in ("namespace", "name") if not service.get(key)]
+        return [
+            gotext.required(f"{at}.service.{key}") for key in ("namespace", "name") if not service.get(key)
+        ]
     parts = urlsplit(url)
     if parts.scheme != "https":
         why = f"'https' is the only allowed URL scheme; desired format: https://host[/path] ({parts.scheme!r} found)"
         return [gotext.invalid(f"{at}.url", parts.scheme, why)]
     if not parts.hostname:
-        return [gotext.invalid(f"{at}.url", url, "host must be specified; desired format: https://host[/path]")]
+        return [
+            gotext.invalid(f"{at}.url", url, "host must be specified; desired format: https://host[/path]")
+        ]
     if parts.username or parts.query or parts.fragment:
         why = "user information, query parameters and fragments are not permitted in the URL"
         return [gotext.invalid(f"{at}.url", url, why)]

@@ -89,13 +89,13 @@ def update(old: Object | None, new: Object, node: Node, manager: Manager) -> Non
     """
     entries = _entries_of_update(old, new, manager)
     before = _empty(new, node) if old is None else old
-    comparison = typed.Comparison(_owned_part(before), _owned_part(new), node)
+    comparison = typed.Comparison(_owned_part(before, manager.reset), _owned_part(new, manager.reset), node)
     changed = sets.union(comparison.added, comparison.modified)
     key = (manager.name, UPDATE, manager.api_version, manager.subresource)
     for entry in entries.values():
         if entry.key != key:
             entry.owned = sets.difference(sets.difference(entry.owned, changed), comparison.removed)
-    gained = _without(changed, manager.reset)
+    gained = _placeless(changed)
     mine = entries.setdefault(
         key, _Entry(manager.name, UPDATE, manager.api_version, manager.subresource, manager.time)
     )
@@ -115,22 +115,25 @@ def apply(live: Object | None, applied: Object, node: Node, manager: Manager, *,
     key = (manager.name, APPLY, "", manager.subresource)
     mine = entries.get(key)
     last = mine.owned if mine else {}
-    wanted = _without(typed.fields_of(_owned_part(applied), node), manager.reset)
+    wanted = _placeless(typed.fields_of(_owned_part(applied, manager.reset), node))
     if live is None:
         merged = dict(applied)
     else:
         if not entries:
             _before_first_apply(live, node, manager, entries)
         merged = _merged(live, applied, node, manager)
-    entries[key] = _Entry(
-        manager.name, APPLY, manager.api_version, manager.subresource, manager.time, wanted
-    )
+    entries[key] = _Entry(manager.name, APPLY, manager.api_version, manager.subresource, manager.time, wanted)
     merged = _drop_abandoned(merged, last, entries.values(), node)
-    base: Object = {} if live is None else _owned_part(live)
-    _settle(typed.Comparison(base, _owned_part(merged), node), entries, key, force=force)
+    base: Object = {} if live is None else _owned_part(live, manager.reset)
+    _settle(typed.Comparison(base, _owned_part(merged, manager.reset), node), entries, key, force=force)
     merged["metadata"] = dict(merged.get("metadata") or {})
     _write(merged, entries.values())
-    if mine is not None and sets.encode(mine.owned) == sets.encode(wanted) and live is not None and merged == live:
+    if (
+        mine is not None
+        and sets.encode(mine.owned) == sets.encode(wanted)
+        and live is not None
+        and merged == live
+    ):
         return live
     return merged
 
@@ -177,16 +180,16 @@ def _drop_abandoned(merged: Object, last: Fields, entries: Iterable[_Entry], nod
 
 def _before_first_apply(live: Object, node: Node, manager: Manager, entries: dict[_Key, _Entry]) -> None:
     """An object that nobody manages was still written by somebody."""
-    owned = _without(typed.fields_of(_owned_part(live), node), ("status",))
+    owned = _placeless(typed.fields_of(_owned_part(live, ("status",)), node))
     entry = _Entry(BEFORE_FIRST_APPLY, UPDATE, manager.api_version, "", manager.time, owned)
     if owned:
         entries[entry.key] = entry
 
 
-def _owned_part(obj: Object) -> Object:
-    """The object without what nobody owns."""
-    out = {key: value for key, value in obj.items() if key not in _UNOWNED}
-    meta = obj.get("metadata")
+def _owned_part(obj: Object, reset: tuple[str, ...]) -> Object:
+    """The object without what nobody owns, and without what this write cannot reach (`reset`)."""
+    out = {key: value for key, value in obj.items() if key not in _UNOWNED and key not in reset}
+    meta = out.get("metadata")
     if isinstance(meta, dict):
         kept = {key: value for key, value in meta.items() if key not in _UNOWNED_METADATA}
         out["metadata"] = kept
@@ -195,18 +198,14 @@ def _owned_part(obj: Object) -> Object:
     return out
 
 
-def _without(fields: Fields, keys: tuple[str, ...]) -> Fields:
-    """Without top-level fields, and without the object's metadata as a member."""
-    dropped = {f"f:{key}" for key in keys}
-    out = {element: below for element, below in fields.items() if element not in dropped}
-    meta = out.get("f:metadata")
-    if meta is not None:
-        rest = {element: below for element, below in meta.items() if element != sets.SELF}
-        if rest:
-            out["f:metadata"] = rest
-        else:
-            del out["f:metadata"]
-    return out
+def _placeless(fields: Fields) -> Fields:
+    """Without `metadata` itself as a member: it is never anybody's."""
+    meta = fields.get("f:metadata")
+    if meta is None or sets.SELF not in meta:
+        return fields
+    rest = {element: below for element, below in meta.items() if element != sets.SELF}
+    out = {element: below for element, below in fields.items() if element != "f:metadata"}
+    return {**out, "f:metadata": rest} if rest else out
 
 
 def _empty(new: Object, node: Node) -> Object:

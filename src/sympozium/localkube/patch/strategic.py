@@ -48,7 +48,11 @@ def _merge_object(target: dict[str, Any], patch: dict[str, Any], node: Node) -> 
         elif key not in target or type(target[key]) is not type(value):
             _put(target, key, _fresh(value, child))
         elif isinstance(value, dict):
-            _put(target, key, _clean(value) if "replace" in child.strategies else _merge_object(target[key], value, child))
+            _put(
+                target,
+                key,
+                _clean(value) if "replace" in child.strategies else _merge_object(target[key], value, child),
+            )
         elif isinstance(value, list) and "merge" in child.strategies:
             target[key] = _merge_list(target[key], value, child, orders.pop(key, None))
         else:
@@ -91,7 +95,9 @@ def _clean(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _clean(v) for k, v in value.items() if v is not None and not k.startswith("$")}
     if isinstance(value, list):
-        return [_clean(item) for item in value if not (isinstance(item, dict) and item.get(_PATCH) == "delete")]
+        return [
+            _clean(item) for item in value if not (isinstance(item, dict) and item.get(_PATCH) == "delete")
+        ]
     return value
 
 
@@ -141,7 +147,9 @@ def _merge_maps(target: list[Any], patch: list[Any], node: Node) -> tuple[list[A
     merged = list(target)
     for item in plain:
         value = _key(item, key)
-        at = next((i for i, old in enumerate(merged) if isinstance(old, dict) and old.get(key) == value), None)
+        at = next(
+            (i for i, old in enumerate(merged) if isinstance(old, dict) and old.get(key) == value), None
+        )
         if at is None:
             added = _merge_object({}, dict(item), items)
             if added is not None:
@@ -153,9 +161,7 @@ def _merge_maps(target: list[Any], patch: list[Any], node: Node) -> tuple[list[A
 
 def _key(item: dict[str, Any], key: str) -> Any:
     if key not in item:
-        raise ApiError(
-            400, f"map: {orjson.dumps(item).decode()} does not contain declared merge key: {key}"
-        )
+        raise ApiError(400, f"map: {orjson.dumps(item).decode()} does not contain declared merge key: {key}")
     return item[key]
 
 

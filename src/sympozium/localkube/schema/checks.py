@@ -54,9 +54,11 @@ def _body(path: str) -> str:
 
 def _same_json(first: Any, second: Any) -> bool:
     """Equality that tells true from 1."""
-    return bool(first == second) and (
-        gotext.shown(first) == gotext.shown(second) or isinstance(first, int | float | dict | list)
-    ) and isinstance(first, bool) == isinstance(second, bool)
+    return (
+        bool(first == second)
+        and (gotext.shown(first) == gotext.shown(second) or isinstance(first, int | float | dict | list))
+        and isinstance(first, bool) == isinstance(second, bool)
+    )
 
 
 def compile_checks(schema: Schema, type_: str) -> tuple[Check, ...]:

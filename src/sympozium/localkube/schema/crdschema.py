@@ -157,11 +157,15 @@ def _array(schema: Schema, kind: str, path: str, causes: list[Cause]) -> None:
     if list_type not in {"atomic", SET, MAP}:
         causes.append(gotext.unsupported(at, list_type, ("atomic", "set", "map")))
     elif kind != "array":
-        causes.append(gotext.invalid(f"{path}.type", kind, "must be array if x-kubernetes-list-type is specified"))
+        causes.append(
+            gotext.invalid(f"{path}.type", kind, "must be array if x-kubernetes-list-type is specified")
+        )
     elif list_type == MAP:
         _map_list(items or {}, keys, path, causes)
     elif list_type == SET and isinstance(items, dict):
-        atomic = items.get("x-kubernetes-map-type") == "atomic" or items.get("x-kubernetes-list-type") == "atomic"
+        atomic = (
+            items.get("x-kubernetes-map-type") == "atomic" or items.get("x-kubernetes-list-type") == "atomic"
+        )
         if items.get("type") not in _SCALARS and not items.get("x-kubernetes-int-or-string") and not atomic:
             why = "items of a set must be scalars or atomic"
             causes.append(gotext.invalid(at, list_type, why))
@@ -181,7 +185,9 @@ def _map_list(items: Schema, keys: list[str], path: str, causes: list[Cause]) ->
         if key in keys[:index]:
             causes.append(gotext.duplicate(f"{at}[{index}]", key))
         if key not in properties:
-            causes.append(gotext.invalid(f"{at}[{index}]", key, "entries must all be names of item properties"))
+            causes.append(
+                gotext.invalid(f"{at}[{index}]", key, "entries must all be names of item properties")
+            )
             continue
         inner = properties[key]
         if inner.get("type") not in _SCALARS and not inner.get("x-kubernetes-int-or-string"):
@@ -234,7 +240,9 @@ def _metadata(schema: Schema, path: str, causes: list[Cause]) -> None:
     extra = set(metadata) - {"type", "properties", "description", "x-kubernetes-preserve-unknown-fields"}
     names = set(metadata.get("properties") or {}) - {"name", "generateName"}
     if extra or names:
-        why = "must not specify anything other than name and generateName, but metadata is implicitly specified"
+        why = (
+            "must not specify anything other than name and generateName, but metadata is implicitly specified"
+        )
         causes.append(gotext.forbidden(f"{path}.properties[metadata]", why))
 
 

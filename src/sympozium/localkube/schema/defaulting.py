@@ -32,7 +32,9 @@ def _object(value: dict[str, Any], node: Node) -> None:
     properties = node.properties
     if node.fills:
         for key, child in properties.items():
-            if child.default is not None and (key not in value or (value[key] is None and not child.nullable)):
+            if child.default is not None and (
+                key not in value or (value[key] is None and not child.nullable)
+            ):
                 value[key] = orjson.loads(child.default)
     dropped = []
     for key, inner in value.items():

@@ -19,7 +19,9 @@ _DURATION = re.compile(
     r"-?\d+(\.\d+)?(ns|us|µs|ms|s|m|h)(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))*|0|\d+ ?(ns|us|ms|s|m|h|d|w|"
     r"nanoseconds?|microseconds?|milliseconds?|seconds?|minutes?|hours?|days?|weeks?)"
 )
-_HOST = re.compile(r"([a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)(\.[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*\.?")
+_HOST = re.compile(
+    r"([a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)(\.[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*\.?"
+)
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _MAC = re.compile(r"([0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}")
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -27,7 +29,9 @@ _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-
 
 
 def _uuid(version: str) -> re.Pattern[str]:
-    return re.compile(rf"[0-9a-fA-F]{{8}}-?[0-9a-fA-F]{{4}}-?{version}[0-9a-fA-F]{{3}}-?[0-9a-fA-F]{{4}}-?[0-9a-fA-F]{{12}}")
+    return re.compile(
+        rf"[0-9a-fA-F]{{8}}-?[0-9a-fA-F]{{4}}-?{version}[0-9a-fA-F]{{3}}-?[0-9a-fA-F]{{4}}-?[0-9a-fA-F]{{12}}"
+    )
 
 
 def _without_error(parse: Callable[[str], Any]) -> Callable[[str], bool]:
@@ -62,7 +66,9 @@ def _byte(text: str) -> bool:
 
 CHECKS: dict[str, Callable[[str], bool]] = {
     "byte": _byte,
-    "cidr": lambda text: "/" in text and _without_error(lambda t: ipaddress.ip_network(t, strict=False))(text),
+    "cidr": lambda text: (
+        "/" in text and _without_error(lambda t: ipaddress.ip_network(t, strict=False))(text)
+    ),
     "date": lambda text: len(text) == 10 and _is_date(text),
     "date-time": _date_time,
     "datetime": _date_time,
@@ -74,7 +80,9 @@ CHECKS: dict[str, Callable[[str], bool]] = {
     "k8s-long-name": lambda text: len(text) <= 253 and _SUBDOMAIN.fullmatch(text) is not None,
     "k8s-short-name": _matches(_LABEL),
     "mac": _matches(_MAC),
-    "uri": lambda text: _without_error(urlsplit)(text) and bool(urlsplit(text).scheme or text.startswith("/")),
+    "uri": lambda text: (
+        _without_error(urlsplit)(text) and bool(urlsplit(text).scheme or text.startswith("/"))
+    ),
     "uuid": _matches(_uuid("[0-9a-fA-F]")),
     "uuid3": _matches(_uuid("3")),
     "uuid4": _matches(_uuid("4")),

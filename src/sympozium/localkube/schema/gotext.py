@@ -60,7 +60,9 @@ def not_found(path: str, value: Any) -> Cause:
 def unsupported(path: str, value: Any, supported: list[str] | tuple[str, ...]) -> Cause:
     """`supported` are shown as strings, in their order."""
     words = ", ".join(quoted(word) for word in supported)
-    return Cause(path, "FieldValueNotSupported", f"Unsupported value: {shown(value)}: supported values: {words}")
+    return Cause(
+        path, "FieldValueNotSupported", f"Unsupported value: {shown(value)}: supported values: {words}"
+    )
 
 
 def too_long(path: str, limit: int) -> Cause:

@@ -203,7 +203,14 @@ def _gvk(resource: Resource, kind: str) -> dict[str, str]:
     return {"group": resource.group, "kind": kind, "version": resource.version}
 
 
-_ACTIONS = {"create": "post", "delete": "delete", "get": "get", "list": "list", "patch": "patch", "update": "put"}
+_ACTIONS = {
+    "create": "post",
+    "delete": "delete",
+    "get": "get",
+    "list": "list",
+    "patch": "patch",
+    "update": "put",
+}
 _PATCHES = (
     "application/apply-patch+yaml",
     "application/json-patch+json",

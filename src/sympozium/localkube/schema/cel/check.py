@@ -41,7 +41,14 @@ def _rule(rule: dict[str, Any], node: Node, at: str) -> list[Cause]:
         why = "may not be set if oldSelf is not used in rule"
         causes.append(gotext.invalid(f"{at}.optionalOldSelf", True, why))
     if rule.get("messageExpression"):
-        _compiled(rule["messageExpression"], node, f"{at}.messageExpression", "string", causes, optional_old=optional_old)
+        _compiled(
+            rule["messageExpression"],
+            node,
+            f"{at}.messageExpression",
+            "string",
+            causes,
+            optional_old=optional_old,
+        )
     message = rule.get("message", "")
     if "\n" in message:
         causes.append(gotext.invalid(f"{at}.message", message, "message must not contain line breaks"))

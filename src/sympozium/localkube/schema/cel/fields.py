@@ -72,7 +72,9 @@ class _Checker:
         if operand.type == OBJECT:
             self.errors.append(f"undefined field '{name}'")
         elif operand.type in _SCALARS or operand.type == ARRAY:
-            self.errors.append(f"type '{_SCALARS.get(operand.type, 'list')}' does not support field selection")
+            self.errors.append(
+                f"type '{_SCALARS.get(operand.type, 'list')}' does not support field selection"
+            )
         return None
 
     def _call(self, expr: Expr, names: dict[str, Type]) -> Type:
@@ -97,7 +99,9 @@ class _Checker:
             return
         if first in _NUMBERS and second in _NUMBERS:
             return
-        self.errors.append(f"found no matching overload for '_{_SIGNS[name]}_' applied to '({first}, {second})'")
+        self.errors.append(
+            f"found no matching overload for '_{_SIGNS[name]}_' applied to '({first}, {second})'"
+        )
 
     @staticmethod
     def _scalar(found: Type) -> str | None:
@@ -139,7 +143,9 @@ def times_in_objects(expr: Expr, self_node: Node) -> list[str]:
 
 class _Times(_Checker):
     def _operator(self, name: str, args: list[Type]) -> None:
-        places = [arg for arg in args if isinstance(arg, Node) and arg.type == STRING and arg.format in _TIMES]
+        places = [
+            arg for arg in args if isinstance(arg, Node) and arg.type == STRING and arg.format in _TIMES
+        ]
         if len(places) == 1 and name in _COMPARED | _EQUAL and None in args:
             kind = _TIMES[places[0].format]
             self.errors.append(

@@ -3,7 +3,8 @@
 https://kubernetes.io/docs/reference/using-api/cel/#kubernetes-cel-libraries. cel-cpp chooses an overload
 by the kind of its arguments alone, so a quantity is bytes (its canonical text) and a URL a map; rules
 cannot tell, as Kubernetes gives both no other operations. A function that is missing makes a rule that
-does not compile, which is refused when its CRD is created.
+does not compile, which is refused when its CRD is created. `indexOf` of lists is missing: cel-cpp has the name
+for strings and takes no further overload. So are IP addresses, CIDRs, semver, sets and format.
 """
 
 from collections.abc import Callable
@@ -101,14 +102,6 @@ def _is_sorted(items: list[Any]) -> bool:
     return all(first <= second for first, second in zip(items, items[1:], strict=False))
 
 
-def _index_of(items: list[Any], wanted: Any) -> int:
-    return items.index(wanted) if wanted in items else -1
-
-
-def _last_index_of(items: list[Any], wanted: Any) -> int:
-    return len(items) - 1 - items[::-1].index(wanted) if wanted in items else -1
-
-
 def _extreme(choose: Callable[[list[Any]], Any], name: str) -> Callable[[list[Any]], Any]:
     def pick(items: list[Any]) -> Any:
         if not items:
@@ -130,10 +123,6 @@ FUNCTIONS: tuple[Signature, ...] = (
     ("sum", "dyn", (_ITEMS,), True, sum),
     ("min", "dyn", (_ITEMS,), True, _extreme(min, "min")),
     ("max", "dyn", (_ITEMS,), True, _extreme(max, "max")),
-    ("indexOf", "int", (_ITEMS, "int"), True, _index_of),
-    ("indexOf", "int", (_ITEMS, "string"), True, _index_of),
-    ("lastIndexOf", "int", (_ITEMS, "int"), True, _last_index_of),
-    ("lastIndexOf", "int", (_ITEMS, "string"), True, _last_index_of),
     ("isQuantity", "bool", ("string",), False, _is_quantity),
     ("quantity", _QUANTITY, ("string",), False, _quantity),
     ("isInteger", "bool", (_QUANTITY,), True, _is_integer),
@@ -143,9 +132,21 @@ FUNCTIONS: tuple[Signature, ...] = (
     ("compareTo", "int", (_QUANTITY, _QUANTITY), True, _compare),
     ("isLessThan", "bool", (_QUANTITY, _QUANTITY), True, lambda a, b: _compare(a, b) < 0),
     ("isGreaterThan", "bool", (_QUANTITY, _QUANTITY), True, lambda a, b: _compare(a, b) > 0),
-    ("add", _QUANTITY, (_QUANTITY, _QUANTITY), True, lambda a, b: _encoded(parse(a.decode()) + parse(b.decode()))),
+    (
+        "add",
+        _QUANTITY,
+        (_QUANTITY, _QUANTITY),
+        True,
+        lambda a, b: _encoded(parse(a.decode()) + parse(b.decode())),
+    ),
     ("add", _QUANTITY, (_QUANTITY, "int"), True, lambda a, b: _encoded(parse(a.decode()) + b)),
-    ("sub", _QUANTITY, (_QUANTITY, _QUANTITY), True, lambda a, b: _encoded(parse(a.decode()) - parse(b.decode()))),
+    (
+        "sub",
+        _QUANTITY,
+        (_QUANTITY, _QUANTITY),
+        True,
+        lambda a, b: _encoded(parse(a.decode()) - parse(b.decode())),
+    ),
     ("sub", _QUANTITY, (_QUANTITY, "int"), True, lambda a, b: _encoded(parse(a.decode()) - b)),
     ("isURL", "bool", ("string",), False, _is_url),
     ("url", _URL, ("string",), False, _url),

@@ -84,7 +84,9 @@ class _Rule:
             return gotext.required(path, text)
         if reason == "FieldValueForbidden":
             return gotext.forbidden(path, text)
-        shown = "" if isinstance(value, dict | list) or self._raw.get("fieldPath") else f"{gotext.shown(value)}: "
+        shown = (
+            "" if isinstance(value, dict | list) or self._raw.get("fieldPath") else f"{gotext.shown(value)}: "
+        )
         words = "Duplicate value" if reason == "FieldValueDuplicate" else "Invalid value"
         return Cause(path, reason, f"{words}: {shown}{text}")
 

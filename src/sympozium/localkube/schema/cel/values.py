@@ -41,7 +41,9 @@ def unescaped(name: str) -> str:
 def converter(node: Node) -> Convert | None:
     """The conversion of values at a place as `self`; None where there is nothing to convert."""
     if node.type == STRING and not node.nullable:
-        return {"date-time": _timestamp, "date": _date, "duration": _duration, "byte": _bytes}.get(node.format)
+        return {"date-time": _timestamp, "date": _date, "duration": _duration, "byte": _bytes}.get(
+            node.format
+        )
     return _inner(node, set())
 
 
@@ -54,13 +56,19 @@ def _inner(node: Node, above: set[int]) -> Convert | None:
     if node.type == ARRAY and node.items is not None:
         timed = converter(node.items) if node.items.type == STRING and not node.nullable else None
         item = timed or _inner(node.items, above)
-        return None if item is None else lambda value: [item(v) for v in value] if isinstance(value, list) else value
+        return (
+            None
+            if item is None
+            else lambda value: [item(v) for v in value] if isinstance(value, list) else value
+        )
     if node.properties:
         return _fields(node, above)
     if node.additional is not None:
         of_value = _inner(node.additional, above)
         if of_value is not None:
-            return lambda value: {k: of_value(v) for k, v in value.items()} if isinstance(value, dict) else value
+            return lambda value: (
+                {k: of_value(v) for k, v in value.items()} if isinstance(value, dict) else value
+            )
     return None
 
 
