@@ -420,3 +420,41 @@ async def test_a_successor_of_the_same_name_has_a_history_of_its_own(admin: Admi
     assert admin.dropped == 0
     await admin.purge(ONE)
     assert await admin.transcript(ONE) == []
+
+
+async def test_a_server_that_is_away_is_said_at_once_to_who_has_no_patience(
+    server: BusServer, admin: Admin
+) -> None:
+    user = server.keyring.reader_user()
+    server.kill()
+    async with asyncio.timeout(10):
+        with pytest.raises(BusError, match="cannot be reached"):
+            await Reader.open(server.url, user, server.keyring.controller_public)
+    waiting = asyncio.create_task(connect(server.url, user, name="patient", inbox="_INBOX.reader"))
+    await server.start()
+    async with asyncio.timeout(20):
+        connection = await waiting
+    await connection.close()
+
+
+async def test_follow_goes_on_through_a_restart_of_the_server(
+    server: BusServer, admin: Admin, reader: Reader
+) -> None:
+    agent = await Publisher.open((await admin.issue(ONE))["agent"])
+    await agent.publish(messages.STEP_STARTED, {"step": 1, "text": "before"})
+    seen: list[str] = []
+
+    async def restart() -> None:
+        server.kill()
+        await server.start()
+        await agent.publish(messages.STEP_STARTED, {"step": 2, "text": "after"})
+
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        async for stored in reader.follow(ONE):
+            seen.append(str(stored.message.data["text"]))
+            if seen == ["before"]:
+                group.create_task(restart())
+            if seen[-1] == "after":
+                break
+    await agent.close()
+    assert seen == ["before", "after"]

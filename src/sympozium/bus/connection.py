@@ -134,8 +134,9 @@ async def connect(
                 error_cb=on_error,
                 reconnected_cb=on_reconnected,
                 reconnect_time_wait=_RECONNECT_WAIT,  # type: ignore[arg-type]  # a float does
-                max_reconnect_attempts=-1,
-                # For the first connection nats-py cannot be told to give up on a refusal alone: we try again.
+                # With more patience nats-py would not come back from here: neither from a server that is away
+                # nor from one that refuses. Trying again is ours until there is a connection, and its from then on.
+                max_reconnect_attempts=1,
                 allow_reconnect=False,
                 connect_timeout=_CONNECT_TIMEOUT,
                 pending_size=8 * 1024 * 1024,
@@ -144,9 +145,9 @@ async def connect(
             if "authorization" in str(exc).lower() or "authentication" in str(exc).lower():
                 raise BusRefusedError(f"the bus at {url} refuses this user ({name}): {words(exc)}") from exc
             if not patient:
-                raise BusError(f"the bus at {url} cannot be reached: {words(exc)}") from exc
+                raise BusError(f"the bus at {url} cannot be reached: {said or words(exc)}") from exc
             await asyncio.sleep(delay * random.uniform(0.5, 1))  # noqa: S311 - spreads attempts
             delay = min(delay * 2, _LONGEST_WAIT)
         else:
-            connection.options["allow_reconnect"] = patient
+            connection.options |= {"allow_reconnect": patient, "max_reconnect_attempts": -1}
             return connection

@@ -4,6 +4,7 @@ The keys are made once and kept beside the configuration, since nats-server star
 could hold a Secret; the Secrets are copies. A second `up` finds the same keys and the same users.
 """
 
+import base64
 import json
 
 from sympozium.bus import server
@@ -44,19 +45,22 @@ def load_or_make(data: DataDir) -> Keyring:
 def objects(keyring: Keyring, url: str) -> list[Object]:
     """The Secrets `sympozium-bus-{operator,controller,reader}` and the ConfigMap `sympozium-bus`."""
     return [
-        _object("Secret", "sympozium-bus-operator", stringData=keyring.secret()),
-        _object(
-            "Secret", "sympozium-bus-controller", stringData={"user.creds": keyring.controller_user().creds}
-        ),
-        _object("Secret", "sympozium-bus-reader", stringData={"user.creds": keyring.reader_user().creds}),
-        _object("ConfigMap", "sympozium-bus", data={"url": url, "controllerKey": keyring.controller_public}),
+        _secret("sympozium-bus-operator", keyring.secret()),
+        _secret("sympozium-bus-controller", {"user.creds": keyring.controller_user().creds}),
+        _secret("sympozium-bus-reader", {"user.creds": keyring.reader_user().creds}),
+        _object("ConfigMap", "sympozium-bus", {"url": url, "controllerKey": keyring.controller_public}),
     ]
 
 
-def _object(kind: str, name: str, **content: dict[str, str]) -> Object:
+def _secret(name: str, content: dict[str, str]) -> Object:
+    # Not `stringData`: server-side apply would own that, and not the data that it becomes.
+    return _object("Secret", name, {k: base64.b64encode(v.encode()).decode() for k, v in content.items()})
+
+
+def _object(kind: str, name: str, data: dict[str, str]) -> Object:
     metadata = {
         "name": name,
         "namespace": SYSTEM_NAMESPACE,
         "labels": {"sympozium.ai/component": "bus"},
     }
-    return {"apiVersion": "v1", "kind": kind, "metadata": metadata, **content}
+    return {"apiVersion": "v1", "kind": kind, "metadata": metadata, "data": data}
