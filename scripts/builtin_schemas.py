@@ -1,11 +1,11 @@
-"""Generates the schemas of built-in kinds that localkube packages.
+r"""Generates the schemas of built-in kinds that localkube packages.
 
 Source: the newest release in `kubernetes-validate` (a development dependency; it is Kubernetes' published
 OpenAPI with x-kubernetes-* kept). Only what the served kinds reach is taken. Two files, so that a server
 never loads prose that it does not serve:
 
-- `builtin.jsonl.gz`: one definition a line, `<name>\\t<JSON schema without descriptions>`;
-- `descriptions.jsonl.gz`: `<name>\\t{"": text, "<property>": text}`.
+- `builtin.jsonl.gz`: one definition a line, `<name>\t<JSON schema without descriptions>`;
+- `descriptions.jsonl.gz`: `<name>\t{"": text, "<property>": text}`.
 
 Usage: `python scripts/builtin_schemas.py` writes them, `--check` fails when they are out of date.
 """

@@ -74,9 +74,8 @@ def _default_priority_class(obj: Object) -> None:
 def _check_priority_class(obj: Object, old: Object | None, _subresource: str) -> list[Cause]:
     causes: list[Cause] = []
     if old is not None:
-        for key in ("value", "preemptionPolicy"):
-            if obj.get(key) != old.get(key):
-                causes.append(gotext.invalid(key, obj.get(key), "field is immutable"))
+        changed = [key for key in ("value", "preemptionPolicy") if obj.get(key) != old.get(key)]
+        causes += [gotext.invalid(key, obj.get(key), "field is immutable") for key in changed]
     policies = ("PreemptLowerPriority", "Never")
     if obj["preemptionPolicy"] not in policies:
         causes.append(gotext.unsupported("preemptionPolicy", obj["preemptionPolicy"], policies))

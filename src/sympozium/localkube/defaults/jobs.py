@@ -15,6 +15,7 @@ LEGACY_UID_LABEL = "controller-uid"
 LEGACY_NAME_LABEL = "job-name"
 IMMUTABLE = "field is immutable"
 _COUNTS = ("parallelism", "completions", "backoffLimit", "activeDeadlineSeconds", "ttlSecondsAfterFinished")
+_FIXED = ("selector", "completionMode", "manualSelector", "podFailurePolicy", "backoffLimitPerIndex")
 _SCHEDULING = ("nodeSelector", "affinity", "tolerations", "schedulingGates")
 
 
@@ -115,10 +116,11 @@ def job_template_causes(template: Object, path: str) -> list[Cause]:
 
 
 def _immutable(spec: Object, old: Object) -> list[Cause]:
-    causes: list[Cause] = []
-    for key in ("selector", "completionMode", "manualSelector", "podFailurePolicy", "backoffLimitPerIndex"):
-        if spec.get(key) != old.get(key):
-            causes.append(gotext.invalid(f"spec.{key}", spec.get(key), IMMUTABLE))
+    causes = [
+        gotext.invalid(f"spec.{key}", spec.get(key), IMMUTABLE)
+        for key in _FIXED
+        if spec.get(key) != old.get(key)
+    ]
     if spec.get("completions") != old.get("completions"):
         # An Indexed Job may be resized together with its parallelism.
         elastic = spec.get("completionMode") == "Indexed" and spec.get("completions") == spec.get(

@@ -89,7 +89,7 @@ def _client(client: Object, at: str) -> list[Cause]:
         return [
             gotext.required(f"{at}.service.{key}") for key in ("namespace", "name") if not service.get(key)
         ]
-    parts = urlsplit(url)
+    parts = urlsplit(str(url))
     if parts.scheme != "https":
         why = f"'https' is the only allowed URL scheme; desired format: https://host[/path] ({parts.scheme!r} found)"
         return [gotext.invalid(f"{at}.url", parts.scheme, why)]

@@ -11,8 +11,7 @@ from typing import Any
 import orjson
 
 from sympozium.localkube.errors import apply_conflict
-from sympozium.localkube.patch import fields as sets
-from sympozium.localkube.patch import typed
+from sympozium.localkube.patch import fields as sets, typed
 from sympozium.localkube.patch.fields import Fields
 from sympozium.localkube.schema.node import Node
 from sympozium.localkube.types import Object
@@ -210,7 +209,8 @@ def _placeless(fields: Fields) -> Fields:
 
 def _empty(new: Object, node: Node) -> Object:
     """What a new object is compared with. Built-in types have their structs and required lists even when
-    nothing was written, so the writer owns what is in them and not the places themselves."""
+    nothing was written, so the writer owns what is in them and not the places themselves.
+    """
     if not node.nullable:
         return {}
     return {key: {} for key in ("spec", "status") if isinstance(new.get(key), dict)}
@@ -221,7 +221,7 @@ def _entries_of_update(old: Object | None, new: Object, manager: Manager) -> dic
         return {}
     sent = new["metadata"].get("managedFields") if not manager.subresource else None
     if sent is not None:
-        if sent == [] or sent == [{}]:
+        if sent in ([], [{}]):
             return {}
         decoded = _decoded(new)
         if decoded:

@@ -29,7 +29,8 @@ def _merge_object(target: dict[str, Any], patch: dict[str, Any], node: Node) -> 
     """None says that the object goes (`$patch: delete`)."""
     directive = patch.pop(_PATCH, "merge")
     if directive == "replace":
-        return _clean(patch)
+        cleaned: dict[str, Any] = _clean(patch)
+        return cleaned
     if directive == "delete":
         return None
     if directive != "merge":

@@ -185,9 +185,11 @@ def _sizes(schema: Schema) -> list[Check]:
     return checks
 
 
-def _size(container: type, word: str, most: int | None, least: int | None) -> Check:
+def _size(
+    container: type[list[Any] | dict[str, Any]], word: str, most: int | None, least: int | None
+) -> Check:
     def check(value: Any, path: str, out: list[Cause]) -> None:
-        if value.__class__ is not container:
+        if not isinstance(value, container):
             return
         if most is not None and len(value) > most:
             out.append(gotext.too_many(path, len(value), most))
@@ -217,6 +219,11 @@ def _junction(path: str, text: str) -> Cause:
     return gotext.invalid(path or "<nil>", "", f'"{path}" {text}')
 
 
+def _nearest(results: list[list[Cause]]) -> list[Cause]:
+    """Of several failures the one that is told: the alternative that failed least."""
+    return min(results, key=lambda causes: len(causes))  # noqa: PLW0108  # mypy cannot infer through len
+
+
 def _errors(check: Check, value: Any, path: str) -> list[Cause]:
     found: list[Cause] = []
     check(value, path, found)
@@ -241,7 +248,7 @@ def _any_of(schemas: list[Check]) -> Check:
         results = [_errors(schema, value, path) for schema in schemas]
         if all(results):
             out.append(_junction(path, "must validate at least one schema (anyOf)"))
-            out.extend(min(results, key=len))
+            out.extend(_nearest(results))
 
     return check
 
@@ -255,7 +262,7 @@ def _one_of(schemas: list[Check]) -> Check:
         found = "Found none valid" if not valid else f"Found {valid} valid alternatives"
         out.append(_junction(path, f"must validate one and only one schema (oneOf). {found}"))
         if not valid:
-            out.extend(min(results, key=len))
+            out.extend(_nearest(results))
 
     return check
 
@@ -279,9 +286,9 @@ def _value_schema(schema: Schema) -> Check:
         for inner in checks:
             inner(value, path, out)
         if isinstance(value, dict):
-            for key in required:
-                if key not in value:
-                    out.append(gotext.required(f"{path}.{key}" if path else key))
+            out.extend(
+                gotext.required(f"{path}.{key}" if path else key) for key in required if key not in value
+            )
             for key, item in value.items():
                 below = properties.get(key, additional)
                 if below is not None:

@@ -252,8 +252,10 @@ def _defaults(schema: Schema, path: str, causes: list[Cause]) -> None:
         node = compile_value(schema)
         default = orjson.loads(orjson.dumps(schema["default"]))
         at = f"{path}.default"
-        for unknown in unknown_fields(default, node):
-            causes.append(gotext.invalid(at, schema["default"], f"must not have unknown fields: {unknown}"))
+        causes.extend(
+            gotext.invalid(at, schema["default"], f"must not have unknown fields: {unknown}")
+            for unknown in unknown_fields(default, node)
+        )
         for cause in validate(default, ABSENT, node):
             field = f"{at}.{cause.field}" if cause.field not in {"", "<nil>"} else at
             causes.append(Cause(field, cause.reason, cause.message))

@@ -83,7 +83,7 @@ class CustomType:
             return [*causes, _NOT_CHECKED] if self._rules else causes
         return self._rules.evaluate(obj, before)
 
-    def strategic_merge(self, current: Object, patch: Object) -> Object:
+    def strategic_merge(self, current: Object, patch: Object) -> Object:  # noqa: ARG002  # refused whatever they are
         """Raises ApiError 415: the schema of a custom resource has no merge keys."""
         raise unsupported_media_type(
             ("application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml")

@@ -18,11 +18,11 @@ def apply_defaults(value: Any, node: Node) -> None:
         _object(value, node)
     elif isinstance(value, list) and node.items is not None:
         items = node.items
-        for index, item in enumerate(value):
-            if item is None and not items.nullable and items.default is not None:
-                value[index] = item = orjson.loads(items.default)
-            if item.__class__ in _NESTED:
-                apply_defaults(item, items)
+        for index in range(len(value)):
+            if value[index] is None and not items.nullable and items.default is not None:
+                value[index] = orjson.loads(items.default)
+            if value[index].__class__ in _NESTED:
+                apply_defaults(value[index], items)
 
 
 _NESTED = (dict, list)
@@ -39,15 +39,15 @@ def _object(value: dict[str, Any], node: Node) -> None:
     dropped = []
     for key, inner in value.items():
         if inner.__class__ in _NESTED:
-            child = properties.get(key) or node.additional
-            if child is not None:
-                apply_defaults(inner, child)
+            below = node.child(key)
+            if below is not None:
+                apply_defaults(inner, below)
         elif inner is None:
-            child = properties.get(key) or node.additional
-            if child is not None and not child.nullable:
-                if child.default is None:
+            below = node.child(key)
+            if below is not None and not below.nullable:
+                if below.default is None:
                     dropped.append(key)
                 else:
-                    value[key] = orjson.loads(child.default)
+                    value[key] = orjson.loads(below.default)
     for key in dropped:
         del value[key]

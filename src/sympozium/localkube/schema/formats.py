@@ -5,7 +5,7 @@ https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resou
 
 import base64
 import binascii
-import datetime
+import datetime as dt
 import ipaddress
 import re
 from collections.abc import Callable
@@ -53,7 +53,7 @@ def _date_time(text: str) -> bool:
     return _DATE_TIME.fullmatch(text) is not None and _is_date(text[:10])
 
 
-_is_date = _without_error(datetime.date.fromisoformat)
+_is_date = _without_error(dt.date.fromisoformat)
 
 
 def _byte(text: str) -> bool:

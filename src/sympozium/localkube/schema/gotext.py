@@ -75,10 +75,10 @@ def too_many(path: str, count: int, limit: int) -> Cause:
 
 @lru_cache(maxsize=1024)
 def go_pattern(pattern: str) -> re.Pattern[str]:
-    """A Go (RE2) regular expression. Raises ValueError for what Python's engine cannot say.
+    r"""A Go (RE2) regular expression. Raises ValueError for what Python's engine cannot say.
 
-    The differences that matter: `$` is the end of the text alone, `\\z` exists, classes such as `[:alpha:]`
-    exist, and \\d \\w \\s are ASCII.
+    The differences that matter: `$` is the end of the text alone, `\z` exists, classes such as `[:alpha:]`
+    exist, and \d \w \s are ASCII.
     """
     out: list[str] = []
     index, inside = 0, False

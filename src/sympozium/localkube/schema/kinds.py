@@ -1,10 +1,10 @@
 """Built-in kinds: the `TypeInfo` that packaged schemas and strategies give together."""
 
-from sympozium.localkube.defaults.amounts import canonical
 from sympozium.localkube.defaults.strategy import PLAIN
 from sympozium.localkube.defaults.table import STRATEGIES
 from sympozium.localkube.patch.strategic import strategic_merge
 from sympozium.localkube.schema import gotext
+from sympozium.localkube.schema.amounts import canonical
 from sympozium.localkube.schema.builtin import definitions
 from sympozium.localkube.schema.decoding import type_errors
 from sympozium.localkube.schema.node import Node

@@ -256,7 +256,7 @@ def _operation(resource: Resource, name: str, verb: str) -> Schema:
         out["parameters"] = [_parameter(key) for key in _WRITE_PARAMETERS]
     if verb == "patch":
         out["parameters"].append({"in": "query", "name": "force", "schema": {"type": "boolean"}})
-        out["requestBody"] = {"content": dict.fromkeys(_PATCHES, {"schema": {"type": "object"}})}
+        out["requestBody"] = {"content": {key: {"schema": {"type": "object"}} for key in _PATCHES}}
     elif verb in {"create", "update"} and content:
         out["requestBody"] = {"content": content, "required": True}
     return out

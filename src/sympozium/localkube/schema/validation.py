@@ -86,9 +86,8 @@ _BUILTIN = {"quantity"}
 def _object(value: dict[str, Any], old: Any, node: Node, path: str, out: list[Cause]) -> None:
     before = old if old.__class__ is dict else {}
     if node.required and not _unchanged(value, old):
-        for key in node.required:
-            if key not in value:
-                out.append(gotext.required(f"{path}.{key}" if path else key))
+        missing = (key for key in node.required if key not in value)
+        out.extend(gotext.required(f"{path}.{key}" if path else key) for key in missing)
     properties, additional = node.properties, node.additional
     for key, inner in value.items():
         child = properties.get(key) or additional

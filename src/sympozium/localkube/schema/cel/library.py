@@ -7,11 +7,12 @@ does not compile, which is refused when its CRD is created. `indexOf` of lists i
 for strings and takes no further overload. So are IP addresses, CIDRs, semver, sets and format.
 """
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
-from sympozium.localkube.defaults.amounts import canonical
+from sympozium.localkube.schema.amounts import canonical
 from sympozium.localkube.schema.gotext import go_pattern
 from sympozium.quantities import parse
 
@@ -99,7 +100,7 @@ def _part(name: str) -> Callable[[dict[str, Any]], Any]:
 
 
 def _is_sorted(items: list[Any]) -> bool:
-    return all(first <= second for first, second in zip(items, items[1:], strict=False))
+    return all(first <= second for first, second in itertools.pairwise(items))
 
 
 def _extreme(choose: Callable[[list[Any]], Any], name: str) -> Callable[[list[Any]], Any]:

@@ -4,7 +4,7 @@ https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resou
 Most schemas need no conversion; for those a value is passed as it is.
 """
 
-import datetime
+import datetime as dt
 import re
 from collections.abc import Callable
 from typing import Any
@@ -13,8 +13,29 @@ from sympozium.localkube.schema.node import ARRAY, NUMBER, STRING, Node
 
 Convert = Callable[[Any], Any]
 _KEYWORDS = frozenset(
-    ["true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if"]
-    + ["import", "let", "loop", "package", "namespace", "return"]
+    [
+        "true",
+        "false",
+        "null",
+        "in",
+        "as",
+        "break",
+        "const",
+        "continue",
+        "else",
+        "for",
+        "function",
+        "if",
+        "import",
+        "let",
+        "loop",
+        "package",
+        "namespace",
+        "return",
+        "var",
+        "void",
+        "while",
+    ]
 )
 _PARTS = (("__", "__underscores__"), (".", "__dot__"), ("-", "__dash__"), ("/", "__slash__"))
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -90,19 +111,19 @@ def _fields(node: Node, above: set[int]) -> Convert | None:
     return convert
 
 
-def _timestamp(text: str) -> datetime.datetime:
-    return datetime.datetime.fromisoformat(text.replace("z", "Z").replace("t", "T"))
+def _timestamp(text: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(text.replace("z", "Z").replace("t", "T"))
 
 
-def _date(text: str) -> datetime.datetime:
-    return datetime.datetime.fromisoformat(text).replace(tzinfo=datetime.UTC)
+def _date(text: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC)
 
 
-def _duration(text: str) -> datetime.timedelta:
+def _duration(text: str) -> dt.timedelta:
     seconds = sum(
         float(number) * _SECONDS[unit] for number, unit in re.findall(r"([\d.]+)(ns|us|µs|ms|s|m|h)", text)
     )
-    return datetime.timedelta(seconds=-seconds if text.startswith("-") else seconds)
+    return dt.timedelta(seconds=-seconds if text.startswith("-") else seconds)
 
 
 def _bytes(text: str) -> bytes:
