@@ -44,7 +44,7 @@ spec:
   - name: v1
     served: true
     storage: true
-    additionalPrinterColumns: [{{name: N, type: integer, jsonPath: .spec.n}}]
+    additionalPrinterColumns: [{{name: Count, type: integer, jsonPath: .spec.count}}]
     schema:
       openAPIV3Schema:
         type: object
@@ -53,7 +53,7 @@ spec:
             type: object
             description: what is wanted
             properties:
-              n: {{type: integer, description: how many there are}}
+              count: {{type: integer, description: how many there are}}
 """
 
 
@@ -139,14 +139,14 @@ def test_custom_resources(kubectl):
     plural = kind.lower() + "s"
     kubectl("apply", "-f", "-", stdin=CRD.format(plural=plural, kind=kind))
     kubectl("wait", "--for=condition=Established", f"crd/{plural}.kubectl.dev", "--timeout=20s")
-    thing = f"apiVersion: kubectl.dev/v1\nkind: {kind}\nmetadata: {{name: g}}\nspec: {{n: 3}}\n"
+    thing = f"apiVersion: kubectl.dev/v1\nkind: {kind}\nmetadata: {{name: g}}\nspec: {{count: 3}}\n"
     kubectl("apply", "-f", "-", stdin=thing)
-    assert kubectl("get", plural).split() == ["NAME", "N", "g", "3"]
-    kubectl("patch", plural, "g", "--type=merge", "-p", '{"spec":{"n":4}}')
-    assert kubectl("get", plural, "g", "-o", "jsonpath={.spec.n}") == "4"
-    refused = kubectl.try_("apply", "-f", "-", stdin=thing.replace("n: 3", "m: 3"))
-    assert 'unknown field "spec.m"' in refused.stderr
-    assert "how many there are" in kubectl("explain", f"{plural}.spec.n")
+    assert kubectl("get", plural).split() == ["NAME", "COUNT", "g", "3"]
+    kubectl("patch", plural, "g", "--type=merge", "-p", '{"spec":{"count":4}}')
+    assert kubectl("get", plural, "g", "-o", "jsonpath={.spec.count}") == "4"
+    refused = kubectl.try_("apply", "-f", "-", stdin=thing.replace("count: 3", "many: 3"))
+    assert 'unknown field "spec.many"' in refused.stderr
+    assert "how many there are" in kubectl("explain", f"{plural}.spec.count")
     kubectl("delete", "crd", f"{plural}.kubectl.dev", "--timeout=30s")
 
 

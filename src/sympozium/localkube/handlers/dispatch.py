@@ -48,6 +48,7 @@ SUBRESOURCES: dict[tuple[str, str], Handler] = {
     ("eviction", "create"): podsubresources.evict,
     ("finalize", "update"): podsubresources.finalize,
 }
+OF_ITEMS = frozenset({"get", "update", "patch", "delete"})
 STREAMS = frozenset({"exec", "attach", "portforward", "proxy"})
 
 
@@ -80,7 +81,7 @@ class Dispatcher:
             return await self._subresource(resource, target, request)
         if target.verb not in resource.verbs or target.verb not in VERBS:
             raise method_not_allowed()
-        if target.name and target.verb == "create":
+        if bool(target.name) != (target.verb in OF_ITEMS):
             raise method_not_allowed()
         if resource.group in reviews.GROUPS:
             return await reviews.create(self._backend, resource, target, request)
