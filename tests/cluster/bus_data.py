@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+_DIGEST = "sha256:" + 64 * "0"
 _USAGE = {"inputTokens": 1, "outputTokens": 1}
 _CALL = {
     "callId": "c1",
     "tool": "execute_command",
     "target": "shell",
     "args": {"command": "ls"},
-    "argsDigest": "d",
+    "argsDigest": _DIGEST,
 }
 _WHOLE: dict[str, dict[str, Any]] = {
     "run.started": {"model": "m", "provider": "p", "tools": []},
@@ -24,7 +25,7 @@ _WHOLE: dict[str, dict[str, Any]] = {
     "run.result": {"phase": "Succeeded", "reason": "Completed", "result": "r", "usage": _USAGE, "steps": 1},
     "approval": {**_CALL, "reason": "policy", "expiresIn": 60.0},
     "approval.decided": {
-        "callId": "c1", "argsDigest": "d", "decision": "Approved", "decidedBy": "olivia", "scope": "once", "comment": "",
+        "callId": "c1", "argsDigest": _DIGEST, "decision": "Approved", "decidedBy": "olivia", "scope": "once", "comment": "",
     },
     "run.cancel": {"reason": "enough"},
     "run.keys": {"keys": {}, "issuer": "A"},

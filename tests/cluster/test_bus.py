@@ -9,6 +9,7 @@ import nats.errors
 import nats.js.errors
 import pytest
 
+from cluster.bus_data import whole
 from cluster.bus_server import BusServer
 from sympozium.bus import messages
 from sympozium.bus.admin import Admin
@@ -22,9 +23,7 @@ from sympozium.bus.subjects import STREAM, RunRef
 ANSWER = {
     "step": 1, "text": "after", "toolCalls": [], "usage": {"inputTokens": 1, "outputTokens": 1}, "finishReason": "stop",
 }  # fmt: skip
-DECISION = {
-    "callId": "c", "argsDigest": "d", "decision": "Approved", "decidedBy": "olivia", "scope": "once", "comment": "",
-}  # fmt: skip
+DECISION = whole("approval.decided")
 ONE, TWO = RunRef("team.a", "run.one", "uid-1"), RunRef("team.a", "two", "uid-2")
 
 

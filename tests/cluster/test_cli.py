@@ -204,7 +204,7 @@ async def _speak(cli: Cli, ref: RunRef, *said: tuple[str, dict[str, Any]]) -> No
 
 def test_logs_prints_the_transcript(cli: Cli) -> None:
     ref = cli.agent_run("r")
-    assert cli.run("logs", "r") == 0
+    assert cli.run("logs", "r") == 0, cli.err
     assert "has said nothing yet (phase Pending)" in cli.err
     asyncio.run(_speak(cli, ref, ("run.started", {"model": "m1"}), ("step.started", {}),
                        ("model.message", {"text": "All is well."}), ("run.result", {})))  # fmt: skip
@@ -277,7 +277,7 @@ def test_a_person_decides(cli: Cli) -> None:
             "apiVersion": "sympozium.ai/v1alpha1", "kind": "ApprovalRequest", "metadata": {"name": name},
             "spec": {
                 "runRef": ref.name, "tool": "execute_command", "target": "k8s-ops", "args": {"command": "kubectl delete pod x"},
-                "argsDigest": "sha256:1", "requestedAt": "2026-01-01T00:00:00Z", "expiresAt": "2036-01-01T00:00:00Z",
+                "argsDigest": "sha256:" + 64 * "1", "requestedAt": "2026-01-01T00:00:00Z", "expiresAt": "2036-01-01T00:00:00Z",
             },
         }  # fmt: skip
         cli.kube.request("POST", cli.path("approvalrequests"), body)

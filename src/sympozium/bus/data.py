@@ -6,6 +6,7 @@ a message and not that it makes sense: what a hostile run signs about itself mus
 Keys that are not listed are kept, and mean nothing.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import (
@@ -20,6 +21,8 @@ from typing import (
     is_typeddict,
 )
 
+_PATTERNS: Final = {"callId": re.compile(r".{1,256}"), "argsDigest": re.compile(r"sha256:[0-9a-f]{64}")}
+"""Of texts that become part of objects, wherever they are: the API refuses others, each time they are tried."""
 _MOST: Final = 2**53
 """Of a whole number: beyond it, JSON's readers differ."""
 
@@ -192,8 +195,13 @@ def _wrong_object(value: Any, shape: Any, path: str) -> str:
     missing = sorted(shape.__required_keys__ - value.keys())
     if missing:
         return f"{path}.{missing[0]} is missing"
-    return _first(
+    problem = _first(
         _wrong(value[key], of, f"{path}.{key}") for key, of in _fields(shape).items() if key in value
+    )
+    return problem or _first(
+        f"{path}.{key} is not {pattern.pattern}"
+        for key, pattern in _PATTERNS.items()
+        if key in shape.__annotations__ and not pattern.fullmatch(value[key])
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from nats.aio.client import Client as Nats
-from nats.errors import Error as NatsError
+from nats.errors import Error as NatsError, NoRespondersError
 
 from sympozium.bus import messages
 from sympozium.bus.connection import API_TIMEOUT, BusError, words
@@ -152,6 +152,8 @@ async def stored(
         try:
             answer = await connection.request(f"$JS.API.DIRECT.GET.{STREAM}", query, timeout=API_TIMEOUT)
         except (NatsError, TimeoutError) as exc:
+            if isinstance(exc, NoRespondersError) and await _is_stream_absent(connection):
+                return
             raise BusError(
                 f"the history of run {run.namespace}/{run.name} cannot be read: {words(exc)}"
             ) from exc
@@ -162,3 +164,12 @@ async def stored(
             raise BusError(f"the history of run {run.namespace}/{run.name} cannot be read: {headers}")
         sequence = int(headers["Nats-Sequence"])
         yield Raw(sequence, headers["Nats-Subject"], answer.data)
+
+
+async def _is_stream_absent(connection: Nats) -> bool:
+    """Whether the server knows of no stream: before the controllers first came, no run has said anything."""
+    try:
+        answer = await connection.request(f"$JS.API.STREAM.INFO.{STREAM}", timeout=API_TIMEOUT)
+    except (NatsError, TimeoutError):
+        return False
+    return bool((json.loads(answer.data).get("error") or {}).get("code") == 404)
