@@ -131,12 +131,19 @@ def _pair(old: Any, new: Any, key: str, element: str, node: Node, trees: _Trees)
         trees[2][element] = _whole(old[key], node)
 
 
+_STRUCTS = frozenset({"metadata", "spec", "template"})
+"""Fields of built-in types that exist in Go even when nobody wrote them, so nobody owns the place itself;
+required fields are the same."""
+
+
 def _whole(value: Any, node: Node) -> Fields:
     """A place that came or went, with everything in it."""
     out: Fields = {SELF: MEMBER}
     if _granular(value, node):
         for key, inner in value.items():
-            out[f"f:{key}"] = _whole(inner, node.child(key) or FREE)
+            below = out[f"f:{key}"] = _whole(inner, node.child(key) or FREE)
+            if len(below) > 1 and node.nullable and (key in _STRUCTS or key in node.required):
+                del below[SELF]
     elif isinstance(value, list):
         for element, item in (elements(value, node) or {}).items():
             out[element] = _whole(item, node.items or FREE)

@@ -185,9 +185,7 @@ def _sizes(schema: Schema) -> list[Check]:
     return checks
 
 
-def _size(
-    container: type[list[Any] | dict[str, Any]], word: str, most: int | None, least: int | None
-) -> Check:
+def _size(container: type[Any], word: str, most: int | None, least: int | None) -> Check:
     def check(value: Any, path: str, out: list[Cause]) -> None:
         if not isinstance(value, container):
             return

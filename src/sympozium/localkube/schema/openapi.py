@@ -211,11 +211,12 @@ _ACTIONS = {
     "patch": "patch",
     "update": "put",
 }
+_STRATEGIC = "application/strategic-merge-patch+json"
 _PATCHES = (
     "application/apply-patch+yaml",
     "application/json-patch+json",
     "application/merge-patch+json",
-    "application/strategic-merge-patch+json",
+    _STRATEGIC,
 )
 _WRITE_PARAMETERS = ("dryRun", "fieldManager", "fieldValidation")
 
