@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,10 +31,16 @@ def _own_kubeconfig() -> Path | None:
     if os.environ.get("KUBECONFIG") or (Path.home() / ".kube" / "config").exists():
         return None
     path = DataDir(default_data_dir()).kubeconfig
-    if path.exists():
-        print(f"using {path} (KUBECONFIG is not set)", file=sys.stderr)
-        return path
-    return None
+    if not path.exists():
+        return None
+    _say_once(f"using {path} (KUBECONFIG is not set)")
+    return path
+
+
+@cache
+def _say_once(words: str) -> None:
+    """On standard error; a command may connect several times."""
+    print(words, file=sys.stderr)
 
 
 @asynccontextmanager
