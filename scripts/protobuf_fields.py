@@ -39,11 +39,21 @@ SPECIAL = {
 }  # fmt: skip
 SCALARS = {"string": "s", "bool": "b", "int32": "i", "int64": "i", "int": "i", "uint32": "i", "uint64": "i",
            "uint8": "i", "float64": "d", "types.UID": "s", "[]byte": "y", "byte": "i"}  # fmt: skip
-PACKAGES = {"metav1": "meta/v1", "v1": "core/v1", "corev1": "core/v1", "apiv1": "core/v1", "rbacv1": "rbac/v1"}
-FIELD = re.compile(r"^\t(?:(\w+)\s+)?([\w.*\[\]]+(?:\[\w+\][\w.\[\]*]+)?)\s+`json:\"([^\"]*)\"[^`]*?protobuf:\"\w+,(\d+),(\w+)")
+PACKAGES = {
+    "metav1": "meta/v1",
+    "v1": "core/v1",
+    "corev1": "core/v1",
+    "apiv1": "core/v1",
+    "rbacv1": "rbac/v1",
+}
+FIELD = re.compile(
+    r"^\t(?:(\w+)\s+)?([\w.*\[\]]+(?:\[\w+\][\w.\[\]*]+)?)\s+`json:\"([^\"]*)\"[^`]*?protobuf:\"\w+,(\d+),(\w+)"
+)
 
 
-def parse(root: Path) -> tuple[dict[str, dict[str, list[tuple[str, str, str, bool]]]], dict[str, dict[str, str]]]:
+def parse(
+    root: Path,
+) -> tuple[dict[str, dict[str, list[tuple[str, str, str, bool]]]], dict[str, dict[str, str]]]:
     structs: dict[str, dict[str, list[tuple[str, str, str, bool]]]] = {}
     aliases: dict[str, dict[str, str]] = {}
     for path in sorted(root.glob("*/*/types.go")):
@@ -101,8 +111,15 @@ class Types:
         self.lines[key] = key
         package, _, name = key.rpartition(".")
         for number, json_name, go, inline in self.structs[package][name]:
-            if (prefix := go.lstrip("*[]").rpartition(".")[0]) and go.lstrip("*[]") not in SPECIAL | SCALARS and prefix not in PACKAGES and not go.startswith("map"):
-                sys.stderr.write(f"{key}.{json_name}: {go} is of a package that is not known here, left out\n")
+            if (
+                (prefix := go.lstrip("*[]").rpartition(".")[0])
+                and go.lstrip("*[]") not in SPECIAL | SCALARS
+                and prefix not in PACKAGES
+                and not go.startswith("map")
+            ):
+                sys.stderr.write(
+                    f"{key}.{json_name}: {go} is of a package that is not known here, left out\n"
+                )
                 continue
             code = self.encode(package, go)
             self.lines[key] += f" {number}:{json_name}:{'~' if inline else ''}{code}"
