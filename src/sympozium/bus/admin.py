@@ -95,6 +95,8 @@ class Admin:
             allow_direct=True,
             max_age=max_age,
             duplicate_window=120,
+            # One for each run at work. The server's own limit would be 1000.
+            max_consumers=100_000,
             description="Histories of runs (docs/contracts.md)",
         )
         try:
