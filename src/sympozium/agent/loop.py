@@ -45,7 +45,7 @@ class Makes(Protocol):
 
     async def tools(self) -> list[dict[str, Any]]: ...
 
-    def next_id(self) -> str: ...
+    def next_id(self, name: str, arguments: str) -> str: ...
 
     async def call(
         self, call_id: str, name: str, arguments: dict[str, Any], *, malformed: str | None = None
@@ -118,7 +118,7 @@ class Loop:
         self.usage += answer.usage
         self.last_text = answer.text or self.last_text
         for call in answer.calls:
-            call.call_id = self.toolbox.next_id()
+            call.call_id = self.toolbox.next_id(call.name, call.arguments)
             call.id = call.id or call.call_id
         await self.record.publish("model.message", _message_event(step, answer))
         messages.append(_remembered(answer, self.config.limits.max_argument_bytes))

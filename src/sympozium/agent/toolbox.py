@@ -7,8 +7,8 @@ connection; the tool server has it in its journal and does not make it twice.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
-import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -46,9 +46,6 @@ class Toolbox:
         self._path = path
         self._stack = contextlib.AsyncExitStack()
         self._session: ClientSession | None = None
-        # Call ids are unique over the attempts of a run (spec.retries): a decision that a person
-        # made once must not fit a call of the next attempt.
-        self._prefix = secrets.token_hex(3)
         self._number = 0
 
     async def __aenter__(self) -> Self:
@@ -76,10 +73,16 @@ class Toolbox:
             for t in listed
         ]
 
-    def next_id(self) -> str:
-        """A call id: a label value and part of object names, so lower case letters, digits and dashes."""
+    def next_id(self, name: str, arguments: str) -> str:
+        """A call id, from what the call is: the how-many-th of the run, and a hash of what is called.
+
+        When the run is tried again (spec.retries) the same call has the same id, so what a person has
+        decided, or is just deciding, about it still holds; another call in its place has another id.
+        Lower case letters, digits and dashes, since object names are made of it.
+        """
         self._number += 1
-        return f"{self._prefix}-{self._number}"
+        what = hashlib.sha256(f"{name}\0{arguments}".encode("utf-8", "surrogatepass")).hexdigest()
+        return f"{self._number}-{what[:8]}"
 
     async def call(
         self, call_id: str, name: str, arguments: dict[str, Any], *, malformed: str | None = None

@@ -27,13 +27,14 @@ class Approvals:
         self._arrived = asyncio.Condition()
 
     async def decided(self, decision: Decision) -> bool:
-        """Take a decision from the control plane; False when it does not belong to a call of ours."""
+        """Take a decision from the control plane; False when it is about another call than ours of that id.
+
+        One about a call that has not come yet is kept: in a second attempt of a run the control
+        plane's messages are there before the agent has got that far.
+        """
         entry = self._journal.entry(decision.call)
-        if entry is None or entry.digest != decision.digest:
-            _log.error(
-                "dropped a decision for call %s: its digest %s is not the one of a call of this run",
-                decision.call, decision.digest,
-            )  # fmt: skip
+        if entry is not None and entry.digest != decision.digest:
+            _log.error("dropped a decision for call %s: it is about other arguments", decision.call)
             return False
         async with self._arrived:
             self._journal.decide(decision)

@@ -46,8 +46,8 @@ class Schemas:
     def _errors(self, tool: str, schema: dict[str, Any], arguments: dict[str, Any]) -> list[Any]:
         key = f"{tool} {json.dumps(schema, sort_keys=True)}"
         if key not in self._validators:
-            from jsonschema.exceptions import SchemaError  # type: ignore[import-untyped]
-            from jsonschema.validators import Draft202012Validator, validator_for  # type: ignore[import-untyped]
+            from jsonschema.exceptions import SchemaError
+            from jsonschema.validators import Draft202012Validator, validator_for
 
             kind = validator_for(schema, default=Draft202012Validator)
             try:

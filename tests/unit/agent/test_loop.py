@@ -63,7 +63,7 @@ class Tools:
     async def tools(self):
         return [{"type": "function", "function": {"name": "ls", "description": "", "parameters": {}}}]
 
-    def next_id(self):
+    def next_id(self, name, arguments):
         self.number += 1
         return f"c-{self.number}"
 

@@ -99,11 +99,20 @@ async def test_what_is_raised_in_a_session_comes_out_as_it_was(tmp_path) -> None
                 raise KeyError("mine")
 
 
-async def test_ids_are_unique_over_attempts_of_a_run(tmp_path) -> None:
-    one, two = Toolbox("x"), Toolbox("x")
-    ids = {box.next_id() for box in (one, two) for _ in range(3)}
-    assert len(ids) == 6
-    assert all(part.isalnum() for call in ids for part in call.split("-"))
+def test_an_id_is_the_same_in_the_next_attempt_and_another_for_another_call() -> None:
+    calls = [("ls", '{"a": 1}'), ("ls", '{"a": 1}'), ("ls", '{"a": 2}'), ("rm", '{"a": 2}'), ("ls", "\udc80")]
+    attempts = []
+    for _ in range(2):
+        box = Toolbox("x")
+        attempts.append([box.next_id(*call) for call in calls])
+    assert attempts[0] == attempts[1]
+    assert len(set(attempts[0])) == 5
+    assert Toolbox("x").next_id("ls", '{"a": 2}') != attempts[0][0]
+    assert all(
+        (part.isalnum() and part.islower()) or part.isdigit()
+        for call in attempts[0]
+        for part in call.split("-")
+    )
 
 
 async def test_what_is_no_mcp_ends_in_words(tmp_path, monkeypatch) -> None:

@@ -182,8 +182,20 @@ async def test_a_decision_for_other_arguments_is_dropped(ws, tmp_path) -> None:
     task = asyncio.create_task(p.calls.call(call="c", tool="list_directory", arguments={"path": "."}))
     await until(lambda: p.record.requests)
     assert await p.approvals.decided(Decision("c", "sha256:other", "Approved")) is False
-    assert await p.approvals.decided(Decision("x", p.record.requests[0]["argsDigest"], "Approved")) is False
+    assert await p.approvals.decided(Decision("x", p.record.requests[0]["argsDigest"], "Approved")) is True
     assert "expired" in result_text(await task)
+
+
+async def test_a_decision_that_was_made_for_an_earlier_attempt_holds_for_the_same_call(ws, tmp_path) -> None:
+    p = parts(tmp_path, config(tmp_path, **ASK))
+    arguments = {"path": "a", "content": "x"}
+    digest = (await p.calls._decide("c", "write_file", arguments, None)).digest
+    await p.approvals.decided(Decision("c", digest, "Approved", decided_by="olivia"))
+    assert (await p.calls.call(call="c", tool="write_file", arguments=arguments)).is_error is False
+    assert p.record.requests == []
+    assert p.record.of("tool.approval") == [
+        {"callId": "c", "tool": "write_file", "state": "Approved", "decidedBy": "olivia"}
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("scope", "asked"), [("run", 1), ("once", 2)])
