@@ -121,19 +121,17 @@ def apply(live: Object | None, applied: Object, node: Node, manager: Manager, *,
         if not entries:
             _before_first_apply(live, node, manager, entries)
         merged = _merged(live, applied, node, manager)
-    entries[key] = _Entry(manager.name, APPLY, manager.api_version, manager.subresource, manager.time, wanted)
+    entry = entries[key] = _Entry(
+        manager.name, APPLY, manager.api_version, manager.subresource, manager.time, wanted
+    )
     merged = _drop_abandoned(merged, last, entries.values(), node)
     base: Object = {} if live is None else _owned_part(live, manager.reset)
-    _settle(typed.Comparison(base, _owned_part(merged, manager.reset), node), entries, key, force=force)
+    comparison = typed.Comparison(base, _owned_part(merged, manager.reset), node)
+    _settle(comparison, entries, key, force=force)
+    if mine is not None and mine.owned == wanted and not comparison:
+        entry.time = mine.time  # nothing was done, so nothing is dated
     merged["metadata"] = dict(merged.get("metadata") or {})
     _write(merged, entries.values())
-    if (
-        mine is not None
-        and sets.encode(mine.owned) == sets.encode(wanted)
-        and live is not None
-        and merged == live
-    ):
-        return live
     return merged
 
 

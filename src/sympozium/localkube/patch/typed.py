@@ -93,6 +93,10 @@ class Comparison:
         self.removed: Fields = {}
         _compare(old, new, node, (self.added, self.modified, self.removed))
 
+    def __bool__(self) -> bool:
+        """Whether anything differs."""
+        return bool(self.added or self.modified or self.removed)
+
 
 _Trees = tuple[Fields, Fields, Fields]
 

@@ -258,7 +258,7 @@ def _operation(resource: Resource, name: str, verb: str) -> Schema:
     if verb == "patch":
         out["parameters"].append({"in": "query", "name": "force", "schema": {"type": "boolean"}})
         # kubectl takes from here whether it may send a strategic merge; a custom resource answers 415 to one.
-        accepted = [key for key in _PATCHES if not (resource.custom and "strategic" in key)]
+        accepted = [key for key in _PATCHES if not (resource.custom and key == _STRATEGIC)]
         out["requestBody"] = {"content": {key: {"schema": {"type": "object"}} for key in accepted}}
     elif verb in {"create", "update"} and content:
         out["requestBody"] = {"content": content, "required": True}
