@@ -65,15 +65,19 @@ class Control(LocalKube):
     """localkube with everything installed, and the controllers as a process that may be killed."""
 
     def __init__(self, directory: Path) -> None:
-        super().__init__(directory)
+        self.controllers: subprocess.Popen[bytes] | None = None
         self.loop = Loop()
         (directory / "bus").mkdir()
         self.bus = BusServer(directory / "bus")
-        self.loop.run(self.bus.start())
-        self._install()
-        self.node("n1")
-        self.controllers: subprocess.Popen[bytes] | None = None
-        self.start_controllers()
+        super().__init__(directory)
+        try:
+            self.loop.run(self.bus.start())
+            self._install()
+            self.node("n1")
+            self.start_controllers()
+        except BaseException:
+            self.__exit__()
+            raise
 
     def _install(self) -> None:
         for document in install.identities():

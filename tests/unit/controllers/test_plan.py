@@ -179,6 +179,18 @@ def test_a_policy_that_became_stricter_stops_the_run() -> None:
         plan(inputs(run_=run(toolPolicy={"allow": ["write_file"]}), policy_=RESTRICTIVE))
 
 
+def test_a_limit_is_not_made_a_request() -> None:
+    containers = _containers(plan(inputs(**CASES["restrictive"])))
+    assert containers["shell"]["resources"] == {
+        "limits": {"cpu": "2", "memory": "4Gi"}, "requests": {"cpu": "20m", "memory": "64Mi"},
+    }  # fmt: skip
+    small = run(
+        sandbox={"enabled": True, "resources": {"limits": {"cpu": "10m"}, "requests": {"memory": "1Gi"}}}
+    )
+    resources = _containers(plan(inputs(run_=small)))["shell"]["resources"]
+    assert resources == {"limits": {"cpu": "10m"}, "requests": {"cpu": "10m", "memory": "1Gi"}}
+
+
 def test_without_network_rules_nothing_is_restricted() -> None:
     made = plan(inputs())
     assert not [o for o in made.objects if o["kind"] == "NetworkPolicy"]

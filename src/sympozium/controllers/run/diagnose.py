@@ -19,7 +19,8 @@ _OWN: Final = ("tools", "shell")
 _PATIENCE: Final = {
     "ImageUnavailable": 300.0,
     "ConfigError": 120.0,
-    "Unschedulable": 300.0,
+    # Others end and make room; what no node can ever take is seen here and ends with the run's own timeout.
+    "Unschedulable": 900.0,
     "SandboxUnavailable": 30.0,
     "ToolServerLost": 0.0,
 }

@@ -8,6 +8,7 @@ that talks shares one emptyDir, which no third container mounts.
 from collections.abc import Sequence
 from typing import Any, Final
 
+from sympozium import quantities
 from sympozium.api.base import Object
 from sympozium.api.meta import LABEL_COMPONENT
 from sympozium.api.shared import ResourceRequirements
@@ -148,8 +149,8 @@ def _skill(inputs: Inputs, skill: Skill, accounts: dict[str, str]) -> Object:
     if sidecar.secret_ref:
         path = sidecar.secret_mount_path or f"/secrets/{sidecar.secret_ref}"
         mounts.append(_mount(f"{skill.container}-secret", path, read_only=True))
-    amounts = {k: v for k, v in (("cpu", _cpu(skill)), ("memory", _memory(skill))) if v}
-    resources = ResourceRequirements(requests=amounts, limits=amounts) if amounts else None
+    limits = {k: v for k, v in (("cpu", _cpu(skill)), ("memory", _memory(skill))) if v}
+    resources = ResourceRequirements(limits=limits) if limits else None
     changes = {"command": list(sidecar.command)} if sidecar.command else {}
     return _sidecar(
         skill.container, sidecar.image,
@@ -199,12 +200,18 @@ def _sidecar(name: str, image: str, **fields: Any) -> Object:
 
 
 def _resources(wanted: ResourceRequirements | None, requests: dict[str, str]) -> Object:
-    """What was asked for, with modest requests where nothing was: limits only where somebody set them."""
+    """What was asked for, with modest requests where nothing was: limits only where somebody set them.
+
+    Kubernetes would make a limit the request too. A policy's limit of two cores would then keep two cores free for
+    a shell that mostly waits, and a small machine could run nothing.
+    """
     limits = dict(wanted.limits) if wanted else {}
     asked = dict(wanted.requests) if wanted else {}
-    # A default must not be above a limit that somebody set: the limit is the request then, as Kubernetes does.
-    defaults = {key: value for key, value in requests.items() if key not in limits}
-    found = {"requests": {**defaults, **asked}, "limits": limits}
+    modest = {
+        key: quantities.smaller(value, limits[key]) if key in limits else value
+        for key, value in requests.items()
+    }
+    found = {"requests": {**modest, **asked}, "limits": limits}
     return {key: value for key, value in found.items() if value}
 
 
