@@ -1,8 +1,12 @@
 """Loopback ports: picked once, remembered, so that addresses written into objects stay true."""
 
 import json
+import secrets
 import socket
 from pathlib import Path
+
+# Below Linux's default ip_local_port_range (32768 to 60999), above what services register.
+_FIRST, _LAST = 20000, 32768
 
 
 def is_free(port: int) -> bool:
@@ -18,12 +22,11 @@ def is_free(port: int) -> bool:
 
 
 def pick(taken: set[int]) -> int:
-    """A free port outside `taken`."""
+    """A free port outside `taken`, and below those that the kernel gives to outgoing connections: one of
+    these could otherwise sit on a server's port while that server restarts."""
     while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
-            sock.bind(("127.0.0.1", 0))
-            port: int = sock.getsockname()[1]
-        if port not in taken:
+        port = _FIRST + secrets.randbelow(_LAST - _FIRST)
+        if port not in taken and is_free(port):
             return port
 
 
