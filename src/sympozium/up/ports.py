@@ -23,7 +23,8 @@ def is_free(port: int) -> bool:
 
 def pick(taken: set[int]) -> int:
     """A free port outside `taken`, and below those that the kernel gives to outgoing connections: one of
-    these could otherwise sit on a server's port while that server restarts."""
+    these could otherwise sit on a server's port while that server restarts.
+    """
     while True:
         port = _FIRST + secrets.randbelow(_LAST - _FIRST)
         if port not in taken and is_free(port):
