@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
-from unit.localkube_semantics.schemas import INTEGER, STRING, custom, kind, resource, spec_schema
 
 from sympozium.localkube.errors import ApiError
 from sympozium.localkube.patch.managed import Manager, apply, update
+from unit.localkube_semantics.schemas import INTEGER, STRING, custom, kind, resource, spec_schema
 
 TOOL = {
     "type": "object",
@@ -353,7 +353,7 @@ class Model:
             self.data = {k: v for k, v in {**self.data, **wanted}.items() if k not in gone}
         for other, keys in self.owners.items():
             if other != key:
-                keys -= changed | gone
+                keys.difference_update(changed | gone)
         mine = self.owners.get(key, set())
         self.owners[key] = set(wanted) if how != "update" else (mine - gone) | changed
         return True

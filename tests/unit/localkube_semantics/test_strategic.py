@@ -2,10 +2,10 @@ import copy
 
 import pytest
 from hypothesis import given, strategies as st
-from unit.localkube_semantics.schemas import kind
 
 from sympozium.localkube.errors import ApiError
 from sympozium.localkube.patch.merge import merge_patch
+from unit.localkube_semantics.schemas import kind
 
 POD = kind("", "v1", "Pod")
 DEPLOYMENT = kind("apps", "v1", "Deployment")

@@ -54,6 +54,9 @@ def create_job(job: Object) -> None:
     ):
         labels[key] = value
     spec["selector"] = {"matchLabels": {UID_LABEL: uid}}
+    # A Job without labels takes its template's by default, and these are there from now on.
+    if not job["metadata"].get("labels"):
+        job["metadata"]["labels"] = dict(labels)
 
 
 def update_job(job: Object, old: Object, subresource: str) -> None:

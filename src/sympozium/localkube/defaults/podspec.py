@@ -47,7 +47,7 @@ def _container(container: Object, *, host_network: bool) -> None:
     for env in container.get("env") or ():
         _field_reference((env.get("valueFrom") or {}).get("fieldRef"))
     for name in ("livenessProbe", "readinessProbe", "startupProbe"):
-        if container.get(name):
+        if container.get(name) is not None:
             _probe(container[name])
     hooks = container.get("lifecycle") or {}
     for name in ("postStart", "preStop"):

@@ -126,7 +126,7 @@ def _container(container: Object, path: str, volumes: set[str], names: set[str],
     _mounts(container.get("volumeMounts") or (), f"{path}.volumeMounts", volumes, causes)
     _resources(container.get("resources") or {}, f"{path}.resources", causes)
     for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
-        if container.get(probe):
+        if container.get(probe) is not None:
             _handler(container[probe], f"{path}.{probe}", causes)
 
 

@@ -256,9 +256,7 @@ def _defaults(schema: Schema, path: str, causes: list[Cause]) -> None:
             gotext.invalid(at, schema["default"], f"must not have unknown fields: {unknown}")
             for unknown in unknown_fields(default, node)
         )
-        for cause in validate(default, ABSENT, node):
-            field = f"{at}.{cause.field}" if cause.field not in {"", "<nil>"} else at
-            causes.append(Cause(field, cause.reason, cause.message))
+        causes += validate(default, ABSENT, node, at)
     for key, inner in (schema.get("properties") or {}).items():
         _defaults(inner, f"{path}.properties[{key}]", causes)
     if isinstance(schema.get("additionalProperties"), dict):

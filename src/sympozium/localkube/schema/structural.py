@@ -64,6 +64,10 @@ def _own(node: Node, *, root: bool) -> None:
         # The schema may restrict name and generateName; its defaults do not count.
         meta.raw = declared.raw
         meta.checks = declared.checks
+        meta.properties = {**meta.properties}
+        for key in ("name", "generateName"):
+            if key in declared.properties:
+                meta.properties[key] = declared.properties[key]
     node.properties["metadata"] = meta
     if not root:
         node.required = tuple(dict.fromkeys((*node.required, "apiVersion", "kind")))

@@ -41,10 +41,10 @@ def same(first: Any, second: Any) -> bool:
 _NUMBERS = (int, float)
 
 
-def validate(value: Any, old: Any, node: Node) -> list[Cause]:
-    """Structural causes of `value` (an update of `old`, or ABSENT)."""
+def validate(value: Any, old: Any, node: Node, path: str = "") -> list[Cause]:
+    """Structural causes of `value` (an update of `old`, or ABSENT), which is at `path`."""
     out: list[Cause] = []
-    _value(value, old, node, "", out)
+    _value(value, old, node, path, out)
     return out
 
 
