@@ -1,6 +1,6 @@
 """Namespaces, nodes, leases, events and the other kinds of a cluster's own house-keeping."""
 
-from sympozium.localkube.defaults.strategy import Strategy
+from sympozium.localkube.defaults.strategy import Strategy, fill
 from sympozium.localkube.schema import gotext
 from sympozium.localkube.types import Cause, Object
 
@@ -68,7 +68,7 @@ def _check_event(event: Object, _old: Object | None, _subresource: str) -> list[
 
 
 def _default_priority_class(obj: Object) -> None:
-    obj.setdefault("preemptionPolicy", "PreemptLowerPriority")
+    fill(obj, preemptionPolicy="PreemptLowerPriority")
 
 
 def _check_priority_class(obj: Object, old: Object | None, _subresource: str) -> list[Cause]:
@@ -83,12 +83,12 @@ def _check_priority_class(obj: Object, old: Object | None, _subresource: str) ->
 
 
 def _default_storage_class(obj: Object) -> None:
-    obj.setdefault("reclaimPolicy", "Delete")
-    obj.setdefault("volumeBindingMode", "Immediate")
+    fill(obj, reclaimPolicy="Delete")
+    fill(obj, volumeBindingMode="Immediate")
 
 
 def _default_claim(claim: Object) -> None:
-    claim.setdefault("spec", {}).setdefault("volumeMode", "Filesystem")
+    fill(claim.setdefault("spec", {}), volumeMode="Filesystem")
 
 
 def _create_claim(claim: Object) -> None:

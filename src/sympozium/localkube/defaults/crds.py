@@ -7,7 +7,7 @@ Conversion webhooks are refused: versions here are the same object under another
 import re
 from typing import Any
 
-from sympozium.localkube.defaults.strategy import Strategy
+from sympozium.localkube.defaults.strategy import Strategy, fill
 from sympozium.localkube.schema import gotext
 from sympozium.localkube.schema.crdschema import check_schema
 from sympozium.localkube.types import Cause, Object
@@ -29,9 +29,8 @@ def default_crd(crd: Object) -> None:
     spec = crd.setdefault("spec", {})
     names = spec.setdefault("names", {})
     if names.get("kind"):
-        names.setdefault("singular", names["kind"].lower())
-        names.setdefault("listKind", names["kind"] + "List")
-    spec.setdefault("conversion", {}).setdefault("strategy", "None")
+        fill(names, singular=names["kind"].lower(), listKind=names["kind"] + "List")
+    fill(spec.setdefault("conversion", {}), strategy="None")
     if spec.get("preserveUnknownFields") is False:
         del spec["preserveUnknownFields"]
 
@@ -215,10 +214,10 @@ def _immutable(crd: Object, old: Object) -> list[Cause]:
     causes = [
         gotext.invalid(path, new, "field is immutable")
         for path, new, was in (
-            ("spec.group", spec.get("group"), before["group"]),
-            ("spec.scope", spec.get("scope"), before["scope"]),
-            ("spec.names.kind", spec["names"].get("kind"), before["names"]["kind"]),
-            ("spec.names.plural", spec["names"].get("plural"), before["names"]["plural"]),
+            ("spec.group", spec.get("group"), before.get("group")),
+            ("spec.scope", spec.get("scope"), before.get("scope")),
+            ("spec.names.kind", spec["names"].get("kind"), before["names"].get("kind")),
+            ("spec.names.plural", spec["names"].get("plural"), before["names"].get("plural")),
         )
         if new != was
     ]

@@ -4,7 +4,7 @@ from typing import Any
 
 from sympozium.localkube.defaults.podspec import default_spec
 from sympozium.localkube.defaults.podvalidation import check_spec
-from sympozium.localkube.defaults.strategy import Strategy
+from sympozium.localkube.defaults.strategy import Strategy, fill
 from sympozium.localkube.defaults.templates import selector_causes
 from sympozium.localkube.schema import gotext
 from sympozium.localkube.types import Cause, Object
@@ -28,14 +28,14 @@ def default_job(job: Object) -> None:
         job["metadata"]["labels"] = dict(labels)
     if "completions" not in spec and "parallelism" not in spec:
         spec["completions"] = 1
-    spec.setdefault("parallelism", 1)
+    fill(spec, parallelism=1)
     # With a limit for each index the total is unlimited unless it is set.
     spec.setdefault("backoffLimit", 2**31 - 1 if "backoffLimitPerIndex" in spec else 6)
-    spec.setdefault("completionMode", "NonIndexed")
-    spec.setdefault("suspend", False)
-    spec.setdefault("manualSelector", False)
+    fill(spec, completionMode="NonIndexed")
+    fill(spec, suspend=False)
+    fill(spec, manualSelector=False)
     policy = "Failed" if "podFailurePolicy" in spec else "TerminatingOrFailed"
-    spec.setdefault("podReplacementPolicy", policy)
+    fill(spec, podReplacementPolicy=policy)
 
 
 def create_job(job: Object) -> None:
@@ -146,10 +146,10 @@ def _comparable(template: Object, old: Object) -> Any:
 
 def default_cron_job(cron: Object) -> None:
     spec = cron.setdefault("spec", {})
-    spec.setdefault("concurrencyPolicy", "Allow")
-    spec.setdefault("suspend", False)
-    spec.setdefault("successfulJobsHistoryLimit", 3)
-    spec.setdefault("failedJobsHistoryLimit", 1)
+    fill(spec, concurrencyPolicy="Allow")
+    fill(spec, suspend=False)
+    fill(spec, successfulJobsHistoryLimit=3)
+    fill(spec, failedJobsHistoryLimit=1)
     job = spec.setdefault("jobTemplate", {}).setdefault("spec", {})
     default_spec(job.setdefault("template", {}).setdefault("spec", {}))
 

@@ -5,7 +5,7 @@ A Service gets no cluster IP here: nothing on one machine would answer at it. On
 
 import ipaddress
 
-from sympozium.localkube.defaults.strategy import Strategy
+from sympozium.localkube.defaults.strategy import Strategy, fill
 from sympozium.localkube.defaults.templates import selector_shape_causes
 from sympozium.localkube.schema import gotext
 from sympozium.localkube.types import Cause, Object
@@ -16,18 +16,18 @@ _PROTOCOLS = ("SCTP", "TCP", "UDP")
 
 def _default_service(service: Object) -> None:
     spec = service.setdefault("spec", {})
-    spec.setdefault("type", "ClusterIP")
-    spec.setdefault("sessionAffinity", "None")
+    fill(spec, type="ClusterIP")
+    fill(spec, sessionAffinity="None")
     for port in spec.get("ports") or ():
-        port.setdefault("protocol", "TCP")
+        fill(port, protocol="TCP")
         if not port.get("targetPort"):
             port["targetPort"] = port.get("port")
     if spec["type"] != "ExternalName":
-        spec.setdefault("internalTrafficPolicy", "Cluster")
+        fill(spec, internalTrafficPolicy="Cluster")
         spec.setdefault("ipFamilies", ["IPv4"])
-        spec.setdefault("ipFamilyPolicy", "SingleStack")
+        fill(spec, ipFamilyPolicy="SingleStack")
     if spec["type"] in {"NodePort", "LoadBalancer"}:
-        spec.setdefault("externalTrafficPolicy", "Cluster")
+        fill(spec, externalTrafficPolicy="Cluster")
     if spec.get("clusterIP") and spec["type"] != "ExternalName":
         spec.setdefault("clusterIPs", [spec["clusterIP"]])
 
@@ -94,7 +94,7 @@ def _service_ports(ports: list[Object]) -> list[Cause]:
 def _default_endpoints(endpoints: Object) -> None:
     for subset in endpoints.get("subsets") or ():
         for port in subset.get("ports") or ():
-            port.setdefault("protocol", "TCP")
+            fill(port, protocol="TCP")
 
 
 def _default_policy(policy: Object) -> None:
@@ -104,7 +104,7 @@ def _default_policy(policy: Object) -> None:
         spec["policyTypes"] = ["Ingress", *(["Egress"] if spec.get("egress") else [])]
     for rule in (*(spec.get("ingress") or ()), *(spec.get("egress") or ())):
         for port in rule.get("ports") or ():
-            port.setdefault("protocol", "TCP")
+            fill(port, protocol="TCP")
 
 
 def _check_policy(policy: Object, _old: Object | None, _subresource: str) -> list[Cause]:

@@ -6,7 +6,7 @@ import orjson
 
 from sympozium.localkube.defaults.podspec import containers, default_spec
 from sympozium.localkube.defaults.podvalidation import check_spec
-from sympozium.localkube.defaults.strategy import Strategy
+from sympozium.localkube.defaults.strategy import Strategy, fill
 from sympozium.localkube.schema import gotext
 from sympozium.localkube.types import Cause, Object
 from sympozium.quantities import parse
@@ -22,7 +22,7 @@ GATES = "schedulingGates"
 def default_pod(pod: Object) -> None:
     spec = pod.setdefault("spec", {})
     default_spec(spec)
-    spec.setdefault("enableServiceLinks", True)
+    fill(spec, enableServiceLinks=True)
     for container in containers(spec):
         limits = container["resources"].get("limits")
         if limits:

@@ -5,6 +5,7 @@ https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/ n
 
 from collections.abc import Iterator
 
+from sympozium.localkube.defaults.strategy import fill
 from sympozium.localkube.types import Object
 
 DEFAULT_MODE = 0o644
@@ -19,15 +20,15 @@ def containers(spec: Object) -> Iterator[Object]:
 
 def default_spec(spec: Object) -> None:
     """What every pod spec gets; `default_pod` in `pods` adds what only a Pod itself gets."""
-    spec.setdefault("restartPolicy", "Always")
-    spec.setdefault("terminationGracePeriodSeconds", 30)
-    spec.setdefault("dnsPolicy", "ClusterFirst")
+    fill(spec, restartPolicy="Always")
+    fill(spec, terminationGracePeriodSeconds=30)
+    fill(spec, dnsPolicy="ClusterFirst")
     # The two names of one field are always written both.
     account = spec.get("serviceAccountName") or spec.get("serviceAccount")
     if account:
         spec["serviceAccountName"] = spec["serviceAccount"] = account
     spec.setdefault("securityContext", {})
-    spec.setdefault("schedulerName", "default-scheduler")
+    fill(spec, schedulerName="default-scheduler")
     for container in containers(spec):
         _container(container, host_network=bool(spec.get("hostNetwork")))
     for volume in spec.get("volumes") or ():
@@ -36,12 +37,12 @@ def default_spec(spec: Object) -> None:
 
 def _container(container: Object, *, host_network: bool) -> None:
     container.setdefault("resources", {})
-    container.setdefault("terminationMessagePath", "/dev/termination-log")
-    container.setdefault("terminationMessagePolicy", "File")
+    fill(container, terminationMessagePath="/dev/termination-log")
+    fill(container, terminationMessagePolicy="File")
     if not container.get("imagePullPolicy"):
         container["imagePullPolicy"] = pull_policy(container.get("image", ""))
     for port in container.get("ports") or ():
-        port.setdefault("protocol", "TCP")
+        fill(port, protocol="TCP")
         if host_network:
             port.setdefault("hostPort", port.get("containerPort"))
     for env in container.get("env") or ():
@@ -64,7 +65,7 @@ def pull_policy(image: str) -> str:
 
 def _field_reference(reference: Object | None) -> None:
     if reference:
-        reference.setdefault("apiVersion", "v1")
+        fill(reference, apiVersion="v1")
 
 
 def _probe(probe: Object) -> None:
@@ -78,13 +79,13 @@ def _probe(probe: Object) -> None:
             probe[key] = value
     _http_get(probe.get("httpGet"))
     if probe.get("grpc"):
-        probe["grpc"].setdefault("service", "")
+        fill(probe["grpc"], service="")
 
 
 def _http_get(action: Object | None) -> None:
     if action:
-        action.setdefault("path", "/")
-        action.setdefault("scheme", "HTTP")
+        fill(action, path="/")
+        fill(action, scheme="HTTP")
 
 
 def _volume(volume: Object) -> None:
@@ -94,11 +95,11 @@ def _volume(volume: Object) -> None:
         if key in volume:
             volume[key].setdefault("defaultMode", DEFAULT_MODE)
     if "hostPath" in volume:
-        volume["hostPath"].setdefault("type", "")
+        fill(volume["hostPath"], type="")
     for item in (volume.get("downwardAPI") or {}).get("items") or ():
         _field_reference(item.get("fieldRef"))
     for source in (volume.get("projected") or {}).get("sources") or ():
         if "serviceAccountToken" in source:
-            source["serviceAccountToken"].setdefault("expirationSeconds", TOKEN_SECONDS)
+            fill(source["serviceAccountToken"], expirationSeconds=TOKEN_SECONDS)
         for item in (source.get("downwardAPI") or {}).get("items") or ():
             _field_reference(item.get("fieldRef"))

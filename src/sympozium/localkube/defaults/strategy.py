@@ -2,8 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from sympozium.localkube.types import Cause, Object
+
+
+def fill(obj: Object, **defaults: Any) -> None:
+    """Sets what is not set. An empty string is not set: to the API server's types the two are the same."""
+    for key, value in defaults.items():
+        if obj.get(key) in (None, ""):
+            obj[key] = value
+
 
 Fill = Callable[[Object], None]
 Fit = Callable[[Object, Object, str], None]

@@ -4,7 +4,7 @@ from typing import Any
 
 from sympozium.localkube.defaults.podspec import default_spec
 from sympozium.localkube.defaults.podvalidation import check_spec
-from sympozium.localkube.defaults.strategy import Strategy
+from sympozium.localkube.defaults.strategy import Strategy, fill
 from sympozium.localkube.schema import gotext
 from sympozium.localkube.types import Cause, Object
 
@@ -64,7 +64,7 @@ def _template(obj: Object) -> Object:
 
 def _rolling(spec: Object, key: str, values: dict[str, Any]) -> None:
     strategy = spec.setdefault(key, {})
-    strategy.setdefault("type", "RollingUpdate")
+    fill(strategy, type="RollingUpdate")
     if strategy["type"] == "RollingUpdate":
         rolling = strategy.setdefault("rollingUpdate", {})
         for name, value in values.items():
@@ -73,27 +73,27 @@ def _rolling(spec: Object, key: str, values: dict[str, Any]) -> None:
 
 def _default_deployment(obj: Object) -> None:
     spec = _template(obj)
-    spec.setdefault("replicas", 1)
+    fill(spec, replicas=1)
     _rolling(spec, "strategy", {"maxUnavailable": "25%", "maxSurge": "25%"})
-    spec.setdefault("revisionHistoryLimit", 10)
-    spec.setdefault("progressDeadlineSeconds", 600)
+    fill(spec, revisionHistoryLimit=10)
+    fill(spec, progressDeadlineSeconds=600)
 
 
 def _default_stateful_set(obj: Object) -> None:
     spec = _template(obj)
-    spec.setdefault("replicas", 1)
-    spec.setdefault("podManagementPolicy", "OrderedReady")
+    fill(spec, replicas=1)
+    fill(spec, podManagementPolicy="OrderedReady")
     _rolling(spec, "updateStrategy", {"partition": 0})
-    spec.setdefault("revisionHistoryLimit", 10)
+    fill(spec, revisionHistoryLimit=10)
     retention = spec.setdefault("persistentVolumeClaimRetentionPolicy", {})
-    retention.setdefault("whenDeleted", "Retain")
-    retention.setdefault("whenScaled", "Retain")
+    fill(retention, whenDeleted="Retain")
+    fill(retention, whenScaled="Retain")
 
 
 def _default_daemon_set(obj: Object) -> None:
     spec = _template(obj)
     _rolling(spec, "updateStrategy", {"maxUnavailable": 1, "maxSurge": 0})
-    spec.setdefault("revisionHistoryLimit", 10)
+    fill(spec, revisionHistoryLimit=10)
 
 
 def _default_replica_set(obj: Object) -> None:
@@ -102,7 +102,7 @@ def _default_replica_set(obj: Object) -> None:
 
 def _default_replication_controller(obj: Object) -> None:
     spec = _template(obj)
-    spec.setdefault("replicas", 1)
+    fill(spec, replicas=1)
     labels = (spec["template"].get("metadata") or {}).get("labels")
     if labels:
         spec.setdefault("selector", dict(labels))

@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from sympozium.localkube.defaults.strategy import Strategy
+from sympozium.localkube.defaults.strategy import Strategy, fill
 from sympozium.localkube.defaults.templates import selector_shape_causes
 from sympozium.localkube.schema import gotext
 from sympozium.localkube.types import Cause, Object
@@ -17,22 +17,22 @@ _SCOPES = ("*", "Cluster", "Namespaced")
 
 def _default(config: Object) -> None:
     for webhook in config.get("webhooks") or ():
-        webhook.setdefault("failurePolicy", "Fail")
-        webhook.setdefault("matchPolicy", "Equivalent")
+        fill(webhook, failurePolicy="Fail")
+        fill(webhook, matchPolicy="Equivalent")
         webhook.setdefault("namespaceSelector", {})
         webhook.setdefault("objectSelector", {})
-        webhook.setdefault("timeoutSeconds", 10)
+        fill(webhook, timeoutSeconds=10)
         for rule in webhook.get("rules") or ():
-            rule.setdefault("scope", "*")
+            fill(rule, scope="*")
         service = (webhook.get("clientConfig") or {}).get("service")
         if service:
-            service.setdefault("port", 443)
+            fill(service, port=443)
 
 
 def _default_mutating(config: Object) -> None:
     _default(config)
     for webhook in config.get("webhooks") or ():
-        webhook.setdefault("reinvocationPolicy", "Never")
+        fill(webhook, reinvocationPolicy="Never")
 
 
 def _check(config: Object, _old: Object | None, _subresource: str) -> list[Cause]:

@@ -9,7 +9,7 @@ the API server's own types write themselves (structs that are empty stay: `empty
 from collections.abc import Callable
 from typing import Any
 
-from sympozium.localkube.schema.node import ARRAY, INTEGER, OBJECT, QUANTITY, Node
+from sympozium.localkube.schema.node import ARRAY, INTEGER, OBJECT, QUANTITY, STRING, Node
 
 
 def prune(value: Any, node: Node) -> Any:
@@ -74,13 +74,21 @@ def tidy(value: Any, node: Node, canonical: Callable[[Any], str]) -> Any:
         return value
     if isinstance(value, list):
         if node.items is not None:
-            value[:] = [tidy(item, node.items, canonical) for item in value]
+            zero = _ZEROS.get(node.items.type)
+            value[:] = [
+                tidy(zero() if item is None and zero is not None else item, node.items, canonical)
+                for item in value
+            ]
         return value
     if node.type == QUANTITY:
         return canonical(value)
     if type(value) is float and node.type == INTEGER and value.is_integer():
         return int(value)
     return value
+
+
+_ZEROS: dict[str, Callable[[], Any]] = {OBJECT: dict, STRING: str, INTEGER: int}
+"""What a null in a list is to Go: the zero value of the items' type."""
 
 
 def _omitted(key: str, child: Node, parent: Node) -> bool:
