@@ -383,3 +383,43 @@ def test_a_sequence_of_writes_agrees_with_the_model(sequence):
         }
         assert live.get("data", {}) == model.data
         assert {k: v for k, v in got.items() if v} == {k: v for k, v in model.owners.items() if v}
+
+
+def test_labels_of_others_stay_and_ones_own_are_removed():
+    obj = resource({"n": 1})
+    obj["metadata"]["labels"] = {"a": "1"}
+    made = applied(None, obj)
+    other = resource()
+    other["metadata"]["labels"] = {"b": "2"}
+    made = applied(made, other, "m2")
+    assert made["metadata"]["labels"] == {"a": "1", "b": "2"}
+    made = applied(made, resource({"n": 1}))
+    assert made["metadata"]["labels"] == {"b": "2"}
+    assert made["metadata"]["name"] == "a"
+
+
+def test_a_new_container_belongs_to_the_writer_without_the_list_that_was_there_anyway():
+    made = written(
+        None,
+        {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "a", "ports": [{"containerPort": 1}]}]}},
+        info=POD,
+    )
+    owned = owners(made)[("u1", "Update", "")]["f:spec"]
+    assert "." not in owned
+    container = owned["f:containers"]['k:{"name":"a"}']
+    assert container["."] == {}
+    assert container["f:ports"]["."] == {}
+
+
+def test_only_the_time_of_a_writer_that_changed_something_moves():
+    made = written(None, resource({"n": 1}), time="2026-01-01T00:00:00Z")
+    new = copy.deepcopy(made)
+    new["spec"]["n"] = 2
+    assert (
+        written(made, new, time="2026-01-02T00:00:00Z")["metadata"]["managedFields"][0]["time"]
+        == "2026-01-02T00:00:00Z"
+    )
+    assert (
+        written(made, made, time="2026-01-02T00:00:00Z")["metadata"]["managedFields"][0]["time"]
+        == "2026-01-01T00:00:00Z"
+    )

@@ -220,3 +220,30 @@ def test_times():
 def test_functions(rule):
     info = ruled({"q": STRING, "l": {"type": "array", "items": INTEGER}, "missing": STRING}, rule)
     assert held(info, {"q": "0.5", "l": [1, 2, 3]}) == []
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "quantity('1').isLessThan(quantity('1'))",
+        "quantity('1').isGreaterThan(quantity('1'))",
+        "isURL('x')",
+        "quantity('1.5').isInteger()",
+        "url('nope').getHost() == ''",
+        "[2, 1].isSorted()",
+        "'a'.find('[') == ''",
+    ],
+)
+def test_functions_that_say_no_or_fail(rule):
+    assert len(held(ruled({"q": STRING}, rule), {"q": "x"})) == 1
+
+
+def test_lists_of_scalars_are_typed():
+    tags = {
+        "type": "array",
+        "items": {"type": "number"},
+        "x-kubernetes-validations": [{"rule": "self.all(x, x > 1.5) && self[0] * 2.0 > 3.0"}],
+    }
+    info = custom(spec_schema({"tags": tags}))
+    assert held(info, {"tags": [2, 3]}) == []
+    assert held(info, {"tags": [1]}) != []

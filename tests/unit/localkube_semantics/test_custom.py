@@ -406,3 +406,16 @@ def test_pruning_and_defaulting_are_idempotent_and_leave_nothing_unknown(schema,
     once = info.default(info.prune(resource({"v": copy(value)})))
     assert info.unknown_fields(once) == []
     assert info.default(info.prune(copy(once))) == once
+
+
+def test_nulls_in_lists():
+    info = custom(
+        spec_schema(
+            {
+                "l": {"type": "array", "items": {"type": "string", "default": "d"}},
+                "n": {"type": "array", "items": {"type": "string", "nullable": True}},
+            }
+        )
+    )
+    assert created(info, resource({"l": ["a", None], "n": [None]}))["spec"] == {"l": ["a", "d"], "n": [None]}
+    assert info.validate(resource({"n": [None]}), None) == []

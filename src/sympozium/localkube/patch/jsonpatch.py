@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from sympozium.localkube.errors import ApiError, bad_request, unprocessable_patch
-from sympozium.localkube.schema.validation import same
+from sympozium.localkube.schema.equality import same
 
 MAX_OPERATIONS = 10_000
 

@@ -6,9 +6,6 @@ managedFields. Rules: https://kubernetes.io/docs/reference/using-api/server-side
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
-
-import orjson
 
 from sympozium.localkube.errors import apply_conflict
 from sympozium.localkube.patch import fields as sets, typed
@@ -270,8 +267,3 @@ def _capped(entries: list[_Entry]) -> list[_Entry]:
         into.time = max(into.time, entry.time)
     gone = {id(entry) for entry in old}
     return [entry for entry in entries if id(entry) not in gone] + list(merged.values())
-
-
-def copied(value: Any) -> Any:
-    """A deep copy by way of JSON."""
-    return orjson.loads(orjson.dumps(value))

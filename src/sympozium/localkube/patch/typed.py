@@ -10,8 +10,8 @@ from typing import Any
 import orjson
 
 from sympozium.localkube.patch.fields import MEMBER, SELF, Fields, insert
+from sympozium.localkube.schema.equality import same
 from sympozium.localkube.schema.node import ATOMIC, FREE, ITEM_KEY_DEFAULTS, MAP, SET, Node
-from sympozium.localkube.schema.validation import same
 
 
 def elements(items: list[Any], node: Node) -> dict[str, Any] | None:
@@ -227,20 +227,4 @@ def with_named_parents(fields: Fields, node: Node) -> Fields:
         if element.startswith("f:") and element[2:] in node.properties:
             inner[SELF] = MEMBER
         out[element] = inner
-    return out
-
-
-def only_existing(fields: Fields, value: Any, node: Node) -> Fields:
-    """The members that `value` still has: what is owned must exist."""
-    out: Fields = {}
-    items = elements(value, node) if isinstance(value, list) else None
-    for element, below in fields.items():
-        if element == SELF:
-            out[SELF] = MEMBER
-        elif element.startswith("f:"):
-            key = element[2:]
-            if isinstance(value, dict) and key in value:
-                out[element] = only_existing(below, value[key], node.child(key) or FREE)
-        elif items is not None and element in items:
-            out[element] = only_existing(below, items[element], node.items or FREE)
     return out

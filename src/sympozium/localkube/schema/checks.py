@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sympozium.localkube.schema import gotext
+from sympozium.localkube.schema.equality import same
 from sympozium.localkube.schema.formats import CHECKS
 from sympozium.localkube.schema.node import INT_OR_STRING, INTEGER
 from sympozium.localkube.types import Cause
@@ -52,15 +53,6 @@ def _body(path: str) -> str:
     return f"{path} in body"
 
 
-def _same_json(first: Any, second: Any) -> bool:
-    """Equality that tells true from 1."""
-    return (
-        bool(first == second)
-        and (gotext.shown(first) == gotext.shown(second) or isinstance(first, int | float | dict | list))
-        and isinstance(first, bool) == isinstance(second, bool)
-    )
-
-
 def compile_checks(schema: Schema, type_: str) -> tuple[Check, ...]:
     """The checks of one place. Raises ValueError for a pattern that is no regular expression."""
     checks: list[Check] = []
@@ -79,7 +71,7 @@ def _enum(values: list[Any]) -> Check:
     words = [value if isinstance(value, str) else gotext.shown(value) for value in values]
 
     def check(value: Any, path: str, out: list[Cause]) -> None:
-        if not any(_same_json(value, allowed) for allowed in values):
+        if not any(same(value, allowed) for allowed in values):
             out.append(gotext.unsupported(path, value, words))
 
     return check

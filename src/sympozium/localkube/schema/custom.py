@@ -3,9 +3,10 @@
 from sympozium.localkube.errors import unsupported_media_type
 from sympozium.localkube.schema.cel.rules import Rules
 from sympozium.localkube.schema.defaulting import apply_defaults
+from sympozium.localkube.schema.equality import same
 from sympozium.localkube.schema.prune import prune, unknown_fields
 from sympozium.localkube.schema.structural import compile_root
-from sympozium.localkube.schema.validation import ABSENT, same, validate
+from sympozium.localkube.schema.validation import ABSENT, validate
 from sympozium.localkube.types import Cause, Object
 
 _NOT_CHECKED = Cause(

@@ -7,9 +7,9 @@ from sympozium.localkube.schema import gotext
 from sympozium.localkube.schema.amounts import canonical
 from sympozium.localkube.schema.builtin import definitions
 from sympozium.localkube.schema.decoding import type_errors
+from sympozium.localkube.schema.equality import same
 from sympozium.localkube.schema.node import Node
 from sympozium.localkube.schema.prune import tidy, unknown_fields
-from sympozium.localkube.schema.validation import same
 from sympozium.localkube.types import Cause, Object
 
 _APART = {"metadata", "status"}

@@ -10,7 +10,8 @@ from typing import Any, Final
 import orjson
 
 from sympozium.localkube.schema import gotext
-from sympozium.localkube.schema.checks import has_type, type_name, wrong_type
+from sympozium.localkube.schema.checks import has_type, wrong_type
+from sympozium.localkube.schema.equality import same
 from sympozium.localkube.schema.node import ARRAY, MAP, SET, Node
 from sympozium.localkube.types import Cause
 
@@ -23,22 +24,6 @@ class _Absent:
 
 
 ABSENT: Final = _Absent()
-
-
-def same(first: Any, second: Any) -> bool:
-    """Equal as JSON: true is not 1, the order of keys does not count."""
-    if first.__class__ is not second.__class__:
-        return first.__class__ in _NUMBERS and second.__class__ in _NUMBERS and bool(first == second)
-    if first.__class__ is dict:
-        return len(first) == len(second) and all(
-            key in second and same(value, second[key]) for key, value in first.items()
-        )
-    if first.__class__ is list:
-        return len(first) == len(second) and all(map(same, first, second))
-    return bool(first == second)
-
-
-_NUMBERS = (int, float)
 
 
 def validate(value: Any, old: Any, node: Node, path: str = "") -> list[Cause]:
@@ -129,6 +114,3 @@ def _unique(value: list[Any], node: Node, path: str, out: list[Cause]) -> None:
             shown = {k: item[k] for k in node.map_keys if k in item} if node.list_type == MAP else item
             out.append(gotext.duplicate(f"{path}[{index}]", shown))
         seen.add(key)
-
-
-__all__ = ["ABSENT", "correlate", "item_key", "same", "type_name", "validate"]

@@ -13,8 +13,9 @@ from sympozium.localkube.schema.cel import ast, environment
 from sympozium.localkube.schema.cel.check import field_path, uses_old
 from sympozium.localkube.schema.cel.environment import CelError
 from sympozium.localkube.schema.cel.values import Convert, converter
+from sympozium.localkube.schema.equality import same
 from sympozium.localkube.schema.node import Node
-from sympozium.localkube.schema.validation import ABSENT, correlate, item_key, same
+from sympozium.localkube.schema.validation import ABSENT, correlate, item_key
 from sympozium.localkube.types import Cause
 
 
