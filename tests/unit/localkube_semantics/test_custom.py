@@ -419,3 +419,24 @@ def test_nulls_in_lists():
     )
     assert created(info, resource({"l": ["a", None], "n": [None]}))["spec"] == {"l": ["a", "d"], "n": [None]}
     assert info.validate(resource({"n": [None]}), None) == []
+
+
+def test_all_of_tells_each_failure():
+    info = custom(spec_schema({"a": {"type": "integer", "allOf": [{"minimum": 2}, {"multipleOf": 2}]}}))
+    assert told(info.validate(resource({"a": 3}), None)) == [
+        "spec.a: Invalid value: 3: spec.a in body should be a multiple of 2",
+        'spec.a: Invalid value: "": "spec.a" must validate all the schemas (allOf)',
+    ]
+    assert told(info.validate(resource({"a": 1}), None))[-1].endswith("(allOf). None validated")
+    assert info.validate(resource({"a": 4}), None) == []
+
+
+def test_any_of_looks_into_fields_and_items():
+    inner = [{"properties": {"l": {"items": {"minimum": 5}}}}, {"required": ["b"]}]
+    info = custom(spec_schema({"l": {"type": "array", "items": INTEGER}, "b": STRING}, anyOf=inner))
+    assert info.validate(resource({"l": [5, 6]}), None) == []
+    assert info.validate(resource({"l": [1], "b": "x"}), None) == []
+    assert (
+        told(info.validate(resource({"l": [1]}), None))[0]
+        == 'spec: Invalid value: "": "spec" must validate at least one schema (anyOf)'
+    )

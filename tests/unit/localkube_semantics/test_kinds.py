@@ -343,3 +343,34 @@ def test_deployments():
 )
 def test_the_pull_policy_follows_the_tag(image, policy):
     assert pull_policy(image) == policy
+
+
+def test_the_status_is_apart_exactly_where_it_is_a_subresource():
+    differing = [
+        r.kind
+        for r in BUILTIN
+        if "update" in r.verbs
+        and r.storage_group is None
+        and kind(r.group, r.version, r.kind).status_subresource != (r.subresource("status") is not None)
+    ]
+    assert differing == []
+
+
+def test_labels_through_a_status_write_stay_for_nodes_and_go_for_deployments():
+    node = kind("", "v1", "Node")
+    old = created(node, {"metadata": {"name": "n"}})
+    sent = copy(old)
+    sent["metadata"]["labels"] = {"a": "b"}
+    assert updated(node, sent, old, "status")["metadata"]["labels"] == {"a": "b"}
+    claim = kind("", "v1", "PersistentVolumeClaim")
+    old = created(
+        claim, named(spec={"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}})
+    )
+    assert claim.validate(old, None) == []
+    sent = copy(old)
+    sent["metadata"]["labels"] = {"a": "b"}
+    assert "labels" not in updated(claim, sent, old, "status")["metadata"]
+    assert wrong(claim, named(spec={})) == [
+        "spec.accessModes: Required value: at least 1 access mode is required",
+        "spec.resources[storage]: Required value",
+    ]
