@@ -80,9 +80,13 @@ class Elector:
                 renewing = group.create_task(self._renew_forever())
                 await work()
                 renewing.cancel()
-        except* LostLeadershipError as lost:
+        except BaseExceptionGroup as errors:
+            # Not `except*`: what is raised inside that comes out as a group on some Pythons (3.11.2), bare on others.
+            lost, _ = errors.split(LostLeadershipError)
+            if lost is None:
+                raise
             self.is_leader = False
-            raise lost.exceptions[0] from None
+            raise LostLeadershipError(str(lost.exceptions[0])) from None
         finally:
             metrics.LEADER.labels(self._name).set(0)
             if self.is_leader:

@@ -160,6 +160,12 @@ def test_the_agent_is_told_no_policy_and_the_tools_no_task() -> None:
     )
 
 
+def test_the_installations_endpoint_is_what_is_left_when_no_secret_names_one() -> None:
+    made = plan(inputs(config=ConfigSpec(base_url="http://gateway:4000/v1")))
+    (agent,) = [o["data"]["agent.json"] for o in made.objects if o["metadata"]["name"] == "r-agent"]
+    assert json.loads(agent)["model"]["defaultBaseURL"] == "http://gateway:4000/v1"
+
+
 def test_rights_are_cut_to_policy_and_administrator_and_said() -> None:
     made = plan(inputs(**SKILLED))
     roles = {o["kind"]: o for o in made.objects if o["kind"].endswith("Role")}

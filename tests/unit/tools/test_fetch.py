@@ -60,7 +60,11 @@ async def server():
     seen: list[bytes] = []
 
     async def answer(reader, writer):
-        request = await reader.readuntil(b"\r\n\r\n")
+        try:
+            request = await reader.readuntil(b"\r\n\r\n")
+        except asyncio.IncompleteReadError:  # a client that was refused before it asked
+            writer.close()
+            return
         seen.append(request)
         path = request.split(b" ")[1].decode()
         bodies = {

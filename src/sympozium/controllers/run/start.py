@@ -111,7 +111,7 @@ class Starter:
     ) -> str:
         """Where the agent will go: the explicit URL, else that of the last Secret that has one.
 
-        Secrets are read only for a run whose network is closed and that has no explicit URL.
+        Then the installation's, then the provider's own. Secrets are read only for a run whose network is closed and that has no explicit URL.
         """
         model = run.spec.model
         if model and model.base_url:
@@ -125,7 +125,7 @@ class Starter:
             secret = await self._context.client.find(SECRETS, name, run.namespace)
             if secret and (value := (secret.get("data") or {}).get(_ENDPOINT_KEY)):
                 return base64.b64decode(value).decode(errors="replace").strip()
-        return PUBLIC_MODEL_ENDPOINT
+        return config.base_url or PUBLIC_MODEL_ENDPOINT
 
 
 def occasion(run: AgentRun) -> str:
@@ -147,9 +147,10 @@ async def _together(*requests: Coroutine[Any, Any, Any]) -> None:
         async with asyncio.TaskGroup() as group:
             for request in requests:
                 group.create_task(request)
-    except* (InvalidError, ForbiddenError) as errors:
-        words = "; ".join(str(error) for error in errors.exceptions)
-        raise PlanError(f"the API server refused a part of the run: {words}") from errors
-    except* Exception as errors:
+    except ExceptionGroup as errors:
+        refused, _ = errors.split((InvalidError, ForbiddenError))
+        if refused is not None:
+            words = "; ".join(str(error) for error in refused.exceptions)
+            raise PlanError(f"the API server refused a part of the run: {words}") from errors
         # One is enough for the log and the back-off; the others come up again if they persist.
         raise errors.exceptions[0] from errors

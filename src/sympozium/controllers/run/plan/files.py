@@ -35,6 +35,7 @@ def agent_file(inputs: Inputs) -> AgentConfigFile:
             provider=spec.model.provider or "",
             model=spec.model.model or "",
             base_url=spec.model.base_url,
+            default_base_url=inputs.config.base_url,
             thinking=spec.model.thinking,
         ),
         limits=AgentLimits(
