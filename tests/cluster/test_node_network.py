@@ -101,4 +101,5 @@ def test_the_world_is_not_this_machine(cluster: NodeCluster, ns: str, web: int) 
     cluster.ended("p", ns)
     out = cluster.logs("p", ns)
     assert "hello" not in out
-    assert out.count("ConnectionResetError") == 2
+    # urllib wraps the reset or not, as it comes before or after the request was sent.
+    assert out.count("reset by peer") == 2
