@@ -120,10 +120,20 @@ class _Staged:
     done: asyncio.Future[Entry]
 
 
+def _keep_private(path: Path) -> None:
+    """Secrets are in it. SQLite gives its journal files the mode of the database."""
+    path.touch(mode=0o600)
+    for file in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
+        if file.exists():
+            file.chmod(0o600)
+
+
 class Store:
     """Open with `Store(path)`; use from one event loop; `close()` at the end."""
 
     def __init__(self, path: Path | str) -> None:
+        if str(path) != ":memory:":
+            _keep_private(Path(path))
         self._db = sqlite3.connect(path, isolation_level=None)
         try:
             self._db.execute("PRAGMA locking_mode=EXCLUSIVE")

@@ -300,3 +300,15 @@ async def test_listeners_hear_before_the_writer_does(store):
     assert heard == [("ADDED", "a")]
     await store.delete(CM, "n", "a", expect=entry.rev)
     assert heard[-1] == ("DELETED", "a")
+
+
+async def test_nobody_else_can_read_what_is_stored(tmp_path) -> None:
+    """Secrets are in it, and the directory above may be traversed by the users of pods."""
+    path = tmp_path / "state.db"
+    path.touch(mode=0o644)
+    store = Store(path)
+    await store.create(CM, "n", "a", obj("a"))
+    modes = {file.name: file.stat().st_mode & 0o077 for file in tmp_path.iterdir()}
+    store.close()
+    assert modes["state.db-wal"] == 0
+    assert set(modes.values()) == {0}
