@@ -15,6 +15,8 @@ from sympozium.testing.waiting import until
 from sympozium.up.ports import pick
 
 LITELLM = Path(__file__).parents[2] / ".venv-litellm" / "bin" / "litellm"
+# One proxy for all of them: it takes ten seconds to start.
+pytestmark = pytest.mark.xdist_group("litellm")
 UPSTREAM_KEY = "sk-only-the-gateway-knows"
 MASTER_KEY = "sk-gateway-master"
 
