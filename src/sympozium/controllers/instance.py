@@ -49,7 +49,8 @@ class InstanceController:
             ready = condition("Ready", True, "Resolved", "policy, skills and Secrets are there")
         notes, drop = self._context.unimplemented(obj)
         fields = {
-            "phase": "Error" if problems else "Running" if active else "Pending",
+            # In service, whether or not a run is under way: `activeAgentPods` says how many are.
+            "phase": "Error" if problems else "Running",
             "activeAgentPods": active,
             "totalAgentRuns": len(runs),
         }

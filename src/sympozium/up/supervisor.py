@@ -24,7 +24,7 @@ from sympozium import __version__
 from sympozium.up import ports as loopback
 from sympozium.up.components import Components
 from sympozium.up.identities import TOKEN_SECONDS
-from sympozium.up.model import ModelEndpoint, discover, rehearsal
+from sympozium.up.model import ModelEndpoint, ModelEndpointError, discover, rehearsal
 from sympozium.up.paths import DataDir
 from sympozium.up.processes import Child, kill_stale, start_time
 from sympozium.up.state import ChildState, State, read
@@ -87,7 +87,10 @@ class Supervisor:
     # -- starting
 
     def _endpoint(self, ports: dict[str, int]) -> ModelEndpoint:
-        return discover() or rehearsal(ports["rehearsal"])
+        try:
+            return discover() or rehearsal(ports["rehearsal"])
+        except ModelEndpointError as exc:
+            raise StartError(str(exc)) from None
 
     async def _start(self, group: asyncio.TaskGroup) -> None:
         names = [

@@ -20,7 +20,7 @@ from sympozium.testing.client import Client, phase
 from sympozium.testing.resources import AGENT_RUN, APPROVAL_REQUEST, INSTANCE, NAMESPACE, POD, SCHEDULE
 from sympozium.up.commands import down, up
 from sympozium.up.paths import DataDir
-from sympozium.up.state import is_running, read
+from sympozium.up.state import is_running
 
 NAMESPACE_OF_AGENTS = "default"
 NAMESPACE_OF_WORK = "shop"
@@ -91,9 +91,6 @@ class Story:
         self.say.step("Start the control plane on this machine")
         self.say.command("sympozium up --detach")
         up(self.data.root, port=0, detach=True)
-        state = read(self.data)
-        model = state.model if state else ""
-        self.say.good(f"model: {model}")
 
     def _break_something(self) -> tuple[Failure, dict[str, Any]]:
         self.say.step(
