@@ -119,10 +119,19 @@ class NodeCluster(Client):
         assert answer.status_code == 200, answer.text
         return answer.text
 
-    def reasons(self, name: str, namespace: str) -> dict[str, str]:
-        """Reason -> message of the events about a pod."""
-        found = self.items(EVENT, namespace)
-        return {e["reason"]: e["message"] for e in found if e["involvedObject"]["name"] == name}
+    def told(self, name: str, namespace: str, *reasons: str) -> dict[str, str]:
+        """Reason -> message of the events about a pod, once all of `reasons` are there: events are written
+        beside the status, not before it.
+        """
+        found: dict[str, str] = {}
+
+        def all_there() -> bool:
+            events = self.items(EVENT, namespace)
+            found.update({e["reason"]: e["message"] for e in events if e["involvedObject"]["name"] == name})
+            return set(reasons) <= set(found)
+
+        until(all_there, f"events {reasons} about pod {name}")
+        return found
 
 
 def _ready(node: Object) -> str:

@@ -89,7 +89,7 @@ def test_what_cannot_be_applied_is_said(cluster: NodeCluster, ns: str) -> None:
     cluster.create(policy(ns, [{"to": [{"podSelector": {}}], "ports": [{"port": 80}]}]))
     cluster.run_pod("p", ns, once(shell("true")), labels={"net": "own"})
     cluster.ended("p", ns)
-    assert "it allows nothing" in cluster.reasons("p", ns)["NetworkPolicyNotApplied"]
+    assert "it allows nothing" in cluster.told("p", ns, "NetworkPolicyNotApplied")["NetworkPolicyNotApplied"]
 
 
 def test_the_world_is_not_this_machine(cluster: NodeCluster, ns: str, web: int) -> None:

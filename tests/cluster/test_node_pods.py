@@ -19,7 +19,7 @@ def test_exit_code_reason_and_message(cluster: NodeCluster, ns: str) -> None:
     ended = state(pod)["terminated"]
     assert (ended["exitCode"], ended["reason"], ended["message"]) == (3, "Error", "told\n")
     assert cluster.logs("p", ns) == "out\n"
-    assert {"Pulled", "Created", "Started"} <= set(cluster.reasons("p", ns))
+    cluster.told("p", ns, "Pulled", "Created", "Started")
 
 
 def test_fallback_to_logs(cluster: NodeCluster, ns: str) -> None:
@@ -131,7 +131,7 @@ def test_deletion_is_graceful(cluster: NodeCluster, ns: str) -> None:
         cluster.delete(POD, "p", ns)
         assert stream.read() == b"up\nbye\n"
     cluster.wait_gone(POD, "p", ns, timeout=10)
-    assert "Killing" in cluster.reasons("p", ns)
+    cluster.told("p", ns, "Killing")
 
 
 def _logs(cluster: NodeCluster, ns: str, name: str = "p") -> str:
@@ -213,7 +213,7 @@ def test_liveness_restarts(cluster: NodeCluster, ns: str) -> None:
         POD, "p", lambda p: p["status"].get("containerStatuses", [{}])[0].get("restartCount", 0) > 0, ns
     )
     assert pod["status"]["containerStatuses"][0]["lastState"]["terminated"]["exitCode"] == 143
-    assert "Unhealthy" in cluster.reasons("p", ns)
+    cluster.told("p", ns, "Unhealthy")
     cluster.delete(POD, "p", ns)
 
 
