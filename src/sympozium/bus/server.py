@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sympozium.bus import jwt
 from sympozium.bus.keyring import Keyring
+from sympozium.privatefile import write_private
 
 MAX_PAYLOAD = 1024 * 1024
 
@@ -22,17 +23,10 @@ def prepare(keyring: Keyring, directory: Path, port: int) -> Path:
     accounts.mkdir(parents=True, exist_ok=True, mode=0o700)
     stored = accounts / f"{jwt.public(keyring.account)}.jwt"
     if not stored.exists():
-        _write(stored, jwt.account(keyring.account, operator_seed=keyring.operator))
+        write_private(stored, jwt.account(keyring.account, operator_seed=keyring.operator))
     config = directory / "nats.conf"
-    _write(config, _configuration(keyring, directory, port))
+    write_private(config, _configuration(keyring, directory, port))
     return config
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".new")
-    temporary.touch(mode=0o600)
-    temporary.write_text(text)
-    temporary.replace(path)
 
 
 def _configuration(keyring: Keyring, directory: Path, port: int) -> str:

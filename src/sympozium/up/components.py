@@ -10,7 +10,7 @@ from pathlib import Path
 
 import sympozium
 from sympozium import __version__
-from sympozium.up.identities import write_private
+from sympozium.privatefile import write_private
 from sympozium.up.model import ModelEndpoint
 from sympozium.up.paths import DataDir
 from sympozium.up.processes import Child

@@ -7,28 +7,17 @@ running process, as a projected token is on a cluster. The node has a client cer
 
 import base64
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from sympozium.privatefile import write_private
+
 SYSTEM_NAMESPACE = "sympozium-system"
 SERVICE_ACCOUNTS = {"controller": "sympozium-controller", "webhook": "sympozium-webhook"}
 TOKEN_SECONDS = 24 * 3600
-
-
-def write_private(path: Path, content: str | bytes) -> None:
-    """Replace a file atomically, readable by its owner alone: readers see the old or the new one."""
-    data = content.encode() if isinstance(content, str) else content
-    temporary = path.with_name(path.name + ".new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def kubeconfig(server: str, ca: bytes, user: Mapping[str, Any], *, namespace: str) -> str:

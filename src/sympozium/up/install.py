@@ -18,6 +18,7 @@ from pathlib import Path
 
 import yaml
 
+from sympozium.privatefile import write_private
 from sympozium.up.apiclient import Api, InstallError, Object
 from sympozium.up.components import NODE_NAME
 from sympozium.up.identities import (
@@ -25,7 +26,6 @@ from sympozium.up.identities import (
     SYSTEM_NAMESPACE,
     TOKEN_SECONDS,
     kubeconfig,
-    write_private,
     write_token,
 )
 from sympozium.up.paths import DataDir

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import IO
 
-from sympozium.up.identities import write_private
+from sympozium.privatefile import write_private
 from sympozium.up.paths import DataDir
 
 

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from sympozium.privatefile import write_private
 from sympozium.testing.client import Client
-from sympozium.up.identities import kubeconfig, server_of, write_private
+from sympozium.up.identities import kubeconfig, server_of
 from sympozium.up.paths import DataDir
 
 NAME = "olivia"

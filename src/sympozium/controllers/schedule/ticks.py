@@ -15,17 +15,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from cronsim import CronSim, CronSimError
 
 from sympozium import durations
+from sympozium.api.cron import NAMED
 from sympozium.names import digest
 
-_NAMED: Final = {
-    "@yearly": "0 0 1 1 *",
-    "@annually": "0 0 1 1 *",
-    "@monthly": "0 0 1 * *",
-    "@weekly": "0 0 * * 0",
-    "@daily": "0 0 * * *",
-    "@midnight": "0 0 * * *",
-    "@hourly": "0 * * * *",
-}
 _SHORTEST: Final = 1.0
 MISSED_LIMIT: Final = 100
 """Ticks that are looked through after a long absence; beyond them only the last one is known to be due."""
@@ -57,9 +49,9 @@ class Schedule:
                 raise ValueError(f"{expression!r}: the shortest interval is 1s")
             self._every = timedelta(seconds=int(seconds))
             return
-        if text.startswith("@") and text not in _NAMED:
-            raise ValueError(f"{expression!r}: write @every <duration> or one of {', '.join(_NAMED)}")
-        self._cron = _NAMED.get(text, text)
+        if text.startswith("@") and text not in NAMED:
+            raise ValueError(f"{expression!r}: write @every <duration> or one of {', '.join(NAMED)}")
+        self._cron = NAMED.get(text, text)
         if len(self._cron.split()) != 5:
             raise ValueError(
                 f"{expression!r}: a cron expression has five fields: minute hour day month weekday"

@@ -15,7 +15,6 @@ of Kubernetes tokens reads.
 
 import datetime as dt
 import ipaddress
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from sympozium.privatefile import write_private
 
 CA_DAYS = 3650
 LEAF_DAYS = 365
@@ -45,17 +46,6 @@ class KeyPair:
 
     certificate: Path
     key: Path
-
-
-def write_private(path: Path, data: bytes) -> None:
-    """Whole or not at all, for its owner alone."""
-    temporary = path.with_name(path.name + ".new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 class CertificateAuthority:
