@@ -2,6 +2,7 @@
 
 from sympozium.api import unimplemented
 from sympozium.api.base import Object
+from sympozium.api.config import ConfigSpec
 from sympozium.api.instance import SympoziumInstance
 from sympozium.api.run import MUTABLE, AgentRun
 from sympozium.policy import Violation, admit, sandbox
@@ -28,7 +29,8 @@ async def created(request: Request, references: References, access: Access) -> A
             ]
         )
     try:
-        policy = await references.policy(instance, references.config())
+        config = references.config()
+        policy = await references.policy(instance, config)
         packs = await references.packs(request.namespace, run.spec.skills)
     except MissingReferenceError as exc:
         field = (
@@ -40,7 +42,7 @@ async def created(request: Request, references: References, access: Access) -> A
     wrong = [*_filled(request), *_trigger(request), *_resources(run)]
     if wrong:
         return invalid(wrong)
-    refused = [*admit(run, instance, policy, packs), *await _secrets(request, run, access)]
+    refused = [*admit(run, instance, policy, packs), *await _secrets(request, run, instance, config, access)]
     if refused:
         return forbidden(refused)
     return allow(warnings=_warnings(request.object, instance))
@@ -91,12 +93,35 @@ def _resources(run: AgentRun) -> list[Violation]:
     return sandbox.contradictions(box.resources, path="spec.sandbox.resources")
 
 
-async def _secrets(request: Request, run: AgentRun, access: Access) -> list[Violation]:
-    """The Secret that a run names itself; those of its instance were checked when it was written."""
-    secret = run.spec.model.auth_secret_ref if run.spec.model else None
-    if secret is None or not await access.unreadable_secrets(request.user, request.namespace, [secret]):
+async def _secrets(
+    request: Request, run: AgentRun, instance: SympoziumInstance, config: ConfigSpec, access: Access
+) -> list[Violation]:
+    """The Secret that a run names itself, and where the Secrets go that it gets from its instance.
+
+    Those were checked when the instance was written. But whoever chooses the endpoint of a run (with `baseURL`, or
+    with a Secret that holds OPENAI_BASE_URL) gets the key that the agent sends there.
+    """
+    model = run.spec.model
+    if model is None:
         return []
-    return [Violation("spec.model.authSecretRef", f"{request.user.name} may not read the Secret {secret}")]
+    inherited = [reference.secret for reference in instance.spec.auth_refs or config.auth_refs]
+    wanted: list[tuple[str, str, str]] = []
+    if model.auth_secret_ref:
+        wanted.append(("spec.model.authSecretRef", model.auth_secret_ref, ""))
+        why = f", whose values {model.auth_secret_ref} could send elsewhere"
+        wanted += [("spec.model.authSecretRef", secret, why) for secret in inherited]
+    if model.base_url not in (None, instance.spec.agents.default.base_url, config.base_url):
+        why = ", whose values would be sent to this endpoint"
+        wanted += [("spec.model.baseURL", secret, why) for secret in inherited]
+    if not wanted:
+        return []
+    names = [secret for _, secret, _ in wanted]
+    unreadable = set(await access.unreadable_secrets(request.user, request.namespace, names))
+    return [
+        Violation(field, f"{request.user.name} may not read the Secret {secret}{why}")
+        for field, secret, why in wanted
+        if secret in unreadable
+    ]
 
 
 def _warnings(run: Object, instance: SympoziumInstance) -> list[str]:

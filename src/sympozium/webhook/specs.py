@@ -5,7 +5,7 @@ its holder; a value that can never be right is refused with its path. Fields tha
 are warnings too.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from sympozium import durations
@@ -16,7 +16,7 @@ from sympozium.api.meta import SYSTEM_NAMESPACE
 from sympozium.api.personapack import PersonaPack
 from sympozium.api.policy import SympoziumPolicy
 from sympozium.api.schedule import SympoziumSchedule
-from sympozium.api.shared import RBACRule, Resource
+from sympozium.api.shared import RBACRule, Resource, SecretRef
 from sympozium.api.skillpack import SkillPack
 from sympozium.policy import Violation, refusal, sandbox, unknown_gates
 from sympozium.policy.network import network_of
@@ -77,14 +77,14 @@ class Specs:
         ):
             if resources is not None:
                 found.wrong += sandbox.contradictions(resources, path=path)
-        await self._secrets(
-            request,
-            {
-                f"spec.authRefs[{index}].secret": reference.secret
-                for index, reference in enumerate(instance.spec.auth_refs)
-            },
-            found,
-        )
+        secrets = _auth_refs(instance.spec.auth_refs)
+        if not secrets:
+            # Whoever chooses the endpoint, or the environment that leads there, gets the key that is sent to it.
+            chosen = {"baseURL": agent.base_url, "env": agent.env}
+            secrets = self._installation_secrets(
+                [f"spec.agents.default.{field}" for field, value in chosen.items() if value]
+            )
+        await self._secrets(request, secrets, found)
         await self._instance_references(instance, found)
 
     async def _instance_references(self, instance: SympoziumInstance, found: "_Findings") -> None:
@@ -194,10 +194,11 @@ class Specs:
             f"spec.skillParams[{name}]: no persona has this skill"
             for name in sorted(pack.spec.skill_params.keys() - used)
         ]
-        secrets = {
-            f"spec.authRefs[{index}].secret": reference.secret
-            for index, reference in enumerate(pack.spec.auth_refs)
-        }
+        secrets = _auth_refs(pack.spec.auth_refs)
+        if not secrets:
+            chosen = {f"spec.personas[{i}].baseURL": p.base_url for i, p in enumerate(pack.spec.personas)}
+            chosen["spec.baseURL"] = pack.spec.base_url
+            secrets = self._installation_secrets([field for field, value in chosen.items() if value])
         await self._secrets(request, secrets, found)
 
     async def _config(self, request: Request, found: "_Findings") -> None:
@@ -211,6 +212,14 @@ class Specs:
             )
         if durations.parse(config.spec.run_timeout) <= 0:
             found.wrong.append(Violation("spec.runTimeout", "must be more than 0"))
+
+    def _installation_secrets(self, fields: list[str]) -> dict[str, str]:
+        """The Secrets that the installation gives to agents without authRefs, by the fields that say where they go."""
+        return {
+            f"{field}: SympoziumConfig {CONFIG_NAME}: {path}": secret
+            for field in fields
+            for path, secret in _auth_refs(self._references.config().auth_refs).items()
+        }
 
     async def _secrets(self, request: Request, named: dict[str, str], found: "_Findings") -> None:
         """Nobody gets to a Secret through an agent that they could not read themselves."""
@@ -233,6 +242,10 @@ class _Findings:
         self.wrong: list[Violation] = []
         self.refused: list[Violation] = []
         self.warnings: list[str] = []
+
+
+def _auth_refs(references: Sequence[SecretRef]) -> dict[str, str]:
+    return {f"spec.authRefs[{index}].secret": reference.secret for index, reference in enumerate(references)}
 
 
 def _place(resource: Resource, request: Request) -> None:

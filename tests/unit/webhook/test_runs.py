@@ -164,3 +164,34 @@ async def test_an_api_that_cannot_be_asked_fails_closed(world: World, endpoint: 
     answer = await getattr(world, endpoint)(request)
     assert (answer.allowed, answer.code) == (False, 500)
     assert "could not ask the API" in answer.message
+
+
+@pytest.mark.parametrize(
+    ("model", "field"),
+    [
+        ({"baseURL": "http://elsewhere.example/v1"}, "spec.model.baseURL"),
+        ({"authSecretRef": "mine"}, "spec.model.authSecretRef"),
+    ],
+)
+@pytest.mark.parametrize("holder", ["instance", "config"])
+async def test_who_chooses_the_endpoint_must_be_able_to_read_the_key(
+    world: World, holder, model, field
+) -> None:
+    given = {"authRefs": [{"secret": "key"}]}
+    if holder == "instance":
+        world.put("SympoziumInstance", "ns", "i", {**INSTANCE, **given})
+    else:
+        world.put("SympoziumConfig", SYSTEM, "default", given)
+    world.rights.add(("alice", "get", "secrets", "", "ns", "mine"))
+    answer = await world.admit(create(model=model))
+    assert (answer.code, [cause.field for cause in answer.causes]) == (403, [field])
+    assert "alice may not read the Secret key" in answer.message
+    world.rights.add(("alice", "get", "secrets", "", "ns", "key"))
+    assert (await world.admit(create(model=model))).allowed
+
+
+async def test_the_endpoint_of_the_instance_may_be_used_by_everyone(world: World) -> None:
+    agent = {"model": "qwen", "baseURL": "http://gateway:4000/v1"}
+    world.put("SympoziumInstance", "ns", "i", {"agents": {"default": agent}, "authRefs": [{"secret": "key"}]})
+    assert (await world.admit(create())).allowed
+    assert (await world.admit(create(model={"baseURL": agent["baseURL"]}))).allowed

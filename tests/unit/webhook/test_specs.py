@@ -166,3 +166,36 @@ async def test_the_built_in_objects_pass(world: World) -> None:
 
 async def test_a_kind_that_it_does_not_know_is_refused(world: World) -> None:
     assert not (await world.validate(review("SympoziumTrigger"))).allowed
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "field"),
+    [
+        ("SympoziumInstance", {"agents": {"default": {"model": "m", "baseURL": "http://x/v1"}}}, "spec.agents.default.baseURL"),
+        (
+            "SympoziumInstance",
+            {"agents": {"default": {"model": "m", "env": {"OPENAI_BASE_URL": "http://x/v1"}}}},
+            "spec.agents.default.env",
+        ),
+        ("PersonaPack", {"personas": [{"name": "p", "systemPrompt": "s"}], "baseURL": "http://x/v1"}, "spec.baseURL"),
+        (
+            "PersonaPack",
+            {"personas": [{"name": "p", "systemPrompt": "s", "baseURL": "http://x/v1"}]},
+            "spec.personas[0].baseURL",
+        ),
+    ],
+)  # fmt: skip
+async def test_the_key_of_the_installation_goes_nowhere_its_reader_did_not_choose(
+    world: World, kind, spec, field
+) -> None:
+    world.put("SympoziumConfig", SYSTEM, "default", {"authRefs": [{"secret": "shared"}]})
+    answer = await world.admit(review(kind, **spec))
+    assert answer.code == 403
+    assert answer.causes[0].field.startswith(f"{field}: ")
+    assert "alice may not read the Secret shared" in answer.message
+    assert (await world.admit(review(kind, user="admin", **spec))).allowed
+
+
+async def test_the_key_of_the_installation_is_there_for_all(world: World) -> None:
+    world.put("SympoziumConfig", SYSTEM, "default", {"authRefs": [{"secret": "shared"}]})
+    assert (await world.admit(review("SympoziumInstance", agents=AGENTS))).allowed
