@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from conformance.kubeapi import TABLE
+from conformance.kubeapi import APPLY, JSON_PATCH, MERGE, TABLE
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 SPEC = {
@@ -140,6 +140,10 @@ def test_scale_is_a_view(admin, group, things):
     assert (scale["kind"], scale["apiVersion"], scale["spec"]) == ("Scale", "autoscaling/v1", {"replicas": 1})
     assert admin.patch(f"{things}/s/scale", {"spec": {"replicas": 4}}).json["spec"] == {"replicas": 4}
     assert admin.get(f"{things}/s").json["spec"]["replicas"] == 4
+    admin.patch(f"{things}/s/scale", {"spec": {"replicas": "x"}}).refused(400, "BadRequest", "of type int32")
+    admin.patch(f"{things}/s/scale", {"spec": []}).refused(400, "BadRequest", "cannot unmarshal array")
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "s"}, "spec": {"replicas": 1}}
+    admin.put(f"{things}/s/scale", pod).refused(400, "BadRequest", "does not match the expected API version")
 
 
 def test_columns_and_selectable_fields(admin, group, things):
@@ -197,3 +201,23 @@ def test_definitions_that_cannot_be(admin):
     none_stored = {**wrong, "metadata": {"name": "bads.bad.dev"}}
     none_stored["spec"] = {**wrong["spec"], "versions": [V2]}
     admin.post(CRDS, none_stored).refused(422, "Invalid", "storage")
+
+
+def test_bodies_made_to_break_a_server_get_a_refusal(admin, group, things):
+    admin.post(things, thing(group, "a", agent="x"))
+    path = f"{things}/a"
+    deep = '{"x":' * 300 + "1" + "}" * 300
+    bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n" + "".join(
+        f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9)
+    )
+    for kind, body in (
+        (MERGE, f'{{"spec":{deep}}}'),
+        (JSON_PATCH, f'[{{"op":"add","path":"/spec/x","value":{deep}}}]'),
+        (APPLY, f'{{"apiVersion":"{group}/v1","kind":"Thing","metadata":{{"name":"a"}},"spec":{deep}}}'),
+        (APPLY, f"apiVersion: {group}/v1\nkind: Thing\nmetadata: {{name: a}}\n{bomb}"),
+    ):
+        admin.patch(f"{path}?fieldManager=m", body.encode(), kind).refused(400, "BadRequest")
+    unknown = {f"field{n}": 1 for n in range(3000)}
+    answer = admin.post(f"{things}?dryRun=All", thing(group, "b", agent="x") | unknown)
+    assert answer.status == 201
+    assert 0 < len(answer.warnings) <= 64

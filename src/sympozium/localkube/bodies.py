@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from sympozium.localkube.depth import compact
 from sympozium.localkube.errors import ApiError, bad_request, too_large, unsupported_media_type
 from sympozium.localkube.protobuf import CONTENT_TYPE as PROTOBUF
 from sympozium.localkube.types import Object
@@ -70,7 +71,7 @@ def _json(raw: bytes, kind: str) -> Body:
     except orjson.JSONDecodeError as error:
         raise _unrecognized(kind, str(error)) from error
     if not isinstance(obj, dict):
-        raise _unrecognized(kind, f"expected an object, got {type(obj).__name__}")
+        raise _unrecognized(kind, f"expected an object, got {json_type(obj)}")
     return Body(obj, duplicate_keys(raw, obj))
 
 
@@ -92,13 +93,23 @@ def parse_yaml(raw: bytes, kind: str) -> tuple[Object, list[str]]:
     except yamlbody.YAMLBodyError as error:
         raise bad_request(f"the object provided is unrecognized (must be of type {kind}): {error}") from error
     if not isinstance(obj, dict):
-        raise _unrecognized(kind, f"expected an object, got {type(obj).__name__}")
+        raise _unrecognized(kind, f"expected an object, got {json_type(obj)}")
     return obj, [f'duplicate field "{path}"' for path in duplicates]
 
 
+_TYPES = {list: "array", str: "string", int: "number", float: "number", bool: "bool", type(None): "null", dict: "object"}  # fmt: skip
+
+
+def json_type(value: Any) -> str:
+    return _TYPES[type(value)]
+
+
 def duplicate_keys(raw: bytes, obj: Any) -> list[str]:
-    """`duplicate field "data.a"` for each key that a JSON text has twice in one object."""
-    if len(orjson.dumps(obj)) == len(raw):
+    """`duplicate field "data.a"` for each key that a JSON text has twice in one object.
+
+    Raises ApiError 400 when it is too deep.
+    """
+    if len(compact(obj)) == len(raw):
         return []
     import json
 

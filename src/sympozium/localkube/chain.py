@@ -20,6 +20,12 @@ from sympozium.localkube.wire import Answer, Request, Stream
 
 log = logging.getLogger(__name__)
 
+MAX_WARNINGS = 4096
+"""Characters of all warnings of an answer before they are cut, as kube-apiserver has it."""
+MAX_WARNING = 256
+MAX_WARNING_HEADERS = 64
+"""Python's HTTP client refuses answers of more than 100 headers."""
+
 
 class Chain:
     def __init__(self, backend: Backend, dispatcher: Dispatcher, counters: Counters) -> None:
@@ -46,15 +52,30 @@ class Chain:
             log.exception("%s %s failed", request.method, request.path)
             answer = refusal(errors.internal(f"{type(error).__name__}: {error}"))
         self._counters.count(verb, answer.status)
-        answer.headers.extend(
-            ("warning", f"299 - {quoted(text)}") for text in dict.fromkeys(request.warnings)
-        )
+        answer.headers.extend(("warning", f"299 - {quoted(text)}") for text in shortened(request.warnings))
         return answer
 
     def _authorize(self, attributes: Attributes) -> None:
         decision = self._backend.authorizer.authorize(attributes)
         if not decision.allowed:
             raise forbidden(attributes, decision)
+
+
+def shortened(warnings: list[str]) -> list[str]:
+    """Each warning once; when they are too long together, each is cut and the last ones are left out.
+
+    A client that gets thousands of headers gives up on the whole answer.
+    """
+    once = list(dict.fromkeys(warnings))
+    if sum(map(len, once)) <= MAX_WARNINGS:
+        return once[:MAX_WARNING_HEADERS]
+    kept, written = [], 0
+    for text in once[:MAX_WARNING_HEADERS]:
+        if written >= MAX_WARNINGS:
+            break
+        kept.append(text[:MAX_WARNING])
+        written += len(kept[-1])
+    return kept
 
 
 def forbidden(asked: Attributes, decision: Decision) -> ApiError:

@@ -3,9 +3,16 @@
 Loaded when the first YAML body or `Accept: application/yaml` arrives. libyaml when PyYAML has it.
 """
 
+from math import isfinite
+from types import NoneType
 from typing import Any
 
 import yaml
+
+from sympozium.localkube.depth import MAX_DEPTH
+
+MAX_ALIASED = 100_000
+"""So many nodes may aliases add to a document."""
 
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
@@ -71,11 +78,71 @@ def load(raw: bytes) -> tuple[Any, list[str]]:
     """One document and the keys that occur twice in a mapping. Raises YAMLBodyError."""
     loader = _Loader(raw)
     try:
-        return loader.get_single_data(), loader.duplicates
-    except (yaml.YAMLError, ValueError, UnicodeDecodeError) as error:
+        node = loader.get_single_node()
+        if node is None:
+            return None, []
+        _measure(node)
+        return _plain(loader.construct_document(node)), loader.duplicates
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
         raise YAMLBodyError(f"error converting YAML to JSON: {error}") from error
     finally:
         loader.dispose()
+
+
+def _measure(root: yaml.Node) -> None:
+    """Refuses documents that are too deep, or grow out of measure when their aliases are written out."""
+    known: dict[int, tuple[int, int]] = {}
+
+    def visit(node: yaml.Node, depth: int) -> tuple[int, int]:
+        """How many nodes it stands for, and how deep they are nested."""
+        found = known.get(id(node))
+        if found is None:
+            if depth > MAX_DEPTH:
+                raise YAMLBodyError(_TOO_DEEP)
+            inner: list[yaml.Node] = []
+            if isinstance(node, yaml.MappingNode):
+                inner = [part for pair in node.value for part in pair]
+            elif isinstance(node, yaml.SequenceNode):
+                inner = node.value
+            size, height = 1, 0
+            for part in inner:
+                more, below = visit(part, depth + 1)
+                size, height = size + more, max(height, below + 1)
+            found = known[id(node)] = size, height
+        if depth + found[1] > MAX_DEPTH:
+            raise YAMLBodyError(_TOO_DEEP)
+        return found
+
+    size = visit(root, 0)[0]
+    if size > len(known) + MAX_ALIASED:
+        raise YAMLBodyError("document contains excessive aliasing")
+
+
+_TOO_DEEP = f"exceeded max depth: at most {MAX_DEPTH} levels"
+
+
+def _plain(value: Any) -> Any:
+    """JSON's types only, and nothing twice that can be changed: two aliases are two values."""
+    kind = type(value)
+    if kind is dict:
+        return {key: _plain(inner) for key, inner in value.items()}
+    if kind is list:
+        return [_plain(inner) for inner in value]
+    if kind is int:
+        return value if -(2**63) <= value < 2**64 else _finite(float(value))
+    if kind is float:
+        return _finite(value)
+    if kind is bytes:
+        return value.decode()
+    if kind in {str, bool, NoneType}:
+        return value
+    raise YAMLBodyError(f"JSON has no {kind.__name__}")
+
+
+def _finite(value: float) -> float:
+    if not isfinite(value):
+        raise YAMLBodyError(f"unsupported value: {value}")
+    return value
 
 
 def dump(obj: Any) -> bytes:

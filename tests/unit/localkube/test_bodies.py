@@ -4,6 +4,7 @@ import pytest
 
 from sympozium.localkube import yamlbody
 from sympozium.localkube.bodies import duplicate_keys, read_object, read_options
+from sympozium.localkube.depth import MAX_DEPTH
 from sympozium.localkube.errors import ApiError
 from sympozium.localkube.wire import Request
 
@@ -85,3 +86,37 @@ def test_no_options_is_no_options():
     assert read_options(request(b"")) == {}
     assert read_options(request(b"{}")) == {}
     assert read_options(request(b'{"gracePeriodSeconds":0}')) == {"gracePeriodSeconds": 0}
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/yaml"])
+def test_what_is_nested_too_deep_is_refused_before_anything_walks_it(kind):
+    def nested(depth):
+        return b'{"x":' * (depth - 1) + b"{}" + b"}" * (depth - 1)
+
+    read_object(request(nested(MAX_DEPTH), kind), "X", "v1")
+    for depth in (MAX_DEPTH + 2, 900):
+        with pytest.raises(ApiError, match="exceeded max depth") as caught:
+            read_object(request(nested(depth), kind), "X", "v1")
+        assert caught.value.code == 400
+
+
+def test_yaml_aliases_that_would_fill_the_memory_are_refused():
+    layers = [b"a0: &a0 [x,x,x,x,x,x,x,x,x]"]
+    layers += [b"a%d: &a%d [%s]" % (n, n, b",".join([b"*a%d" % (n - 1)] * 9)) for n in range(1, 9)]
+    with pytest.raises(yamlbody.YAMLBodyError, match="excessive aliasing"):
+        yamlbody.load(b"\n".join(layers))
+    with pytest.raises(yamlbody.YAMLBodyError):
+        yamlbody.load(b"a: &a [*a]")
+    deep = b"\n".join([b"b0: &b0 [x]", *[b"b%d: &b%d [*b%d]" % (n, n, n - 1) for n in range(1, 900)]])
+    with pytest.raises(yamlbody.YAMLBodyError, match="exceeded max depth"):
+        yamlbody.load(deep)
+
+
+def test_yaml_gives_json_and_two_aliases_are_two_values():
+    obj, _ = yamlbody.load(b"a: &x {k: 1}\nb: *x\nc: !!binary aGk=\nd: 36893488147419103232\n")
+    assert obj == {"a": {"k": 1}, "b": {"k": 1}, "c": "hi", "d": 2.0**65}
+    assert obj["a"] is not obj["b"]
+    assert type(obj["d"]) is float
+    for text in (b"a: !!float .inf", b"a: !!set {x}", b"a: " + b"9" * 400, b"a: " + b"9" * 5000):
+        with pytest.raises(yamlbody.YAMLBodyError):
+            yamlbody.load(text)

@@ -99,3 +99,13 @@ def test_what_was_put_somewhere_is_there(document, value, data):
     path = data.draw(st.sampled_from(list(pointers(document))))
     patched = json_patch(document, [{"op": "replace", "path": path, "value": value}])
     assert json_patch(patched, [{"op": "test", "path": path, "value": value}]) == patched
+
+
+def test_copies_of_copies_end_before_the_memory_does():
+    doubling = [{"op": "copy", "from": "", "path": f"/x{n}"} for n in range(60)]
+    with pytest.raises(ApiError, match="accumulated size increase") as caught:
+        json_patch({"a": "x" * 1000}, doubling)
+    assert caught.value.code == 413
+    nesting = [{"op": "copy", "from": "/a", "path": "/a/b" + "/b" * n} for n in range(400)]
+    with pytest.raises(ApiError, match="exceeded max depth|in our request"):
+        json_patch({"a": {}}, nesting)

@@ -7,7 +7,8 @@ patch itself names a resourceVersion. Server-side apply may create.
 import orjson
 
 from sympozium.localkube import events, metadata, negotiate
-from sympozium.localkube.bodies import LIMIT, Body, duplicate_keys, media_type, parse_yaml
+from sympozium.localkube.bodies import LIMIT, Body, duplicate_keys, json_type, media_type, parse_yaml
+from sympozium.localkube.depth import compact
 from sympozium.localkube.errors import (
     bad_request,
     conflict,
@@ -85,7 +86,7 @@ def _parse(raw: bytes, kind: str) -> tuple[Object | list[Object], list[str]]:
     if isinstance(parsed, list if as_list else dict):
         return parsed, duplicate_keys(raw, parsed)
     raise bad_request(
-        f"error decoding patch: json: cannot unmarshal {type(parsed).__name__} into Go value of type "
+        f"error decoding patch: json: cannot unmarshal {json_type(parsed)} into Go value of type "
         f"{'jsonpatch.Patch' if as_list else 'map[string]interface {}'}"
     )
 
@@ -93,6 +94,7 @@ def _parse(raw: bytes, kind: str) -> tuple[Object | list[Object], list[str]]:
 def _transform(write: Write, current: Object, operations: Object | list[Object], kind: str) -> Object:
     if isinstance(operations, list):
         patched = write.backend.ownership.json_patch(current, operations)
+        compact(patched)  # operations can put one value into another, deeper than each is
     elif kind == MERGE:
         patched = write.backend.ownership.merge_patch(current, operations)
     else:

@@ -5,8 +5,16 @@ from typing import Any
 import orjson
 
 from sympozium.localkube import negotiate
-from sympozium.localkube.bodies import media_type, read_object
-from sympozium.localkube.errors import bad_request, conflict, invalid, unsupported_media_type
+from sympozium.localkube.bodies import LIMIT, json_type, media_type, read_object
+from sympozium.localkube.depth import compact
+from sympozium.localkube.errors import (
+    ApiError,
+    bad_request,
+    conflict,
+    invalid,
+    too_large,
+    unsupported_media_type,
+)
 from sympozium.localkube.handlers import pipeline, render
 from sympozium.localkube.handlers.backend import Backend
 from sympozium.localkube.handlers.options import write_options
@@ -84,25 +92,57 @@ async def change(backend: Backend, resource: Resource, target: Target, request: 
 def _wanted(current: Object, request: Request, write: Write) -> Object:
     """The Scale that the client wants."""
     if request.method == "PUT":
-        return read_object(request, "Scale", "autoscaling/v1").obj
+        return _checked(read_object(request, "Scale", "autoscaling/v1").obj)
     kind = media_type(request)
+    if len(request.body) > LIMIT:
+        raise too_large(LIMIT)
     if kind not in {JSON_PATCH, MERGE, STRATEGIC}:
         raise unsupported_media_type((JSON_PATCH, MERGE, STRATEGIC))
     try:
         patch = orjson.loads(request.body)
     except orjson.JSONDecodeError as error:
         raise bad_request(f"error decoding patch: {error}") from error
+    compact(patch)
     if kind == JSON_PATCH and isinstance(patch, list):
-        return write.backend.ownership.json_patch(current, patch)
+        return _checked(write.backend.ownership.json_patch(current, patch))
     if kind != JSON_PATCH and isinstance(patch, dict):
         # A Scale has no lists, so a strategic merge is a merge.
-        return write.backend.ownership.merge_patch(current, patch)
+        return _checked(write.backend.ownership.merge_patch(current, patch))
     raise bad_request("error decoding patch: it does not have the JSON type that its content type says")
 
 
+def _checked(scale: Any) -> Object:
+    """A Scale of the types that it must have. Raises ApiError 400."""
+    if not isinstance(scale, dict):
+        raise bad_request("error decoding patch: the patched object is not a JSON object")
+    version, kind = scale.get("apiVersion") or "autoscaling/v1", scale.get("kind") or "Scale"
+    if (version, kind) != ("autoscaling/v1", "Scale"):
+        raise bad_request(
+            f"the API version in the data ({version}, Kind={kind}) does not match the expected API version "
+            "(autoscaling/v1, Kind=Scale)"
+        )
+    for field in ("metadata", "spec"):
+        if not isinstance(scale.get(field) or {}, dict):
+            raise _wrong_type(
+                scale[field], f"Scale.{field}", "v1.ScaleSpec" if field == "spec" else "v1.ObjectMeta"
+            )
+    replicas = (scale.get("spec") or {}).get("replicas")
+    if replicas is not None and (type(replicas) is not int or not -(2**31) <= replicas < 2**31):
+        raise _wrong_type(replicas, "ScaleSpec.spec.replicas", "int32")
+    return scale
+
+
+def _wrong_type(value: Any, field: str, wanted: str) -> ApiError:
+    shown = f"number {value}" if type(value) in {int, float} else json_type(value)
+    return bad_request(
+        f'Scale in version "v1" cannot be handled as a Scale: json: cannot unmarshal {shown} into Go struct '
+        f"field {field} of type {wanted}"
+    )
+
+
 def _replicas(scale: Object, name: str) -> int:
-    replicas = (scale.get("spec") or {}).get("replicas", 0)
-    if isinstance(replicas, bool) or not isinstance(replicas, int) or replicas < 0:
+    replicas = (scale.get("spec") or {}).get("replicas") or 0
+    if replicas < 0:
         text = f"Invalid value: {replicas}: must be greater than or equal to 0"
         raise invalid("autoscaling", "Scale", name, [Cause("spec.replicas", "FieldValueInvalid", text)])
     return replicas

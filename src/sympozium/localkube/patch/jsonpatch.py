@@ -4,10 +4,12 @@ from typing import Any
 
 import orjson
 
+from sympozium.localkube.depth import compact
 from sympozium.localkube.errors import ApiError, bad_request, unprocessable_patch
 from sympozium.localkube.schema.equality import same
 
 MAX_OPERATIONS = 10_000
+MAX_COPIED = 3 * 1024 * 1024
 
 
 class _CannotError(Exception):
@@ -24,11 +26,21 @@ def json_patch(obj: Any, operations: list[Any]) -> Any:
             413,
             f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(operations)}",
         )
+    copied = 0
     for operation in operations:
         if not isinstance(operation, dict):
             raise bad_request("error decoding patch: an operation of a JSON patch is an object")
         try:
-            obj = _apply(obj, operation)
+            if operation.get("op") == "copy":
+                obj, size = _copy(obj, operation)
+                copied += size
+                if copied > MAX_COPIED:
+                    raise ApiError(
+                        413,
+                        f"Unable to complete the copy, the accumulated size increase exceeds {MAX_COPIED}",
+                    )
+            else:
+                obj = _apply(obj, operation)
         except _CannotError as error:
             raise unprocessable_patch() from error
     return obj
@@ -53,10 +65,13 @@ def _apply(document: Any, operation: dict[str, Any]) -> Any:
             raise _CannotError("a value cannot be moved into itself")
         document, moved = _remove(document, source)
         return _add(document, path, moved)
-    if op == "copy":
-        copied = _get(document, _pointer(operation.get("from")))
-        return _add(document, path, orjson.loads(orjson.dumps(copied)))
     raise _CannotError(f"unexpected kind: {op}")
+
+
+def _copy(document: Any, operation: dict[str, Any]) -> tuple[Any, int]:
+    """The document, and how many bytes were copied: copies of copies double each time."""
+    text = compact(_get(document, _pointer(operation.get("from"))))
+    return _add(document, _pointer(operation.get("path")), orjson.loads(text)), len(text)
 
 
 def _value(operation: dict[str, Any]) -> Any:

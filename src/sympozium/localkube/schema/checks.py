@@ -11,7 +11,7 @@ from typing import Any
 from sympozium.localkube.schema import gotext
 from sympozium.localkube.schema.equality import same
 from sympozium.localkube.schema.formats import CHECKS
-from sympozium.localkube.schema.node import INT_OR_STRING, INTEGER
+from sympozium.localkube.schema.node import INT_OR_STRING, INTEGER, is_whole
 from sympozium.localkube.types import Cause
 
 Check = Callable[[Any, str, list[Cause]], None]
@@ -36,7 +36,7 @@ def type_name(value: Any) -> str:
 def has_type(value: Any, wanted: str) -> bool:
     """Whether a JSON value has the type; whole floats are integers, booleans are no numbers."""
     found = type(value)
-    return found in _TYPES[wanted] or (found is float and wanted == INTEGER and value.is_integer())
+    return found in _TYPES[wanted] or (found is float and wanted == INTEGER and is_whole(value))
 
 
 def wrong_type(path: str, value: Any, wanted: str) -> Cause:

@@ -23,6 +23,11 @@ MAP: Final = "map"
 GRANULAR: Final = "granular"
 
 
+def is_whole(value: float) -> bool:
+    """Whether a JSON number with a point or exponent is an integer; beyond 2**53 none is, as in Go's validation."""
+    return value.is_integer() and abs(value) < 2**53
+
+
 class Node:
     """`additional` is the node of further keys (None: there are none unless `preserve`).
 

@@ -9,7 +9,7 @@ the API server's own types write themselves (structs that are empty stay: `empty
 from collections.abc import Callable
 from typing import Any
 
-from sympozium.localkube.schema.node import ARRAY, INTEGER, OBJECT, QUANTITY, STRING, Node
+from sympozium.localkube.schema.node import ARRAY, INTEGER, OBJECT, QUANTITY, STRING, Node, is_whole
 
 
 def prune(value: Any, node: Node) -> Any:
@@ -20,7 +20,7 @@ def prune(value: Any, node: Node) -> Any:
         if node.items is not None:
             for index, item in enumerate(value):
                 value[index] = prune(item, node.items)
-    elif type(value) is float and node.type == INTEGER and value.is_integer():
+    elif type(value) is float and node.type == INTEGER and is_whole(value):
         return int(value)
     return value
 
@@ -82,7 +82,7 @@ def tidy(value: Any, node: Node, canonical: Callable[[Any], str]) -> Any:
         return value
     if node.type == QUANTITY:
         return canonical(value)
-    if type(value) is float and node.type == INTEGER and value.is_integer():
+    if type(value) is float and node.type == INTEGER and is_whole(value):
         return int(value)
     return value
 
