@@ -107,5 +107,5 @@ def test_copies_of_copies_end_before_the_memory_does():
         json_patch({"a": "x" * 1000}, doubling)
     assert caught.value.code == 413
     nesting = [{"op": "copy", "from": "/a", "path": "/a/b" + "/b" * n} for n in range(400)]
-    with pytest.raises(ApiError, match="exceeded max depth|in our request"):
+    with pytest.raises(ApiError, match="exceeded max depth"):
         json_patch({"a": {}}, nesting)

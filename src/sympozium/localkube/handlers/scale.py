@@ -122,7 +122,7 @@ def _checked(scale: Any) -> Object:
             "(autoscaling/v1, Kind=Scale)"
         )
     for field in ("metadata", "spec"):
-        if not isinstance(scale.get(field) or {}, dict):
+        if not isinstance(scale.get(field, {}), dict | None):
             raise _wrong_type(
                 scale[field], f"Scale.{field}", "v1.ScaleSpec" if field == "spec" else "v1.ObjectMeta"
             )
