@@ -133,8 +133,13 @@ def _detached(data: DataDir, port: int, token_auth_file: Path | None) -> int:
         )
     os.close(writing)
     with os.fdopen(reading) as pipe:
-        readable, _, _ = select.select([pipe], [], [], _START_BOUND)
-        line = pipe.readline() if readable else ""
+        try:
+            readable, _, _ = select.select([pipe], [], [], _START_BOUND)
+            line = pipe.readline() if readable else ""
+        except KeyboardInterrupt:  # it is in a session of its own and has not heard
+            process.terminate()
+            process.wait(_STOP_BOUND)
+            raise
     if not line:
         if not readable:
             process.terminate()

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sympozium.cli.demo.workloads import FAILURES, draw, symptom
+from sympozium.cli.demo.workloads import FAILURES, Failure, draw, symptom
 
 
 def test_every_fault_is_drawn_and_the_same_seed_draws_the_same() -> None:
@@ -41,3 +41,10 @@ def _status(**status: Any) -> dict[str, Any]:
 )
 def test_the_symptom_is_the_word_that_kubectl_shows(status: dict[str, Any], word: str) -> None:
     assert symptom(_status(**status)) == word
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda f: f.reason)
+def test_a_report_may_name_the_reason_in_the_words_of_kubectl(failure: Failure) -> None:
+    assert failure.named_in(f"**Reason**: {failure.reason.upper()}")
+    assert all(failure.named_in(f"It is {word}.") for word in failure.also)
+    assert not failure.named_in("Something is wrong with a pod.")

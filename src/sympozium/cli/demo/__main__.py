@@ -2,6 +2,7 @@
 
 import argparse
 import random
+import signal
 import sys
 from pathlib import Path
 
@@ -12,17 +13,22 @@ from sympozium.up.paths import DataDir, default_data_dir
 
 
 def main() -> int:
-    """Tell the story once."""
+    """Tell the story once. Interrupted, or told to end, it stops what it started."""
     parser = argparse.ArgumentParser(description="The main job, end to end, on this machine.")
     parser.add_argument("--data-dir", type=Path, default=default_data_dir())
     parser.add_argument("--seed", type=int, help="draw the same fault again")
     arguments = parser.parse_args()
     chance = random.Random(arguments.seed)  # noqa: S311 - which fault is drawn is no secret
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, signal.default_int_handler)
     try:
         return Story(DataDir(arguments.data_dir.absolute()), chance).tell()
     except (UpError, ApiError, WaitTimeoutError) as exc:
         print(f"error: {exc}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

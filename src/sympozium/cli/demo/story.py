@@ -6,6 +6,7 @@ fault, drawn at random, so that the agent cannot know it.
 
 import os
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -71,6 +72,8 @@ class Story:
             self._look_around(run, running=was_running)
         finally:
             if not was_running:
+                for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                    signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave it running
                 self.say.line()
                 down(self.data.root)
         return 0 if ok else 1
@@ -144,10 +147,13 @@ class Story:
             env={**os.environ, "KUBECONFIG": str(self.data.kubeconfig), "PYTHONUNBUFFERED": "1"},
         ) as following:
             granting.start()
-            finished = self.api.wait(AGENT_RUN, run, lambda r: phase(r) in TERMINAL, timeout=600)
-            over.set()
-            following.wait(60)
-        granting.join()
+            try:
+                finished = self.api.wait(AGENT_RUN, run, lambda r: phase(r) in TERMINAL, timeout=600)
+                following.wait(60)
+            finally:
+                over.set()
+                following.terminate()
+                granting.join()
         return finished
 
     def _grant(self, run: str, olivia: Path, over: threading.Event) -> None:
@@ -164,21 +170,21 @@ class Story:
                 done = self._sympozium(
                     "approvals", "approve", name, "--comment", "seen it, go on", kubeconfig=olivia
                 )  # fmt: skip
-                self.say.quote(done.stdout + done.stderr)
-                self.say.line()
+                if done.returncode:  # when it went well, the stream says so
+                    self.say.bad(done.stderr.rstrip())
             over.wait(0.3)
 
     def _report(self, run: dict[str, Any], failure: Failure, broken: dict[str, Any]) -> bool:
         status = run["status"]
         name = broken["metadata"]["name"]
-        self.say.step("The report")
+        self.say.step("The report, as it stands in the status of the run")
         self.say.quote(status.get("result") or status.get("error") or "(none)")
         self.say.line()
         self.say.line(f"   run {run['metadata']['name']}: {status['phase']}, reason {status.get('reason')}, "
                       f"{status.get('steps')} steps, {(status.get('tokenUsage') or {}).get('totalTokens')} tokens")  # fmt: skip
         self.say.line(f"   what was really broken: pod {name}: {failure.reason} ({failure.story})")
         result = status.get("result") or ""
-        if status["phase"] == "Succeeded" and name in result and failure.reason in result:
+        if status["phase"] == "Succeeded" and name in result and failure.named_in(result):
             self.say.good("the report names the pod and the reason")
             return True
         self.say.bad("the report does not name the pod and the reason")

@@ -20,6 +20,12 @@ class Failure:
     story: str
     container: Callable[[], Object]
     pod: Callable[[], Object] = dict
+    also: tuple[str, ...] = ()
+    """Other words for it, all from what kubectl shows: a real model may choose among them."""
+
+    def named_in(self, report: str) -> bool:
+        """Whether a report names this reason."""
+        return any(word.lower() in report.lower() for word in (self.reason, *self.also))
 
 
 def _shell(script: str, **more: Any) -> Object:
@@ -33,11 +39,13 @@ FAILURES: tuple[Failure, ...] = (
         lambda: _shell(
             'echo "FATAL: cannot read /etc/app/config.yaml: no such file or directory" >&2; exit 3'
         ),
+        also=("crash loop", "crash-looping", "/etc/app/config.yaml"),
     ),
     Failure(
         "ErrImageNeverPull",
         "its image name has a typo",
         lambda: {"name": "app", "image": "localhost/hots:latest"},
+        also=("localhost/hots",),
     ),
     Failure(
         "CreateContainerConfigError",
@@ -51,6 +59,7 @@ FAILURES: tuple[Failure, ...] = (
                 }
             ],
         ),
+        also=("db-credentials",),
     ),
     Failure(
         "OOMKilled",
@@ -61,11 +70,13 @@ FAILURES: tuple[Failure, ...] = (
             resources={"limits": {"memory": "32Mi"}},
         ),
         lambda: {"restartPolicy": "Never"},
+        also=("out of memory", "OOM-killed"),
     ),
     Failure(
         "Unschedulable",
         "it asks for more processors than any node has",
         lambda: _shell("exec sleep 3600", resources={"requests": {"cpu": "512"}}),
+        also=("FailedScheduling", "insufficient cpu"),
     ),
 )
 
