@@ -20,6 +20,8 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     "arguments that break the schema": (call("read_file", path=["a", "b"]), "path"),
     "an argument that does not exist": (call("read_file", path="a", colour="red"), "colour"),
     "arguments that are no JSON": (call("read_file", raw='{"path": "a'), "JSON"),
+    "half a character": (call("read_file", raw=r'{"path": "\ud800"}'), "surrogate"),
+    "arguments without a bottom": (call("read_file", raw='{"path": ' + "[" * 50_000), "nested"),
     "5 MB of arguments": (call("read_file", path="x" * 5_000_000), "too large"),
 }
 

@@ -27,6 +27,8 @@ SHOWN_TEXT = 300_000
 """Bytes of the model's text in its event; a message of the bus has room for 900 KiB."""
 SHOWN_ARGUMENTS = 8000
 """Bytes of each call's arguments in it."""
+MAX_DEPTH = 64
+"""Levels of lists and objects in the arguments of a call; what writes them down again gives up at 255."""
 
 
 class Asks(Protocol):
@@ -150,13 +152,40 @@ def parse_arguments(call: ToolCall) -> tuple[dict[str, Any], str | None]:
     """The arguments of a call, or what is wrong with them in words for the model."""
     text = call.arguments.strip() or "{}"
     try:
-        value = json.loads(text)
+        value = _strict_json(text)
     except ValueError as error:
         return {}, f"the arguments of {call.name} are not valid JSON: {error}; they began with {text[:80]!r}"
     if not isinstance(value, dict):
         kind = type(value).__name__
         return {}, f"the arguments of {call.name} must be a JSON object, not {kind}: {text[:80]!r}"
     return value, None
+
+
+def _strict_json(text: str) -> Any:
+    """The value of a JSON text that can be written down again. ValueError also for what Python alone would read.
+
+    NaN is no JSON; half a surrogate pair has no UTF-8; and what is nested without end breaks whoever walks it.
+    """
+
+    def constant(name: str) -> Any:
+        raise ValueError(f"{name} is no JSON value")
+
+    try:
+        value = json.loads(text, parse_constant=constant)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if _deeper(value, MAX_DEPTH):
+        raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{error.object[error.start]!r} is half a surrogate pair, no character") from None
+    return value
+
+
+def _deeper(value: Any, levels: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(levels == 0 or _deeper(item, levels - 1) for item in inner if isinstance(item, dict | list))
 
 
 def _message_event(step: int, answer: Answer) -> dict[str, Any]:
@@ -189,7 +218,7 @@ def _remembered(answer: Answer, limit: int) -> dict[str, Any]:
             )
         else:
             try:
-                json.loads(text or "{}")
+                _strict_json(text or "{}")
                 function["arguments"] = text or "{}"
             except ValueError:
                 function["arguments"] = json.dumps({"malformed": text[:200]})

@@ -159,7 +159,8 @@ class Model:
             return _Failure(
                 "ModelError", f"the model endpoint {self.base_url} broke off: {error.message}", again=True
             )
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        except (json.JSONDecodeError, UnicodeDecodeError, AttributeError, TypeError) as error:
+            # The SDK does not validate: a chunk without `choices`, or with a number for a text, breaks where it is read.
             return _Failure("ModelError", f"{self.base_url} sent what is no answer: {error}", again=True)
 
     def _refused(self, error: Any) -> _Failure:
@@ -199,7 +200,7 @@ def _retry_after(response: Any) -> float | None:
 async def _collect(
     stream: Any, messages: list[dict[str, Any]], on_text: Callable[[str], Awaitable[None]]
 ) -> Answer | _Failure:
-    answer, text, usage = Answer(), [], None
+    answer, text, usage = Answer(), Pieces(), None
     calls: dict[int, ToolCall] = {}
     async for chunk in stream:
         if chunk.usage is not None:
@@ -209,17 +210,43 @@ async def _collect(
             delta = choice.delta
             if delta is None:
                 continue
-            if delta.content:
-                text.append(delta.content)
-                await on_text(delta.content)
+            if piece := text.add(delta.content or ""):
+                await on_text(piece)
             for part in delta.tool_calls or []:
                 _merge(calls, part)
     if not answer.finish:
         return _Failure("ModelError", "the model's stream ended in the middle of its answer", again=True)
-    answer.text = "".join(text)
+    answer.text = text.whole()
     answer.calls = [calls[index] for index in sorted(calls)]
+    for call in answer.calls:
+        call.id, call.name, call.arguments = map(characters, (call.id, call.name, call.arguments))
     answer.usage = usage or estimate(messages, answer)
     return answer
+
+
+def characters(text: str) -> str:
+    """`text` with surrogate pairs joined, and U+FFFD for halves: JSON can carry these, UTF-8 cannot."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+class Pieces:
+    """A text that comes in pieces; a surrogate pair may be cut in two between them."""
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self._half = ""
+
+    def add(self, piece: str) -> str:
+        """What can be shown with this piece."""
+        piece = self._half + piece
+        self._half = piece[-1:] if "\ud800" <= piece[-1:] <= "\udbff" else ""
+        shown = characters(piece[: len(piece) - len(self._half)])
+        self._pieces.append(shown)
+        return shown
+
+    def whole(self) -> str:
+        """All of it, at the end."""
+        return "".join(self._pieces) + characters(self._half)
 
 
 def _merge(calls: dict[int, ToolCall], part: Any) -> None:
@@ -231,7 +258,9 @@ def _merge(calls: dict[int, ToolCall], part: Any) -> None:
     if part.function is not None:
         if part.function.name and not call.name:
             call.name = part.function.name
-        call.arguments += part.function.arguments or ""
+        arguments = part.function.arguments or ""
+        # Some endpoints send the object itself instead of its text.
+        call.arguments += arguments if isinstance(arguments, str) else json.dumps(arguments)
 
 
 def estimate(messages: list[dict[str, Any]], answer: Answer) -> Usage:

@@ -133,7 +133,15 @@ async def test_calls_without_ids_get_some() -> None:
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [('{"a": ', "not valid JSON"), ("[1]", "must be a JSON object, not list"), ("3", "not int")],
+    [
+        ('{"a": ', "not valid JSON"),
+        ("[1]", "must be a JSON object, not list"),
+        ("3", "not int"),
+        (r'{"a": "echo \ud800"}', "half a surrogate pair"),
+        ('{"a": NaN}', "NaN is no JSON value"),
+        ('{"a": ' + "[" * 100 + "]" * 100 + "}", "nested deeper than 64"),
+        ('{"a": ' + "[" * 100_000, "nested too deeply"),
+    ],
 )
 async def test_malformed_arguments_reach_the_tool_server_as_such(text: str, says: str) -> None:
     one = loop(say("", ("ls", text)), say("Sorry."))

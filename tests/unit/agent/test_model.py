@@ -8,7 +8,7 @@ import sys
 import pytest
 import uvicorn
 
-from sympozium.agent.model import MAX_ATTEMPTS, Model
+from sympozium.agent.model import MAX_ATTEMPTS, Answer, Model, _collect
 from sympozium.agent.outcome import RunError
 from sympozium.api.runconfig import AgentModel
 from sympozium.rehearsal.app import Endpoint
@@ -194,3 +194,64 @@ def test_which_endpoint() -> None:
     with pytest.raises(RunError, match="no OPENAI_API_KEY") as caught:
         url_of({})
     assert caught.value.reason == "ConfigError"
+
+
+def chunks(*deltas, finish="stop"):
+    """A stream as the SDK gives it, which checks nothing."""
+    from openai.types.chat import ChatCompletionChunk
+
+    async def stream():
+        for index, delta in enumerate(deltas):
+            end = finish if index == len(deltas) - 1 else None
+            choice = {"index": 0, "delta": delta, "finish_reason": end}
+            yield ChatCompletionChunk.construct(choices=[choice])
+
+    return stream()
+
+
+async def test_a_pair_that_is_cut_between_two_pieces_is_one_character() -> None:
+    pieces: list[str] = []
+
+    async def on_text(piece):
+        pieces.append(piece)
+
+    deltas = [{"content": "a\ud83d"}, {"content": "\ude00b"}, {"content": "\udc00"}, {"content": "c\ud800"}]
+    answer = await _collect(chunks(*deltas), ASK, on_text)
+    assert isinstance(answer, Answer)
+    assert answer.text == "a\U0001f600b\ufffdc\ufffd"
+    assert "".join(pieces) == "a\U0001f600b\ufffdc"
+    "".join(pieces).encode()
+
+
+async def test_names_and_arguments_that_no_message_could_carry() -> None:
+    call = {"index": 0, "id": "c", "function": {"name": "ls\ud800", "arguments": '{"a": "\ud83d'}}
+    rest = {"index": 0, "function": {"arguments": '\ude00"}'}}
+    answer = await _collect(chunks({"tool_calls": [call]}, {"tool_calls": [rest]}), ASK, None)  # type: ignore[arg-type]
+    assert isinstance(answer, Answer)
+    assert (answer.calls[0].name, answer.calls[0].arguments) == ("ls\ufffd", '{"a": "\U0001f600"}')
+
+
+async def test_arguments_that_are_an_object_already() -> None:
+    call = {"index": 0, "id": "c", "function": {"name": "ls", "arguments": {"a": 1}}}
+    answer = await _collect(chunks({"tool_calls": [call]}), ASK, None)  # type: ignore[arg-type]
+    assert isinstance(answer, Answer)
+    assert answer.calls[0].arguments == '{"a": 1}'
+
+
+@pytest.mark.parametrize("line", ["{}", '{"choices": 3}', '{"choices": [{"delta": {"content": 5}}]}'])
+async def test_chunks_that_are_none_are_an_error_of_the_endpoint(endpoint, line: str) -> None:
+    async def answer(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        body = f"data: {line}\n\ndata: [DONE]\n\n".encode()
+        writer.write(
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n" + body
+        )
+        writer.close()
+
+    model, pauses = await endpoint({"say": "unused"})
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        model._client.base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        with pytest.raises(RunError, match=r"sent what is no answer|in the middle") as error:
+            await ask(model)
+    assert error.value.reason == "ModelError"
+    assert len(pauses) == MAX_ATTEMPTS - 1
