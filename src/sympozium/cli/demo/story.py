@@ -4,6 +4,7 @@ Everything that it shows is done by the commands that it prints; the one thing t
 fault, drawn at random, so that the agent cannot know it.
 """
 
+import contextlib
 import os
 import random
 import signal
@@ -74,7 +75,8 @@ class Story:
             if not was_running:
                 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                     signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave it running
-                self.say.line()
+                with contextlib.suppress(BrokenPipeError):  # `make demo | head`
+                    self.say.line()
                 down(self.data.root)
         return 0 if ok else 1
 
