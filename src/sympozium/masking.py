@@ -28,10 +28,20 @@ _SHAPES = (
 # The value alone is replaced, so that a reader still sees that there was one. Every repetition is
 # bounded: these run over whatever a model or a command prints, and must be linear in it.
 _ASSIGNED = re.compile(
-    r"(?P<name>(?:password|passwd|secret|token|api[_-]?key|credential)[A-Za-z0-9_-]{0,40}"
+    r"(?<!/)(?P<name>(?:password|passwd|secret|token|api[_-]?key|credential)[A-Za-z0-9_-]{0,40}"
     r"[\"']?\s{0,4}[=:]\s{0,4}[\"']?)(?P<value>[^\s\"'&;,|<>]{4,})",
     re.IGNORECASE,
 )
+# Options of commands, whose value stands behind a space: the last word of the name tells.
+_OPTION = re.compile(
+    r"(?P<name>(?<!-)--[a-z0-9-]{0,40}(?:password|passwd|passphrase|secret|token|api-?key)\s{1,4}[\"']?)"
+    r"(?P<value>[^\s\"'-][^\s\"']{0,4096})",
+    re.IGNORECASE,
+)
+_LITERAL = re.compile(
+    r"(?P<name>--from-literal[=\s]{1,4}[\"']?[^\s\"'=]{1,253}=[\"']?)(?P<value>[^\s\"']{1,4096})"
+)
+_LOGIN = re.compile(r"(?P<name>\s(?:-u|--user)[=\s]{1,4}[\"']?[^\s\"':]{1,256}:)(?P<value>[^\s\"']{1,256})")
 _BEARER = re.compile(r"(?P<name>\b(?:Bearer|Basic)\s+)(?P<value>[A-Za-z0-9+/=._~-]{8,})", re.IGNORECASE)
 _USERINFO = re.compile(
     r"(?P<name>\b[a-z][a-z0-9+.-]{0,20}://[^/\s:@]{0,256}:)(?P<value>[^@\s/]{1,256})(?=@)", re.IGNORECASE
@@ -42,7 +52,7 @@ def mask_text(text: str) -> str:
     """`text` with everything that looks like a credential replaced by MASK."""
     for shape in _SHAPES:
         text = shape.sub(MASK, text)
-    for pattern in (_BEARER, _USERINFO, _ASSIGNED):
+    for pattern in (_BEARER, _USERINFO, _ASSIGNED, _OPTION, _LITERAL, _LOGIN):
         text = pattern.sub(lambda found: found["name"] + MASK, text)
     return text
 

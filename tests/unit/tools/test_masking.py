@@ -18,6 +18,10 @@ from sympozium.masking import MASK, mask, mask_text
         ("export DB_PASSWORD=hunter22; echo", "hunter22"),
         ('{"api_key": "0123456789"}', "0123456789"),
         ("token: abcdefgh", "abcdefgh"),
+        ("vault login --password hunter22", "hunter22"),
+        ("tool --client-secret 'hunter22'", "hunter22"),
+        ("kubectl create secret generic db --from-literal=pin=4711", "4711"),
+        ("curl -u admin:hunter22 http://x", "hunter22"),
     ],
 )
 def test_hidden(text: str, hidden: str) -> None:
@@ -33,6 +37,10 @@ def test_hidden(text: str, hidden: str) -> None:
         "https://example.com/a?b=c",
         "exit code 1",
         "task-1234",
+        "cannot read '/etc/passwd': Permission denied",
+        "up --token-auth-file users.csv --port 0",
+        "kubectl create token --duration 1h",
+        "ls -u a",
     ],
 )
 def test_readable(text: str) -> None:
@@ -53,7 +61,23 @@ def test_keys_that_name_a_secret_hide_their_value() -> None:
 
 
 @pytest.mark.parametrize(
-    "unit", ["x", "a.", "password", "eyJ", "a-", "sk-", "http://", "Bearer ", "A", "token="]
+    "unit",
+    [
+        "x",
+        "a.",
+        "password",
+        "eyJ",
+        "a-",
+        "sk-",
+        "http://",
+        "Bearer ",
+        "A",
+        "token=",
+        "--",
+        "--token ",
+        " -u a",
+        "--from-literal=a",
+    ],
 )
 def test_masking_is_linear(unit: str) -> None:
     """What a hostile command prints must not stop the tool server: in the square of its length this takes minutes."""
