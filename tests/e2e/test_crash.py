@@ -91,6 +91,26 @@ def test_a_run_with_retries_goes_on_after_every_process_was_killed(
     assert ended["status"]["result"].count("once") == 1
 
 
+def test_a_decision_that_the_lost_attempt_had_taken_holds_for_the_next(cluster: Cluster) -> None:
+    """The dead tool server has acknowledged it: the bus alone would never tell the next one."""
+    script = say(
+        TALK["rules"][0]["steps"][1], {"id": "end", "say": "It says: {{result|head(9)}}", "delay": 3}
+    )
+    policy(cluster, NS, toolGating=ASK)
+    with ScriptedModel(script) as model:
+        agent(cluster, NS, model.base_url)
+        run(cluster, NS, retries=1)
+        decide(cluster, NS, "Approved")
+        until(lambda: "once" in transcript(cluster, NS).split("echo once")[-1], "the command to have run")
+        cluster.kill()
+        cluster.start()
+        ended = finished(cluster, NS, timeout=150)
+    assert phase(ended) == "Succeeded", ended["status"]
+    assert ended["status"]["result"].count("once") == 1
+    asked = json.loads(cluster.kubectl("get", "approvalrequests", "-n", NS, "-o", "json"))["items"]
+    assert [request["status"]["decision"] for request in asked] == ["Approved"]
+
+
 @pytest.mark.parametrize("victim", ["controllers", "webhook", "bus", "api"])
 def test_one_process_killed_while_the_run_waits(cluster: Cluster, model: ScriptedModel, victim: str) -> None:
     policy(cluster, NS, toolGating=ASK)

@@ -2,7 +2,8 @@
 
 A person decides by writing the status; this controller may only write `Expired`. The decision goes to the tool
 server bound to the digest of the arguments. It is sent again after a restart of this process, as long as the run
-goes on: the bus drops what it has, and the tool server takes a decision once.
+goes on: the bus drops what it has, and the tool server takes a decision once. A later attempt of the run that asks
+again gets it again, since its tool server knows nothing of the first one's messages.
 """
 
 from typing import Final
@@ -18,6 +19,19 @@ from sympozium.kube.conditions import parse_time
 from sympozium.telemetry.metrics import counter
 
 _DECIDED: Final = counter("sympozium_approvals_decided_total", "Decisions sent to runs.", ["decision"])
+
+
+def decision(approval: ApprovalRequest) -> Object:
+    """What was decided, as data of `approval.decided`."""
+    status = approval.status
+    return {
+        "callId": approval.metadata.annotations.get(ANNOTATION_CALL, ""),
+        "argsDigest": approval.spec.args_digest,
+        "decision": status.decision,
+        "decidedBy": status.decided_by or "",
+        "scope": status.scope or "once",
+        "comment": status.comment or "",
+    }
 
 
 class ApprovalController:
@@ -57,21 +71,9 @@ class ApprovalController:
     async def _send(self, ref: Ref, approval: ApprovalRequest) -> None:
         if approval.metadata.uid in self._sent:
             return
-        status = approval.status
-        await self._bus.decide(
-            ref,
-            {
-                "callId": approval.metadata.annotations.get(ANNOTATION_CALL, ""),
-                "argsDigest": approval.spec.args_digest,
-                "decision": status.decision,
-                "decidedBy": status.decided_by or "",
-                "scope": status.scope or "once",
-                "comment": status.comment or "",
-            },
-            once=approval.metadata.uid,
-        )
+        await self._bus.decide(ref, decision(approval), once=approval.metadata.uid)
         self._sent.add(approval.metadata.uid)
-        _DECIDED.labels(status.decision).inc()
+        _DECIDED.labels(approval.status.decision).inc()
 
     def _run(self, approval: ApprovalRequest) -> Ref | None:
         """The run that waits; None when it has ended, is gone, or is another one of the same name."""

@@ -98,7 +98,7 @@ class Control:
         store = ProgressStore(bus)
         starter = Starter(self.context, bus, api_server(client.access))
         runs = RunController(self.context, bus, starter, store)
-        self._messages = RunMessages(self.context, runs.controller, store)
+        self._messages = RunMessages(self.context, runs.controller, store, bus)
         parts = (
             runs,
             ApprovalController(self.context, bus),

@@ -8,15 +8,17 @@ import logging
 from datetime import timedelta
 from typing import Final
 
+from sympozium.api import ApprovalRequest
 from sympozium.api.approval import ANNOTATION_CALL
 from sympozium.api.base import Object
 from sympozium.api.meta import owner_reference
 from sympozium.api.run import TERMINAL, AgentRun
 from sympozium.controllers import kinds
+from sympozium.controllers.approval import decision
 from sympozium.controllers.context import Context
 from sympozium.controllers.run.fold import STATUS_TYPES
 from sympozium.controllers.run.plan import names
-from sympozium.controllers.run.port import ApprovalWanted, Ref, Stored
+from sympozium.controllers.run.port import ApprovalWanted, Bus, Ref, Stored
 from sympozium.controllers.run.progress import ProgressStore
 from sympozium.kube import AlreadyExistsError, Controller, ForbiddenError, InvalidError, Request
 from sympozium.kube.conditions import parse_time, rfc3339
@@ -35,8 +37,9 @@ _APPROVALS: Final = metrics.counter(
 class RunMessages:
     """The handler of the bus consumer."""
 
-    def __init__(self, context: Context, controller: Controller, store: ProgressStore) -> None:
+    def __init__(self, context: Context, controller: Controller, store: ProgressStore, bus: Bus) -> None:
         self._context = context
+        self._bus = bus
         self._controller = controller
         self._store = store
 
@@ -61,6 +64,7 @@ class RunMessages:
             try:
                 made = await self._context.client.create(kinds.APPROVALS, manifest)
             except AlreadyExistsError:
+                await self._answer_again(ref, manifest, wanted)
                 return
             except (InvalidError, ForbiddenError) as error:
                 # It would be refused again each time it came: the call waits in vain and says so when it expires.
@@ -73,6 +77,17 @@ class RunMessages:
                 run, "Normal", "ApprovalRequested",
                 f"{wanted.tool} waits for a decision: {manifest['metadata']['name']}",
             )  # fmt: skip
+
+    async def _answer_again(self, ref: Ref, manifest: Object, wanted: ApprovalWanted) -> None:
+        """An attempt of the run asks what an earlier one has asked. What was decided may have been taken off the
+        bus by the tool server that is gone, so this one is told under a name of its own.
+        """
+        metadata = manifest["metadata"]
+        # When it was deleted in this moment, this raises; the request comes again and makes a new one.
+        found = await self._context.client.get(kinds.APPROVALS, metadata["name"], metadata["namespace"])
+        known = ApprovalRequest.model_validate(found)
+        if known.status.decision is not None:
+            await self._bus.decide(ref, decision(known), once=f"{known.metadata.uid}-{wanted.time}")
 
     def _live(self, ref: Ref) -> Object | None:
         """The run, if it is this one and goes on."""
