@@ -4,6 +4,8 @@ import gzip
 
 import pytest
 
+from conformance.kubeapi import JSON_PATCH
+
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
 
 
@@ -125,3 +127,52 @@ def test_a_service_account_token_is_a_user(admin, server, ns):
     who = api.post("/apis/authentication.k8s.io/v1/selfsubjectreviews", {}).json["status"]["userInfo"]
     assert who["username"] == f"system:serviceaccount:{ns}:default"
     api.close()
+
+
+NINES = "9" * 5000
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        f"resourceVersion={NINES}", "resourceVersion=%C2%B2", f"limit={NINES}", f"timeoutSeconds={NINES}",
+        f"watch=1&resourceVersion={NINES}", "watch=1&timeoutSeconds=%D9%A3", "limit=+1",
+    ],
+)  # fmt: skip
+def test_numbers_that_only_python_would_read_are_refused(admin, cms, query):
+    admin.get(f"{cms}?{query}").refused(400, "BadRequest")
+    assert admin.get(f"{cms}?limit=9223372036854775807").status == 200
+
+
+def test_numbers_of_logs_and_patches(admin, ns):
+    pods = f"/api/v1/namespaces/{ns}/pods"
+    pod = {
+        "metadata": {"name": "p"},
+        "spec": {
+            "nodeName": "n",
+            "containers": [{"name": "c", "image": "x"}],
+            "terminationGracePeriodSeconds": 10**15,
+        },
+    }
+    assert admin.post(pods, pod).status == 201
+    for query in ("tailLines=--5", "tailLines=%C2%B2", f"tailLines={NINES}", "sinceSeconds=x"):
+        admin.get(f"{pods}/p/log?{query}").refused(422, "Invalid")
+    operation = {"op": "remove", "path": f"/spec/containers/{NINES}"}
+    admin.patch(f"{pods}/p", [operation], ct=JSON_PATCH).refused(422, "Invalid")
+    for body in (
+        {"preconditions": 5},
+        {"preconditions": {"uid": 5}},
+        {"dryRun": "All"},
+        {"orphanDependents": []},
+    ):
+        admin.delete(f"{pods}/p", body).refused(400, "BadRequest", "cannot unmarshal")
+    assert admin.delete(f"{pods}/p", {}).status == 200
+    assert admin.delete(f"{pods}/p", {"gracePeriodSeconds": 10**12}).status == 200
+    assert admin.delete(f"{pods}/p", {"gracePeriodSeconds": 0}).status == 200
+
+
+def test_impersonation_without_a_user_is_no_request_as_oneself(admin):
+    for header in ("Impersonate_Group", "Impersonate_Uid", "Impersonate_Extra_a"):
+        admin.get("/api/v1/nodes", **{header: "devs"}).refused(
+            400, "BadRequest", "without impersonating a user"
+        )

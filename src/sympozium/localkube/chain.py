@@ -37,7 +37,7 @@ class Chain:
         """Never raises an Exception; cancellation leaves a write either stored or not, never half."""
         verb = request.method.lower()
         try:
-            if "impersonate-user" in request.headers:
+            if any(name.startswith("impersonate-") for name in request.headers):
                 request = replace(request, user=self._backend.effective_user(request.user, request.headers))
             target = routes.parse(request)
             verb = target.verb if target else verb

@@ -120,7 +120,9 @@ def attributes(obj: Object, kind: str, user: UserInfo) -> Attributes:
     if bool(resource) == bool(path):
         why = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
         cause = Cause(
-            "spec.resourceAttributes", "FieldValueInvalid", f'Invalid value: "{resource or ""}": {why}'
+            "spec.resourceAttributes",
+            "FieldValueInvalid",
+            f"Invalid value: {'object' if resource else 'null'}: {why}",
         )
         raise invalid(AUTHORIZATION, kind, "", [cause])
     if path:

@@ -7,6 +7,7 @@ the token worthless at once. Only the signature check is cached, for the token's
 https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#bound-service-account-tokens
 """
 
+import json
 import time
 import uuid
 from collections.abc import Sequence
@@ -100,7 +101,7 @@ class ServiceAccountTokens:
         matched = [audience for audience in wanted if audience in held]
         if not matched:
             raise InvalidTokenError(
-                f"token audiences {held!r} is invalid for the target audiences {wanted!r}"
+                f"token audiences {json.dumps(held)} is invalid for the target audiences {json.dumps(wanted)}"
             )
         return self._alive(claims), matched
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from sympozium.localkube import metadata, negotiate
-from sympozium.localkube.bodies import read_options
+from sympozium.localkube.bodies import json_type, read_options
 from sympozium.localkube.errors import (
+    ApiError,
     bad_request,
     conflict,
     details_of,
@@ -20,7 +21,7 @@ from sympozium.localkube.errors import (
 )
 from sympozium.localkube.handlers import render
 from sympozium.localkube.handlers.backend import Backend
-from sympozium.localkube.handlers.options import WriteOptions, dry_run_causes, list_options
+from sympozium.localkube.handlers.options import WriteOptions, dry_run_causes, list_options, whole_number
 from sympozium.localkube.handlers.pipeline import PATCH_TRIES, Write, to_storage
 from sympozium.localkube.handlers.read import find
 from sympozium.localkube.resources import Resource
@@ -53,9 +54,10 @@ class DeleteOptions:
 def delete_options(request: Request) -> DeleteOptions:
     """From the body and the query; the body wins. Raises ApiError 400, 422."""
     body, query = read_options(request), request.query
-    kind = body.get("kind")
-    if kind not in {None, "", "DeleteOptions"}:
+    kind = body.get("kind") or "DeleteOptions"
+    if kind != "DeleteOptions":
         raise bad_request(f"the object provided is unrecognized (must be of type DeleteOptions): got {kind}")
+    _check_types(body)
     grace = body.get("gracePeriodSeconds", query.get("gracePeriodSeconds"))
     policy = body.get("propagationPolicy", query.get("propagationPolicy"))
     orphan = body.get("orphanDependents", query.get("orphanDependents"))
@@ -93,15 +95,40 @@ def delete_options(request: Request) -> DeleteOptions:
     )  # fmt: skip
 
 
+_TYPES: dict[str, tuple[type, ...]] = {
+    "gracePeriodSeconds": (int, str),
+    "propagationPolicy": (str,),
+    "orphanDependents": (bool,),
+    "dryRun": (list,),
+    "preconditions": (dict,),
+}
+
+
+def _check_types(body: Object) -> None:
+    """Raises ApiError 400 for a field of DeleteOptions that has another type."""
+    fields = [(f"DeleteOptions.{key}", body.get(key), types) for key, types in _TYPES.items()]
+    for path, value, types in fields:
+        if value is not None and type(value) not in types:
+            raise _wrong_type(path, value)
+    for item in body.get("dryRun") or ():
+        if not isinstance(item, str):
+            raise _wrong_type("DeleteOptions.dryRun", item)
+    for key, value in (body.get("preconditions") or {}).items():
+        if value is not None and not isinstance(value, str):
+            raise _wrong_type(f"Preconditions.preconditions.{key}", value)
+
+
+def _wrong_type(path: str, value: object) -> ApiError:
+    return bad_request(f"json: cannot unmarshal {json_type(value)} into Go struct field {path}")
+
+
 def _seconds(value: object) -> int | None:
     if value is None:
         return None
-    try:
-        return max(int(str(value)), 0)
-    except ValueError as error:
-        raise bad_request(
-            f'gracePeriodSeconds: Invalid value: "{value}": must be a number of seconds'
-        ) from error
+    number = whole_number(str(value))
+    if number is None:
+        raise bad_request(f'gracePeriodSeconds: Invalid value: "{value}": must be a number of seconds')
+    return max(number, 0)
 
 
 async def delete(backend: Backend, resource: Resource, target: Target, request: Request) -> Answer:
@@ -235,6 +262,10 @@ def _later(meta: Object, grace: int, *, first: bool) -> str:
     return (start + timedelta(seconds=grace)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+MAX_GRACE = 2**31 - 1
+"""Seconds; a date must still be one that can be written."""
+
+
 def _grace(obj: Object, resource: Resource, options: DeleteOptions) -> int:
     """Seconds that a pod on a node has to end; everything else goes at once."""
     if resource.kind != "Pod" or resource.group:
@@ -245,9 +276,11 @@ def _grace(obj: Object, resource: Resource, options: DeleteOptions) -> int:
     }:
         return 0
     if options.grace is not None:
-        return options.grace
+        return min(options.grace, MAX_GRACE)
     already = obj["metadata"].get("deletionGracePeriodSeconds")
-    return int(already if already is not None else obj["spec"].get("terminationGracePeriodSeconds", 30))
+    if already is not None:
+        return int(already)
+    return min(int(obj["spec"].get("terminationGracePeriodSeconds", 30)), MAX_GRACE)
 
 
 def _finalizers(obj: Object, write: Write, options: DeleteOptions) -> list[str]:

@@ -90,7 +90,7 @@ def _page(
         found = (entry for entry in found if options.matches(shared(entry, resource)))
     if options.limit <= 0:
         return list(found), False
-    page = list(islice(found, options.limit + 1))
+    page = list(islice(found, min(options.limit, 2**31) + 1))
     return page[: options.limit], len(page) > options.limit
 
 
@@ -115,6 +115,8 @@ def decode_token(text: str, target: Target) -> tuple[int, Key]:
         version, rev, start = raw["v"], int(raw["rv"]), str(raw["start"]).removesuffix("\0")
     except (binascii.Error, ValueError, KeyError, TypeError) as error:
         raise bad_request(f"continue key is not valid: invalid continue token: {error}") from error
+    if not -1 <= rev < 2**63:
+        raise bad_request("continue key is not valid: incorrect resource version in the token")
     if version != "meta.k8s.io/v1":
         raise bad_request(
             f"continue key is not valid: server does not recognize this encoded version {version}"

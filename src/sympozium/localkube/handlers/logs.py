@@ -14,6 +14,7 @@ import httptools
 
 from sympozium.localkube.errors import ApiError, bad_request, internal, invalid
 from sympozium.localkube.handlers.backend import Backend
+from sympozium.localkube.handlers.options import whole_number
 from sympozium.localkube.handlers.read import find
 from sympozium.localkube.resources import Resource
 from sympozium.localkube.routes import Target
@@ -140,7 +141,8 @@ def _query(request: Request, name: str) -> dict[str, str]:
         if text is None:
             continue
         least = 0 if key == "tailLines" else 1
-        if not text.lstrip("-").isdigit() or int(text) < least:
+        number = whole_number(text)
+        if number is None or number < least:
             why = f"must be greater than or equal to {least}" if least == 0 else "must be greater than 0"
             causes.append(Cause(key, "FieldValueInvalid", f"Invalid value: {text}: {why}"))
         query[key] = text

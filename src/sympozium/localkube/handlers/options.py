@@ -130,20 +130,33 @@ def revision(text: str) -> int | None:
     """A resourceVersion; None when absent. Raises ApiError 400."""
     if text == "":
         return None
-    if not text.isdigit():
+    number = whole_number(text)
+    if number is None or number < 0:
         raise bad_request(
             f'Invalid value: "{text}": resourceVersion must be a number that this server gave out'
         )
-    return int(text)
+    return number
+
+
+def whole_number(text: str) -> int | None:
+    """A 64-bit integer written in ASCII digits; None for anything else that int() may take or choke on."""
+    digits = text.removeprefix("-")
+    if not digits.isascii() or not digits.isdigit() or len(digits) > MAX_DIGITS:
+        return None
+    number = int(text)
+    return number if -(2**63) <= number < 2**63 else None
+
+
+MAX_DIGITS = 30
 
 
 def _number(text: str, name: str) -> int | None:
     if text == "":
         return None
-    try:
-        return int(text)
-    except ValueError as error:
-        raise bad_request(f'{name}: Invalid value: "{text}": must be an integer') from error
+    number = whole_number(text)
+    if number is None:
+        raise bad_request(f'{name}: Invalid value: "{text}": must be an integer')
+    return number
 
 
 def _list_causes(options: ListOptions) -> list[Cause]:

@@ -9,6 +9,7 @@ from sympozium.localkube.errors import ApiError, bad_request, unprocessable_patc
 from sympozium.localkube.schema.equality import same
 
 MAX_OPERATIONS = 10_000
+MAX_DIGITS = 18
 MAX_COPIED = 3 * 1024 * 1024
 
 
@@ -94,8 +95,7 @@ def _index(items: list[Any], part: str, *, end: bool) -> int:
         return len(items)
     if not part.isascii() or not part.isdigit() or (part != "0" and part.startswith("0")):
         raise _CannotError(f"{part} is no index")
-    index = int(part)
-    if index > len(items) - (not end):
+    if len(part) > MAX_DIGITS or (index := int(part)) > len(items) - (not end):
         raise _CannotError(f"index {part} is out of bounds")
     return index
 
