@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from sympozium.mcpsocket import connect, result_text
+from sympozium.skills.k8s_ops.__main__ import socket_of
 from sympozium.skills.k8s_ops.access import AccessError, environment
 from sympozium.skills.k8s_ops.reads import READS, ArgumentError
 from sympozium.skills.k8s_ops.server import K8sOps
@@ -199,3 +200,11 @@ async def test_the_program_with_the_real_kubectl(tmp_path) -> None:
     finally:
         process.terminate()
         assert await process.wait() == 0
+
+
+def test_the_socket_has_the_name_of_the_pack_that_uses_the_image(tmp_path) -> None:
+    assert socket_of(tmp_path) is None
+    (tmp_path / "skill-my-ops").mkdir()
+    assert socket_of(tmp_path) == str(tmp_path / "skill-my-ops" / "mcp.sock")
+    (tmp_path / "skill-other").mkdir()
+    assert socket_of(tmp_path) is None

@@ -14,6 +14,17 @@ from sympozium.mcpsocket import listen, tool_server
 from sympozium.skills.k8s_ops.access import AccessError, environment
 from sympozium.skills.k8s_ops.server import K8sOps
 
+SOCKETS = Path("/run/sympozium")
+
+
+def socket_of(directory: Path) -> str | None:
+    """The socket of this sidecar, under the name of whatever pack uses the image: `skill-<name>/mcp.sock`.
+
+    None unless there is the one directory that the pod mounts for it.
+    """
+    mounted = sorted(directory.glob("skill-*"))
+    return str(mounted[0] / "mcp.sock") if len(mounted) == 1 else None
+
 
 async def serve(*, path: str, ops: K8sOps) -> None:
     """Serve until SIGTERM or SIGINT."""
@@ -29,9 +40,13 @@ async def serve(*, path: str, ops: K8sOps) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m sympozium.skills.k8s_ops")
-    parser.add_argument("--socket", default="/run/sympozium/skill-k8s-ops/mcp.sock")
+    parser.add_argument("--socket", help=f"without it {SOCKETS}/skill-<name>/mcp.sock")
     parser.add_argument("--workspace", type=Path, default=Path("/workspace"))
     options = parser.parse_args(arguments)
+    path = options.socket or socket_of(SOCKETS)
+    if path is None:
+        sys.stderr.write(f"error: there is not one {SOCKETS}/skill-<name> to listen in; name the --socket\n")
+        return 1
     kubectl = shutil.which("kubectl")
     if kubectl is None:
         sys.stderr.write(
@@ -45,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
             sys.stderr.write(f"error: {error}\n")
             return 1
         ops = K8sOps(kubectl=kubectl, environment=env, workspace=options.workspace)
-        asyncio.run(serve(path=options.socket, ops=ops))
+        asyncio.run(serve(path=path, ops=ops))
     return 0
 
 
