@@ -1,5 +1,6 @@
 """The node killed and started again: nothing is left behind, nothing is run twice, nothing is made up."""
 
+import os
 import signal
 from pathlib import Path
 
@@ -86,3 +87,18 @@ def test_sigterm_stops_containers_gracefully(cluster: NodeCluster, ns: str) -> N
     pod = cluster.get(POD, "p", ns)
     assert (phase(pod), state(pod)["terminated"]["exitCode"]) == ("Failed", 4)
     cluster.start_node()
+
+
+def test_a_node_that_ends_leaves_no_control_group(cluster: NodeCluster, ns: str) -> None:
+    def groups() -> list[Path]:
+        return sorted(Path("/sys/fs/cgroup").glob(f"**/pod{uid}"))
+
+    cluster.run_pod("p", ns, once(shell(LOOP)))
+    _running(cluster, ns, "p")
+    uid = cluster.get(POD, "p", ns)["metadata"]["uid"]
+    assert groups() or os.geteuid() != 0
+    cluster.stop("node")
+    try:
+        assert groups() == []
+    finally:
+        cluster.start_node()

@@ -110,8 +110,10 @@ class Cgroups:
         return list(dict.fromkeys(found))
 
     def close(self) -> None:
+        """Remove all of it. Nothing runs below the node when it ends: its containers die with it."""
+        self.clean()
         for base in self._places():
-            with contextlib.suppress(OSError):  # pods that go on belong to somebody who cleans up at start
+            with contextlib.suppress(OSError):  # another node of the same name is there already
                 base.rmdir()
 
 
