@@ -52,7 +52,10 @@ def up(
 def down(data_dir: Path) -> int:
     """Stop what `up` started in this data directory; returns 0 also when nothing ran. Raises UpError."""
     data = DataDir(data_dir.absolute())
-    written = state.read(data) if data.root.is_dir() else None
+    try:
+        written = state.read(data) if data.root.is_dir() else None
+    except state.DamagedError as exc:
+        raise UpError(str(exc)) from None
     if written is None or not state.is_running(data):
         ended = [name for name, child in (written.children if written else {}).items()
                  if child.pid and child.started and kill_stale(child.pid, child.started)]  # fmt: skip

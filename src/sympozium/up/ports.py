@@ -1,9 +1,14 @@
 """Loopback ports: picked once, remembered, so that addresses written into objects stay true."""
 
 import json
+import logging
 import secrets
 import socket
 from pathlib import Path
+
+from sympozium.privatefile import write_private
+
+log = logging.getLogger(__name__)
 
 # Below Linux's default ip_local_port_range (32768 to 60999), above what services register.
 _FIRST, _LAST = 20000, 32768
@@ -32,16 +37,27 @@ def pick(taken: set[int]) -> int:
 
 
 def assign(path: Path, names: list[str]) -> dict[str, int]:
-    """A port for each name: the one remembered in `path` where it is still free, else a new one."""
-    try:
-        known: dict[str, int] = json.loads(path.read_text())
-    except FileNotFoundError:
-        known = {}
+    """A port for each name: the one remembered in `path` where it is still free, else a new one.
+
+    A file that is damaged remembers nothing, so all are new.
+    """
+    known = _remembered(path)
     ports: dict[str, int] = {}
     for name in names:
         port = known.get(name, 0)
         if not port or port in ports.values() or not is_free(port):
             port = pick(set(ports.values()) | set(known.values()))
         ports[name] = port
-    path.write_text(json.dumps({**known, **ports}, indent=1) + "\n")
+    write_private(path, json.dumps({**known, **ports}, indent=1) + "\n")
     return ports
+
+
+def _remembered(path: Path) -> dict[str, int]:
+    try:
+        known = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except ValueError as exc:
+        log.warning("%s is damaged, ports are picked anew: %s", path, exc)
+        return {}
+    return {k: v for k, v in known.items() if type(v) is int} if isinstance(known, dict) else {}

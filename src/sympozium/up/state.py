@@ -21,6 +21,10 @@ class AlreadyRunningError(Exception):
     """Another supervisor holds the data directory."""
 
 
+class DamagedError(Exception):
+    """The file is there and is not what a supervisor wrote; the text is one line with the cure."""
+
+
 @dataclass(slots=True)
 class ChildState:
     """A child process: `started` is the kernel's start time, which tells it from a later owner of the pid."""
@@ -49,13 +53,18 @@ class State:
 
 
 def read(data: DataDir) -> State | None:
-    """The state that was written last, by a living or a dead supervisor; None when there is none."""
+    """The state that was written last, by a living or a dead supervisor; None when there is none.
+
+    Raises DamagedError.
+    """
     try:
         raw = json.loads(data.state.read_text())
+        children = {name: ChildState(**child) for name, child in raw.pop("children", {}).items()}
+        return State(**raw, children=children)
     except FileNotFoundError:
         return None
-    children = {name: ChildState(**child) for name, child in raw.pop("children", {}).items()}
-    return State(**raw, children=children)
+    except (ValueError, TypeError, AttributeError) as exc:  # not JSON, not an object, or of other fields
+        raise DamagedError(f"{data.state} is damaged ({exc}): remove it and start again") from exc
 
 
 @contextlib.contextmanager

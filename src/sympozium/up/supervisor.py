@@ -27,7 +27,7 @@ from sympozium.up.identities import TOKEN_SECONDS
 from sympozium.up.model import ModelEndpoint, ModelEndpointError, discover, rehearsal
 from sympozium.up.paths import DataDir
 from sympozium.up.processes import Child, kill_stale, start_time
-from sympozium.up.state import ChildState, State, read
+from sympozium.up.state import ChildState, DamagedError, State, read
 
 _READY_TIMEOUT = 60.0
 _LOG_LIMIT = 20 * 1024 * 1024
@@ -192,7 +192,10 @@ class Supervisor:
 
     def _clean_up_after_the_dead(self) -> None:
         """End children of a supervisor that was killed, which did not end by themselves."""
-        old = read(self.data)
+        try:
+            old = read(self.data)
+        except DamagedError as exc:
+            raise StartError(str(exc)) from None
         for child in old.children.values() if old else ():
             if child.pid is not None and child.started is not None:
                 kill_stale(child.pid, child.started)

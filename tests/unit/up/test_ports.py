@@ -3,6 +3,8 @@
 import socket
 from pathlib import Path
 
+import pytest
+
 from sympozium.up import ports
 
 
@@ -28,3 +30,10 @@ def test_a_name_that_is_not_asked_for_keeps_its_port(tmp_path: Path) -> None:
     first = ports.assign(path, ["api", "bus"])
     ports.assign(path, ["bus"])
     assert ports.assign(path, ["api", "bus"]) == first
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"bus": "x"}'])
+def test_a_damaged_memory_is_written_anew(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "ports.json"
+    path.write_text(text)
+    assert ports.assign(path, ["bus"]) == ports.assign(path, ["bus"])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sympozium.up import state
+from sympozium.up.commands import UpError, down, up
 from sympozium.up.paths import DataDir
 from sympozium.up.processes import kill_stale, start_time
 
@@ -72,3 +73,14 @@ def test_the_start_time_survives_a_strange_command_name(tmp_path: Path) -> None:
         process.kill()
     assert started is not None
     assert started >= (start_time(os.getpid()) or 0)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"pid": 1, "children": {"api": {"who": 1}}}'])
+def test_a_damaged_file_is_said_with_the_cure(data: DataDir, text: str) -> None:
+    data.state.write_text(text)
+    with pytest.raises(state.DamagedError, match=r"up\.json is damaged .*: remove it"):
+        state.read(data)
+    with pytest.raises(UpError, match="damaged"):
+        down(data.root)
+    with pytest.raises(UpError, match="damaged"):
+        up(data.root, port=0)
