@@ -79,9 +79,11 @@ def _protobuf(raw: bytes, kind: str, api_version: str) -> Object:
     from sympozium.localkube import protobuf
 
     try:
-        return protobuf.decode(raw, default_type=(api_version, kind))
-    except (protobuf.ProtobufError, UnicodeDecodeError) as error:
+        obj = protobuf.decode(raw, default_type=(api_version, kind))
+    except (protobuf.ProtobufError, ValueError, RecursionError) as error:
         raise bad_request(f"the object provided is unrecognized (must be of type {kind}): {error}") from error
+    compact(obj)
+    return obj
 
 
 def parse_yaml(raw: bytes, kind: str) -> tuple[Object, list[str]]:

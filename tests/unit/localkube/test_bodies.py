@@ -120,3 +120,23 @@ def test_yaml_gives_json_and_two_aliases_are_two_values():
     for text in (b"a: !!float .inf", b"a: !!set {x}", b"a: " + b"9" * 400, b"a: " + b"9" * 5000):
         with pytest.raises(yamlbody.YAMLBodyError):
             yamlbody.load(text)
+
+
+def test_protobuf_that_is_broken_inside_is_a_bad_request():
+    def field(number, content):
+        tag = number << 3 | 2
+        key = bytes([tag]) if tag < 128 else bytes([tag & 127 | 128, tag >> 7])
+        return key + bytes([len(content) & 127 | 128, len(content) >> 7]) + content
+
+    def read(fields):
+        kind = field(1, b"v1") + field(2, b"ConfigMap")
+        meta = field(1, b"x") + field(17, field(1, b"m") + field(7, field(1, fields)))
+        body = b"k8s\x00" + field(1, kind) + field(2, field(1, meta))
+        return read_object(request(body, "application/vnd.kubernetes.protobuf"), "ConfigMap", "v1").obj
+
+    (entry,) = read(b'{"f:data":{}}')["metadata"]["managedFields"]
+    assert entry["fieldsV1"] == {"f:data": {}}
+    for fields in (b"{", b"\xff", b"[" * 500 + b"]" * 500):
+        with pytest.raises(ApiError, match=r"must be of type|exceeded max depth") as caught:
+            read(fields)
+        assert caught.value.code == 400
