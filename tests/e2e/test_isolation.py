@@ -1,5 +1,6 @@
 """What each container of a run does not have, found out by trying from inside."""
 
+import errno
 import json
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from e2e.support import agent, finished, payload_pids, policy, run, say
 from sympozium.testing import AGENT_RUN, POD, Cluster, ScriptedModel, phase
+from sympozium.up.state import read
 
 LOOK = """
 echo "== env"; env
@@ -40,6 +42,26 @@ def test_a_command_finds_no_credentials(sympozium_cluster: Cluster, namespace: s
     assert "No such file" in parts["journal"]
     assert "/etc/sympozium" not in parts["mounts"]
     assert "/var/lib/sympozium" not in parts["mounts"]
+
+
+def test_a_command_reaches_nothing_on_the_network(sympozium_cluster: Cluster, namespace: str) -> None:
+    """Not the bus, not the API, not the node: under an open policy too, what the model wrote has no network."""
+    state = read(sympozium_cluster.data)
+    assert state is not None
+    ports = {name: port for name, port in state.ports.items() if name in ("api", "bus", "webhook", "node")}
+    knock = "import socket,sys\nfor p in sys.argv[1:]:\n s=socket.socket()\n print(p, s.connect_ex(('127.0.0.1',int(p))))"
+    command = f'python3 -c "{knock}" {" ".join(map(str, ports.values()))}'
+    policy(sympozium_cluster, namespace)
+    script = say(
+        {"id": "knock", "call": [{"tool": "execute_command", "arguments": {"command": command}}]},
+        {"id": "end", "say": "{{result|head(40)}}"},
+    )
+    with ScriptedModel(script) as model:
+        agent(sympozium_cluster, namespace, model.base_url)
+        run(sympozium_cluster, namespace)
+        seen = finished(sympozium_cluster, namespace)["status"]["result"]
+    for name, port in ports.items():
+        assert f"{port} {errno.ECONNREFUSED}" in seen, (name, seen)
 
 
 @pytest.fixture

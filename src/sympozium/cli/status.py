@@ -3,12 +3,13 @@
 from collections import Counter
 from typing import Any
 
+from sympozium.cli.failures import CommandError
 from sympozium.cli.output import paint, print_rows, say
 from sympozium.cli.session import Session
 from sympozium.kube import KubeError, Resource
 from sympozium.kube.resources import NODES
 from sympozium.up.paths import DataDir, default_data_dir
-from sympozium.up.state import State, is_running, read
+from sympozium.up.state import DamagedError, State, is_running, read
 
 _GROUP, _VERSION = "sympozium.ai", "v1alpha1"
 _COUNTED = (
@@ -23,7 +24,10 @@ _COUNTED = (
 async def status(session: Session) -> int:
     """Returns 1 when something is not as it should be."""
     machine = DataDir(default_data_dir())
-    state = read(machine) if machine.root.is_dir() else None
+    try:
+        state = read(machine) if machine.root.is_dir() else None
+    except DamagedError as exc:
+        raise CommandError(str(exc)) from exc
     if state is not None:
         _print_machine(machine, state)
     say(f"API server: {session.client.access.server}")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 DEFAULT_USER = 1000
 TERMINATION_LOG = "/dev/termination-log"
+OFFLINE_ANNOTATION = "node.sympozium.ai/offline"
 
 
 async def launch(pod: "PodWorker", container: Object, image: Image, log: LogWriter, attempt: int) -> Launch:
@@ -49,7 +50,7 @@ async def launch(pod: "PodWorker", container: Object, image: Image, log: LogWrit
         box = Sandbox(
             hostname, argv, variables, uid, gid, tuple(mounts), cwd=container.get("workingDir") or "/",
             read_only_root=bool((container.get("securityContext") or {}).get("readOnlyRootFilesystem")),
-            etc=_etc(pod, directory, hostname, uid, gid),
+            etc=_etc(pod, directory, hostname, uid, gid), offline=container["name"] in offline(pod.object),
         )  # fmt: skip
         credentials = machine.host.credentials(pod.state.slot, _user_number(pod.object, uid))
         held = limits(pod, container)
@@ -64,6 +65,12 @@ async def launch(pod: "PodWorker", container: Object, image: Image, log: LogWrit
     if held.memory is not None and "memory" not in machine.host.groups.bases:
         guard = MemoryGuard(process, held.memory)
     return Launch(process, group, box, credentials, termination_log, guard)
+
+
+def offline(pod: Object) -> set[str]:
+    """Containers that shall have no network, though others of the pod have (annotation, names with commas)."""
+    annotations = pod["metadata"].get("annotations") or {}
+    return {name.strip() for name in annotations.get(OFFLINE_ANNOTATION, "").split(",")} - {""}
 
 
 def user(pod: Object, container: Object) -> tuple[int, int]:

@@ -4,7 +4,7 @@ The recipe, and why each part is there:
 
 - A user namespace even under root, no capabilities, no further user namespaces: started by root, bwrap
   would otherwise leave root's powers to the payload.
-- PID, IPC, UTS and cgroup namespaces of its own; the network is the node's or the pod's (see `netns`).
+- PID, IPC, UTS and cgroup namespaces of its own; the network is the node's or the pod's (see `netns`), or none.
 - `--die-with-parent`: nothing outlives the node. `--new-session`: no input into the node's terminal.
 - The environment travels in a memory file (`--args`), where `ps` of another user cannot read it.
 - From the host: `/usr` read-only, of `/etc` what TLS, name resolution and the dynamic linker need. Accounts and
@@ -49,6 +49,8 @@ class Sandbox:
     cwd: str = "/"
     read_only_root: bool = False
     seccomp: bool = True
+    offline: bool = False
+    """A network namespace of its own with nothing but its loopback, whatever the pod's network is."""
     etc: Mapping[str, str] = field(default_factory=dict)
     """Generated files: name in /etc -> host path."""
 
@@ -74,6 +76,8 @@ def arguments(
     gets bwrap's JSON status lines.
     """
     result = ["--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
+    if box.offline:
+        result.append("--unshare-net")
     result += ["--uid", str(box.uid), "--gid", str(box.gid), "--cap-drop", "ALL", "--disable-userns"]
     result += ["--die-with-parent", "--new-session", "--hostname", box.hostname]
     result += ["--block-fd", str(block_fd), "--json-status-fd", str(status_fd), "--clearenv"]

@@ -53,7 +53,8 @@ def schemas(targets: Sequence[str]) -> list[types.Tool]:
         tools.append(
             _tool(
                 COMMAND_TOOL,
-                "Run a command line with /bin/sh and return its output and exit code.",
+                "Run a command line with /bin/sh and return its output and exit code. "
+                f"{SHELL} has no network: fetch_url is the way to a page.",
                 ["command"],
                 command=_text("Command line."),
                 workdir=_text("Directory, relative to the workspace."),

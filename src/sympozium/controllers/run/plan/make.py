@@ -5,7 +5,7 @@ from sympozium.api.runconfig import AGENT_FILE, TOOLS_FILE
 from sympozium.controllers.run.compose import deadline
 from sympozium.controllers.run.plan import files, names, network, pod, rights
 from sympozium.controllers.run.plan.inputs import Inputs, Plan, PlanError
-from sympozium.policy import admit
+from sympozium.policy import SHELL, admit
 
 _CONFIG_MAP_LIMIT = 1024 * 1024
 
@@ -21,7 +21,7 @@ def plan(inputs: Inputs) -> Plan:
         _config_map(inputs, "agent", AGENT_FILE, files.agent_file(inputs)),
         _config_map(inputs, "tools", TOOLS_FILE, files.tools_file(inputs)),
     ]
-    annotations = network.add_network(inputs, made)
+    annotations = {network.OFFLINE: SHELL, **network.add_network(inputs, made)}
     made.job = pod.job(
         inputs, deadline=deadline(inputs.run), annotations=annotations, accounts=made.skill_accounts
     )

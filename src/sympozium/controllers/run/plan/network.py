@@ -18,6 +18,9 @@ from sympozium.kube.conditions import condition
 from sympozium.policy import network
 
 ANNOTATION: Final = "node.sympozium.ai/egress"
+OFFLINE: Final = "node.sympozium.ai/offline"
+"""Containers without any network. What the model wrote runs in `shell`, which then reaches neither the bus nor
+anything else by itself; `fetch_url` is the way out, and the gate judges each call."""
 _PORTS: Final = {"https": 443, "http": 80, "nats": 4222, "tls": 4222, "ws": 80, "wss": 443}
 
 
