@@ -200,7 +200,7 @@ def test_a_limit_is_not_made_a_request() -> None:
 def test_without_network_rules_nothing_is_restricted() -> None:
     made = plan(inputs())
     assert not [o for o in made.objects if o["kind"] == "NetworkPolicy"]
-    assert "annotations" not in made.job["spec"]["template"]["metadata"]
+    assert made.job["spec"]["template"]["metadata"]["annotations"] == {"node.sympozium.ai/offline": "shell"}
 
 
 def test_a_closed_network_is_open_to_what_the_run_needs() -> None:
@@ -212,7 +212,10 @@ def test_a_closed_network_is_open_to_what_the_run_needs() -> None:
     peers = [(r["to"][0]["ipBlock"]["cidr"], r["ports"][0]["port"]) for r in rules["egress"]]
     assert peers == [("127.0.0.1/32", 4222), ("127.0.0.1/32", 7443)]
     annotations = made.job["spec"]["template"]["metadata"]["annotations"]
-    assert annotations == {"node.sympozium.ai/egress": "api.openai.com:443"}
+    assert annotations == {
+        "node.sympozium.ai/egress": "api.openai.com:443",
+        "node.sympozium.ai/offline": "shell",
+    }
     assert [c["type"] for c in made.conditions] == ["RightsCut", "EgressByName"]
 
 
