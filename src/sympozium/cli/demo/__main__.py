@@ -1,6 +1,7 @@
 """`python -m sympozium.cli.demo [--data-dir DIR] [--seed N]`."""
 
 import argparse
+import os
 import random
 import signal
 import sys
@@ -26,6 +27,10 @@ def main() -> int:
     except (UpError, ApiError, WaitTimeoutError) as exc:
         print(f"error: {exc}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        # Who read us went away (`| head`); what was started is stopped already. No second failure at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
