@@ -110,8 +110,13 @@ class NodeCluster(Client):
         return self.create({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec})
 
     def ended(self, name: str, namespace: str, timeout: float = 30) -> Object:
-        """The pod, once its phase is terminal."""
-        return self.wait(POD, name, lambda pod: phase(pod) in TERMINAL, namespace, timeout=timeout)
+        """The pod, once its phase is terminal and nothing of it runs: a deadline is told before the containers end."""
+
+        def over(pod: Object) -> bool:
+            statuses = (pod.get("status") or {}).get("containerStatuses") or []
+            return phase(pod) in TERMINAL and not any("running" in (s.get("state") or {}) for s in statuses)
+
+        return self.wait(POD, name, over, namespace, timeout=timeout)
 
     def logs(self, name: str, namespace: str, **params: str) -> str:
         path = POD.path(namespace, name, "log")
