@@ -1,8 +1,9 @@
 """Which Kubernetes rights a skill pack gets: those it asks for, cut to what every layer of policy grants.
 
 Rights are compared atom by atom: one API group, one resource, one verb. A layer without `rbacPolicy.allow` grants
-reads. What is sensitive (Secrets, tokens, RBAC, verbs that hand on authority, writes to our own kinds, by
-which a run could decide about itself) is never covered by a wildcard or by the reads: a policy must name it.
+reads. What is sensitive (Secrets, tokens, RBAC, verbs that hand on authority, ways into other pods, writes to our
+own kinds, by which a run could decide about itself) is never covered by a wildcard or by the reads: a policy must
+name it.
 What a pack asks for with a wildcard is granted only as a whole, since we cannot know what it will come to mean.
 """
 
@@ -20,7 +21,19 @@ from sympozium.policy.effective import Effective
 READS: Final = frozenset({"get", "list", "watch"})
 _HAND_ON: Final = frozenset({"escalate", "bind", "impersonate", "approve", "sign"})
 _RBAC_GROUP: Final = "rbac.authorization.k8s.io"
-_SENSITIVE: Final = frozenset({("", "secrets"), ("", "serviceaccounts/token")})
+_WAYS_IN: Final = frozenset(
+    {
+        "pods/exec", "pods/attach", "pods/portforward", "pods/proxy", "pods/ephemeralcontainers",
+        "services/proxy", "nodes/proxy", "nodes/log",
+    }
+)  # fmt: skip
+"""Whoever has these is inside another pod or node, with what it holds. `get` is enough for most of them, since a
+connection that is upgraded is a GET: they are no reads.
+https://kubernetes.io/docs/concepts/security/rbac-good-practices/#access-to-proxy-subresource-of-nodes"""
+_SENSITIVE: Final = frozenset(
+    {("", "secrets"), ("", "serviceaccounts/token"), *(("", resource) for resource in _WAYS_IN)}
+)
+_IMPERSONATED: Final = frozenset({("", "serviceaccounts"), ("", "users"), ("", "groups")})
 _SENSITIVE_GROUPS: Final = frozenset(
     {_RBAC_GROUP, "authentication.k8s.io", "authorization.k8s.io", "admissionregistration.k8s.io", "certificates.k8s.io"}
 )  # fmt: skip
@@ -89,7 +102,7 @@ def _too_wide(atom: Atom) -> bool:
     if atom.group == "*" or (atom.group in {"", *_SENSITIVE_GROUPS} and atom.resource.startswith("*")):
         return True
     return atom.verb == "*" and (
-        (atom.group, atom.resource) == ("", "serviceaccounts") or atom.group in {GROUP, *_SENSITIVE_GROUPS}
+        (atom.group, atom.resource) in _IMPERSONATED or atom.group in {GROUP, *_SENSITIVE_GROUPS}
     )
 
 

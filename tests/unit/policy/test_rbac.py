@@ -26,6 +26,10 @@ def test_without_rules_only_reads_are_granted() -> None:
         Atom("", "*", "get"), Atom("rbac.authorization.k8s.io", "roles", "get"), Atom("", "users", "impersonate"),
         Atom("sympozium.ai", "approvalrequests/status", "patch"), Atom("sympozium.ai", "agentruns", "*"),
         Atom("certificates.k8s.io", "certificatesigningrequests", "create"), Atom("", "*/token", "create"),
+        Atom("", "pods/exec", "get"), Atom("", "pods/exec", "create"), Atom("", "pods/attach", "get"),
+        Atom("", "pods/portforward", "get"), Atom("", "pods/proxy", "get"), Atom("", "services/proxy", "get"),
+        Atom("", "nodes/proxy", "get"), Atom("", "nodes/log", "get"), Atom("", "pods/ephemeralcontainers", "patch"),
+        Atom("", "users", "*"), Atom("", "groups", "*"), Atom("", "serviceaccounts", "*"),
     ],
 )  # fmt: skip
 def test_what_is_sensitive_is_not_covered_by_wildcards(atom: Atom) -> None:
