@@ -1,10 +1,6 @@
 """localkube alone, as a process: for tests of its controllers and its access."""
 
-import json
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -12,6 +8,7 @@ from typing import Any, Self
 import pytest
 
 from sympozium.testing.client import Client, Object
+from sympozium.testing.kube import KubeProcess
 from sympozium.testing.resources import JOB, NODE, POD, SERVICE_ACCOUNT
 
 USERS = 'admintoken,admin,1,"system:masters"\nalicetoken,alice,2,"devs"\n'
@@ -22,33 +19,21 @@ class LocalKube(Client):
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.users = directory / "users.csv"
-        self.users.write_text(USERS)
-        self.process: subprocess.Popen[bytes] | None = None
-        self.url = self.start()
-        super().__init__(directory / "data" / "kubeconfig")
+        users = directory / "users.csv"
+        users.write_text(USERS)
+        self.server = KubeProcess(directory / "data", token_auth_file=users, log=directory / "log")
+        self.server.start()
+        super().__init__(self.server.kubeconfig)
 
-    def start(self) -> str:
-        """Start the process and wait until it says that it is ready; its URL."""
-        argv = [sys.executable, "-m", "sympozium.localkube", "--data-dir", str(self.directory / "data")]
-        with (self.directory / "log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [*argv, "--token-auth-file", str(self.users)],
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env=os.environ,
-            )
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert line, (self.directory / "log").read_text()
-        return str(json.loads(line)["url"])
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+    def start(self) -> None:
+        self.server.start()
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
-        assert self.process is not None
-        self.process.send_signal(number)
-        self.process.wait(30)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+        self.server.kill(number)
 
     def ask(self, method: str, path: str, body: Any = None, *, token: str = "", **headers: str) -> Any:
         """The raw answer, as the user of a token (without one: the administrator)."""

@@ -1,64 +1,24 @@
 """One localkube for the conformance tests, as its own process; and a namespace for each test."""
 
-import json
-import subprocess
-import sys
 import uuid
 from pathlib import Path
 
 import pytest
 
 from conformance.kubeapi import Api
+from sympozium.testing.kube import USERS, KubeProcess
 
-TOKENS = 'admin-token,admin,1,"system:masters"\nalice-token,alice,2,"devs"\n'
 
-
-class Server:
+class Server(KubeProcess):
     """A localkube process over a data directory; `start` again gives the same address."""
 
     def __init__(self, data: Path) -> None:
-        self.data = data
-        self.tokens = data.parent / "tokens.csv"
-        self.tokens.write_text(TOKENS)
-        self.process: subprocess.Popen[str] | None = None
-        self.url = ""
-
-    def start(self) -> None:
-        log = (self.data.parent / "localkube.log").open("a")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "sympozium.localkube", "--data-dir", str(self.data), "--token-auth-file", str(self.tokens)],
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        )  # fmt: skip
-        log.close()
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert line, f"localkube did not start: {(self.data.parent / 'localkube.log').read_text()[-2000:]}"
-        self.url = json.loads(line)["url"]
+        tokens = data.parent / "tokens.csv"
+        tokens.write_text(USERS)
+        super().__init__(data, token_auth_file=tokens, log=data.parent / "localkube.log")
 
     def api(self, token: str | None) -> Api:
-        return Api(self.url, token, str(self.data / "pki" / "ca.crt"))
-
-    def kill(self) -> None:
-        """As a crash: SIGKILL."""
-        assert self.process is not None
-        self.process.kill()
-        self._reap()
-
-    def stop(self) -> int:
-        """As an administrator: SIGTERM. Returns the exit code."""
-        assert self.process is not None
-        self.process.terminate()
-        return self._reap()
-
-    def _reap(self) -> int:
-        assert self.process is not None
-        assert self.process.stdout is not None
-        code = self.process.wait(timeout=20)
-        self.process.stdout.close()
-        self.process = None
-        return code
+        return Api(self.url, token, str(self.authority))
 
 
 @pytest.fixture(scope="session")
@@ -66,8 +26,7 @@ def server(tmp_path_factory):
     made = Server(tmp_path_factory.mktemp("localkube") / "data")
     made.start()
     yield made
-    if made.process is not None:
-        made.stop()
+    made.stop()
 
 
 @pytest.fixture(scope="session")

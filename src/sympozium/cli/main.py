@@ -96,6 +96,31 @@ def down(data_dir: DataDirectory = None) -> int:
 
 
 @app.command()
+def kube(
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[-- COMMAND...]", help="Run this with KUBECONFIG set, then stop."),
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option("--data-dir", help="Keep its objects here; else they go when it ends.")
+    ] = None,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 picks a free one.", min=0, max=65535)] = 0,
+    token_auth_file: Annotated[
+        Path | None, typer.Option(help="Users, in kube-apiserver's CSV format.")
+    ] = None,
+    write_kubeconfig: Annotated[
+        Path | None, typer.Option(help="Write the administrator's kubeconfig here too.")
+    ] = None,
+) -> int:
+    """The embedded Kubernetes API alone, for tests of your own."""
+    from sympozium.cli import kube as module
+
+    return module.run(
+        command or [], data_dir=data_dir, port=port, token_auth_file=token_auth_file, write=write_kubeconfig
+    )
+
+
+@app.command()
 def status() -> int:
     """Is it running, are its parts well, what is going on."""
     from sympozium.cli import session, status as module

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 import sys
 from base64 import b64encode
 from collections.abc import AsyncIterator
@@ -42,6 +43,11 @@ def parser() -> argparse.ArgumentParser:
         "--token-auth-file", type=Path, help='CSV as kube-apiserver\'s: token,user,uid,"group,..."'
     )
     made.add_argument("--health-port", type=int, default=0, help="plain /healthz /readyz /metrics; 0 is none")
+    made.add_argument(
+        "--until-stdin-closes",
+        action="store_true",
+        help="stop with the process that holds the other end of stdin",
+    )
     made.add_argument("--log-level", default="INFO")
     return made
 
@@ -91,12 +97,27 @@ async def run(arguments: argparse.Namespace) -> None:
         context = tls_context(pki.serving.certificate, pki.serving.key, pki.certificate_path)
         server = Server(Application(api.chain, api.access.authenticator), context, drain=api.drain)
         async with _background(api), _health(api, arguments.health_port):
+            if arguments.until_stdin_closes:
+                _stop_at_end_of_stdin(server)
             sys.stdout.write(orjson.dumps({"ready": True, "url": url}).decode() + "\n")
             sys.stdout.flush()
             await server.serve(sockets=[listener])
     finally:
         await api.close()
         listener.close()
+
+
+def _stop_at_end_of_stdin(server: Server) -> None:
+    """So that a test run which is killed leaves no server behind; what comes on stdin is not for us."""
+    loop = asyncio.get_running_loop()
+    descriptor = sys.stdin.fileno()
+
+    def readable() -> None:
+        if not os.read(descriptor, 4096):
+            loop.remove_reader(descriptor)
+            server.handle_exit(signal.SIGTERM, None)
+
+    loop.add_reader(descriptor, readable)
 
 
 @contextlib.asynccontextmanager

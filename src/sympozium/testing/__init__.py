@@ -12,6 +12,7 @@ fixtures, put `pytest_plugins = ["sympozium.testing.plugin"]` into your `conftes
 from sympozium.kube.resources import Resource
 from sympozium.testing.client import ApiError, Client, phase
 from sympozium.testing.cluster import Cluster
+from sympozium.testing.kube import KubeAPI
 from sympozium.testing.model import ScriptedModel
 from sympozium.testing.resources import (
     AGENT_RUN,
@@ -48,6 +49,7 @@ __all__ = [
     "ApiError",
     "Client",
     "Cluster",
+    "KubeAPI",
     "Resource",
     "ScriptedModel",
     "phase",

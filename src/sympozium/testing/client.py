@@ -74,6 +74,24 @@ class Client:
             raise ApiError(decoded)
         return decoded
 
+    def resource_of(self, obj: Object) -> Resource:
+        """Where objects of this apiVersion and kind live. Raises ValueError when the server does not serve it."""
+        from sympozium.testing.resources import BY_KIND
+
+        known = BY_KIND.get(obj["kind"])
+        if known is not None and known.api_version == obj["apiVersion"]:
+            return known
+        group, _, version = obj["apiVersion"].rpartition("/")
+        root = f"/apis/{group}/{version}" if group else f"/api/{version}"
+        try:
+            served = self.request("GET", root)["resources"]
+        except ApiError as failure:
+            raise ValueError(f"{root}: {failure}") from failure
+        for item in served:
+            if item["kind"] == obj["kind"] and "/" not in item["name"]:
+                return Resource(group, version, item["name"], item["kind"], namespaced=item["namespaced"])
+        raise ValueError(f"the server has no kind {obj['kind']} in {obj['apiVersion']}")
+
     def _in(self, namespace: str | None) -> str:
         return namespace or self.namespace
 
@@ -97,7 +115,7 @@ class Client:
         return found
 
     def create(self, obj: Object, namespace: str | None = None) -> Object:
-        resource = _resource_of(obj)
+        resource = self.resource_of(obj)
         where = obj["metadata"].get("namespace") or self._in(namespace)
         made: Object = self.request("POST", resource.path(where), obj, fieldValidation="Strict")
         return made
@@ -110,7 +128,7 @@ class Client:
         return [self._apply_one(obj, namespace) for obj in objects]
 
     def _apply_one(self, obj: Object, namespace: str | None) -> Object:
-        resource = _resource_of(obj)
+        resource = self.resource_of(obj)
         where = obj["metadata"].get("namespace") or self._in(namespace)
         path = resource.path(where, obj["metadata"]["name"])
         applied: Object = self.request(
@@ -210,17 +228,6 @@ class Client:
                 # The server is down or restarting: the bound above ends this.
                 if end - time.monotonic() <= 0:
                     return
-
-
-def _resource_of(obj: Object) -> Resource:
-    from sympozium.testing.resources import BY_KIND
-
-    try:
-        return BY_KIND[obj["kind"]]
-    except KeyError:
-        raise ValueError(
-            f"sympozium.testing knows no resource for kind {obj.get('kind')!r}: use request()"
-        ) from None
 
 
 def _access(kubeconfig: Path) -> tuple[str, ssl.SSLContext, dict[str, str]]:
