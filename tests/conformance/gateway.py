@@ -183,9 +183,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if not sized:
             self.wfile.write(b"0\r\n\r\n")
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _pass_on
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _pass_on  # noqa: N815 - http.server asks for these names
 
-    def log_message(self, format: str, *_arguments: object) -> None:
+    def log_message(self, _format: str, *_arguments: object) -> None:
         """Quiet."""
 
 
