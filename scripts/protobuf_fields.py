@@ -18,12 +18,13 @@ from pathlib import Path
 
 OUT = Path(__file__).parent.parent / "src/sympozium/localkube/protobuf_fields.txt"
 ROOTS = [
-    "apps/v1.DaemonSet apps/v1.Deployment apps/v1.ReplicaSet apps/v1.StatefulSet",
+    "apps/v1.ControllerRevision apps/v1.DaemonSet apps/v1.Deployment apps/v1.ReplicaSet apps/v1.StatefulSet",
     "authentication/v1.SelfSubjectReview authentication/v1.TokenRequest authentication/v1.TokenReview",
     "authorization/v1.LocalSubjectAccessReview authorization/v1.SelfSubjectAccessReview",
     "authorization/v1.SelfSubjectRulesReview authorization/v1.SubjectAccessReview",
     "autoscaling/v1.Scale batch/v1.CronJob batch/v1.Job coordination/v1.Lease",
     "core/v1.Binding core/v1.ConfigMap core/v1.Endpoints core/v1.Event core/v1.LimitRange core/v1.Namespace",
+    "core/v1.PersistentVolume discovery/v1.EndpointSlice node/v1.RuntimeClass",
     "core/v1.Node core/v1.PersistentVolumeClaim core/v1.Pod core/v1.PodTemplate core/v1.ReplicationController",
     "core/v1.ResourceQuota core/v1.Secret core/v1.Service core/v1.ServiceAccount",
     "events/v1.Event meta/v1.DeleteOptions meta/v1.Status networking/v1.Ingress networking/v1.NetworkPolicy",

@@ -1,7 +1,6 @@
 """The built-in resources (KUBE-API.md 1.3), as data.
 
-Deployments and the other `apps` kinds, ingresses, storage classes and the like are stored and validated,
-but no controller acts on them on one machine.
+Ingresses, storage classes and the like are stored and validated, but no controller acts on them on one machine.
 """
 
 from typing import Any
@@ -94,6 +93,14 @@ CORE = (
     ),
     _resource("v1", "persistentvolumeclaims", "PersistentVolumeClaim", short_names=("pvc",), subs=(STATUS,)),
     _resource(
+        "v1",
+        "persistentvolumes",
+        "PersistentVolume",
+        namespaced=False,
+        short_names=("pv",),
+        subs=(STATUS,),
+    ),
+    _resource(
         "v1", "pods", "Pod", short_names=("po",), categories=("all",), subs=POD_SUBS, selectable=POD_FIELDS
     ),
     _resource("v1", "podtemplates", "PodTemplate"),
@@ -153,6 +160,7 @@ NAMED = (
         subs=(STATUS,),
         unconditional_update=False,
     ),
+    _resource("apps/v1", "controllerrevisions", "ControllerRevision"),
     _resource("apps/v1", "daemonsets", "DaemonSet", short_names=("ds",), categories=("all",), subs=(STATUS,)),
     _resource(
         "apps/v1",
@@ -212,6 +220,7 @@ NAMED = (
         "batch/v1", "jobs", "Job", categories=("all",), subs=(STATUS,), selectable=("status.successful",)
     ),
     _resource("coordination.k8s.io/v1", "leases", "Lease", create_on_update=True, unconditional_update=False),
+    _resource("discovery.k8s.io/v1", "endpointslices", "EndpointSlice"),
     _resource(
         "events.k8s.io/v1",
         "events",
@@ -231,6 +240,7 @@ NAMED = (
     ),
     _resource("networking.k8s.io/v1", "ingresses", "Ingress", short_names=("ing",), subs=(STATUS,)),
     _resource("networking.k8s.io/v1", "networkpolicies", "NetworkPolicy", short_names=("netpol",)),
+    _resource("node.k8s.io/v1", "runtimeclasses", "RuntimeClass", namespaced=False),
     _resource(
         "policy/v1", "poddisruptionbudgets", "PodDisruptionBudget", short_names=("pdb",), subs=(STATUS,)
     ),

@@ -197,6 +197,43 @@ def controllers() -> dict[str, tuple[Object, ...]]:
             rule((*READ, "create", "delete", "patch"), "core", "pods"),
             EVENTS,
         ),
+        "deployment-controller": (
+            rule((*READ, "update", "patch"), "apps", "deployments"),
+            rule(("update", "patch"), "apps", "deployments/status deployments/finalizers"),
+            rule((*READ, "create", "update", "patch", "delete"), "apps", "replicasets"),
+            rule(READ, "core", "pods"),
+            EVENTS,
+        ),
+        "replicaset-controller": (
+            rule(READ, "apps", "replicasets"),
+            rule(("update", "patch"), "apps", "replicasets/status replicasets/finalizers"),
+            rule((*READ, "create", "delete", "patch"), "core", "pods"),
+            EVENTS,
+        ),
+        "replication-controller": (
+            rule(READ, "core", "replicationcontrollers"),
+            rule(
+                ("update", "patch"), "core", "replicationcontrollers/status replicationcontrollers/finalizers"
+            ),
+            rule((*READ, "create", "delete", "patch"), "core", "pods"),
+            EVENTS,
+        ),
+        "statefulset-controller": (
+            rule(READ, "apps", "statefulsets"),
+            rule(("update", "patch"), "apps", "statefulsets/status statefulsets/finalizers"),
+            rule((*READ, "create", "delete", "patch", "update"), "core", "pods"),
+            rule((*READ, "create", "delete", "patch", "update"), "apps", "controllerrevisions"),
+            rule((*READ, "create", "delete", "patch", "update"), "core", "persistentvolumeclaims"),
+            EVENTS,
+        ),
+        "daemon-set-controller": (
+            rule(READ, "apps", "daemonsets"),
+            rule(("update", "patch"), "apps", "daemonsets/status daemonsets/finalizers"),
+            rule(READ, "core", "nodes"),
+            rule((*READ, "create", "delete", "patch"), "core", "pods"),
+            rule((*READ, "create", "delete", "patch", "update"), "apps", "controllerrevisions"),
+            EVENTS,
+        ),
         "ttl-after-finished-controller": (rule((*READ, "delete"), "batch", "jobs"), EVENTS),
         "node-controller": (
             rule((*READ, "patch", "update"), "core", "nodes"),
