@@ -98,9 +98,8 @@ class Control(LocalKube):
         }  # fmt: skip
         path = SERVICE_ACCOUNTS.path(SYSTEM, install.CONTROLLER, "token")
         token = self.request("POST", path, request)["status"]["token"]
-        ca = (self.directory / "data" / "pki" / "ca.crt").read_bytes()
         self._kubeconfig = self.directory / "controller.kubeconfig"
-        self._kubeconfig.write_text(kubeconfig(self.url, ca, {"token": token}, namespace=SYSTEM))
+        self._kubeconfig.write_text(kubeconfig(self.url, self.authority, {"token": token}, namespace=SYSTEM))
 
     def configure(self, **spec: Any) -> None:
         """SympoziumConfig `default`."""

@@ -25,6 +25,7 @@ from sympozium.catalog.install import admission, identities
 from sympozium.kube.resources import BUILT_IN
 from sympozium.testing.client import ApiError
 from sympozium.testing.resources import AGENT_RUN, APPROVAL_REQUEST, BY_KIND, INSTANCE, SECRET
+from sympozium.testing.waiting import until
 from sympozium.up.ports import pick
 
 __all__ = ["kube", "ns"]
@@ -40,7 +41,7 @@ class WebhookProcess:
     def __init__(self, kube: LocalKube, directory: Path) -> None:
         self.port = pick(set())
         self.health = pick({self.port})
-        config = yaml.safe_load((kube.directory / "data/kubeconfig").read_text())
+        config = yaml.safe_load(kube.kubeconfig.read_text())
         config["users"][0]["user"] = {"token": token(kube, "sympozium-webhook")}
         path = directory / f"webhook-{self.port}.kubeconfig"
         path.write_text(yaml.safe_dump(config))
@@ -109,11 +110,19 @@ def webhook(kube: LocalKube) -> Iterator[WebhookProcess]:
     process = WebhookProcess(kube, kube.directory)
     install(kube, admission(webhook_url=f"https://127.0.0.1:{process.port}"))
     process.wait("wrote the CA into ValidatingWebhookConfiguration")
-    with urllib.request.urlopen(f"http://127.0.0.1:{process.health}/readyz", timeout=5) as answer:
-        assert answer.status == 200
+    until(lambda: ready(process), f"the webhook is ready: {process.log}")
     install(kube, catalogue())
     yield process
     assert process.stop() == 0
+
+
+def ready(process: WebhookProcess) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{process.health}/readyz", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except urllib.error.HTTPError:
+        # Its informers wait for the kinds to be served: a real API server takes a moment.
+        return False
 
 
 def instance(kube: LocalKube, namespace: str, **spec: Any) -> None:
