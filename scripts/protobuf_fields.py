@@ -30,7 +30,11 @@ ROOTS = [
     "events/v1.Event meta/v1.DeleteOptions meta/v1.Status networking/v1.Ingress networking/v1.NetworkPolicy",
     "policy/v1.Eviction policy/v1.PodDisruptionBudget rbac/v1.ClusterRole rbac/v1.ClusterRoleBinding",
     "rbac/v1.Role rbac/v1.RoleBinding scheduling/v1.PriorityClass storage/v1.StorageClass",
+    "admissionregistration/v1.MutatingAdmissionPolicy",
+    "admissionregistration/v1.MutatingAdmissionPolicyBinding",
     "admissionregistration/v1.MutatingWebhookConfiguration",
+    "admissionregistration/v1.ValidatingAdmissionPolicy",
+    "admissionregistration/v1.ValidatingAdmissionPolicyBinding",
     "admissionregistration/v1.ValidatingWebhookConfiguration",
 ]
 SPECIAL = {

@@ -138,6 +138,35 @@ CORE = (
 NAMED = (
     _resource(
         "admissionregistration.k8s.io/v1",
+        "mutatingadmissionpolicies",
+        "MutatingAdmissionPolicy",
+        namespaced=False,
+        categories=("api-extensions",),
+    ),
+    _resource(
+        "admissionregistration.k8s.io/v1",
+        "mutatingadmissionpolicybindings",
+        "MutatingAdmissionPolicyBinding",
+        namespaced=False,
+        categories=("api-extensions",),
+    ),
+    _resource(
+        "admissionregistration.k8s.io/v1",
+        "validatingadmissionpolicies",
+        "ValidatingAdmissionPolicy",
+        namespaced=False,
+        categories=("api-extensions",),
+        subs=(STATUS,),
+    ),
+    _resource(
+        "admissionregistration.k8s.io/v1",
+        "validatingadmissionpolicybindings",
+        "ValidatingAdmissionPolicyBinding",
+        namespaced=False,
+        categories=("api-extensions",),
+    ),
+    _resource(
+        "admissionregistration.k8s.io/v1",
         "mutatingwebhookconfigurations",
         "MutatingWebhookConfiguration",
         namespaced=False,
