@@ -1,8 +1,8 @@
 r"""Generates the schemas of built-in kinds that localkube packages.
 
-Source: the newest release in `kubernetes-validate` (a development dependency; it is Kubernetes' published
-OpenAPI with x-kubernetes-* kept). Only what the served kinds reach is taken. Two files, so that a server
-never loads prose that it does not serve:
+Source: the release RELEASE in `kubernetes-validate` (a development dependency; it is Kubernetes' published
+OpenAPI with x-kubernetes-* kept). What the kinds of stable group-versions reach is taken, so that serving
+one kind more needs no new data. Two files, so that a server never loads prose that it does not serve:
 
 - `builtin.jsonl.gz`: one definition a line, `<name>\t<JSON schema without descriptions>`;
 - `descriptions.jsonl.gz`: `<name>\t{"": text, "<property>": text}`.
@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sympozium.localkube.builtin import BUILTIN
+from sympozium.localkube.schema.builtin import RELEASE
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "src/sympozium/localkube/schema/data"
@@ -31,6 +31,7 @@ EXTRA = (
     META + "DeleteOptions",
     META + "Status",
     META + "APIResourceList",
+    META + "Patch",
 )
 Schema = dict[str, Any]
 
@@ -40,9 +41,8 @@ def definitions() -> dict[str, Schema]:
 
     assert kubernetes_validate.__file__
     base = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema"
-    releases = [path for path in base.iterdir() if path.name.endswith("-local")]
-    newest = max(releases, key=lambda path: [int(part) for part in path.name[1:].split("-")[0].split(".")])
-    loaded: dict[str, Schema] = json.loads((newest / "_definitions.json").read_text())["$defs"]
+    release = base / f"v{RELEASE}-local"
+    loaded: dict[str, Schema] = json.loads((release / "_definitions.json").read_text())["$defs"]
     return loaded
 
 
@@ -94,12 +94,11 @@ def references(schema: Any) -> Iterator[str]:
 
 
 def reachable(every: dict[str, Schema]) -> list[str]:
-    served = {(r.group, r.version, r.kind) for r in BUILTIN}
     todo = [
         name
         for name, schema in every.items()
         for gvk in schema.get("x-kubernetes-group-version-kind", ())
-        if (gvk["group"], gvk["version"], gvk["kind"].removesuffix("List")) in served
+        if "alpha" not in gvk["version"] and "beta" not in gvk["version"]
     ]
     todo += [name for name in EXTRA if name in every]
     found: set[str] = set()

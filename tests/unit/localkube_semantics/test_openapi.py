@@ -129,3 +129,61 @@ def test_the_packaged_schemas_are_those_of_the_source():
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def fields(data):
+    """(number, value) of a protobuf message, values of length-delimited fields as bytes."""
+    at = 0
+
+    def varint():
+        nonlocal at
+        number = shift = 0
+        while True:
+            byte = data[at]
+            at += 1
+            number |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return number
+
+    while at < len(data):
+        key = varint()
+        if key & 7 == 2:
+            size = varint()
+            yield key >> 3, data[at : at + size]
+            at += size
+        elif key & 7 == 1:
+            yield key >> 3, data[at : at + 8]
+            at += 8
+        else:
+            yield key >> 3, varint()
+
+
+def only(data, number):
+    return [value for found, value in fields(data) if found == number]
+
+
+def test_the_old_document_is_the_same_in_json_and_in_protobuf(served):
+    openapi, registry, schemas = served
+    serve(registry, schemas, spec_schema({"a": {"type": "string", "nullable": True}}))
+    body, digest = openapi.swagger(protobuf=False)
+    encoded, same = openapi.swagger(protobuf=True)
+    assert digest == same
+    document = orjson.loads(body)
+    wanted = set(re.findall(r'"#/definitions/([^"]+)"', body.decode()))
+    assert wanted <= set(document["definitions"])
+    (definitions,) = only(encoded, 9)
+    named = [dict(fields(entry)) for entry in only(definitions, 1)]
+    assert [entry[1].decode() for entry in named] == list(document["definitions"])
+    (paths,) = only(encoded, 8)
+    assert [dict(fields(entry))[1].decode() for entry in only(paths, 2)] == list(document["paths"])
+    test = document["definitions"]["dev.example.v1.Test"]
+    assert "type" not in test["properties"]["spec"]["properties"]["a"]
+    pod = next(entry[2] for entry in named if entry[1] == b"io.k8s.api.core.v1.Pod")
+    assert {dict(fields(entry))[1] for entry in only(pod, 31)} == {b"x-kubernetes-group-version-kind"}
+    properties = only(only(pod, 25)[0], 1)
+    assert {dict(fields(entry))[1].decode() for entry in properties} == set(
+        document["definitions"]["io.k8s.api.core.v1.Pod"]["properties"]
+    )
+    serve(registry, schemas, spec_schema({"b": STRING}))
+    assert openapi.swagger(protobuf=True)[1] != digest

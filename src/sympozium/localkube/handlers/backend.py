@@ -22,12 +22,16 @@ class Reviews(Protocol):
 
 
 class OpenAPI(Protocol):
-    """The documents of /openapi/v3 (`schema.openapi`)."""
+    """The documents of /openapi (`schema.openapi`)."""
 
     def index(self) -> bytes: ...
 
     def document(self, path: str) -> tuple[bytes, str] | None:
         """The encoded document of `api/v1` or `apis/<group>/<version>`, and its hash."""
+        ...
+
+    def swagger(self, *, protobuf: bool) -> tuple[bytes, str]:
+        """The encoded document of /openapi/v2, and its hash. Slow the first time."""
         ...
 
 

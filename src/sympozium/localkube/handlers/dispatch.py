@@ -69,6 +69,9 @@ class Dispatcher:
 
     async def dispatch(self, target: Target | None, request: Request) -> Answer | Stream:
         if target is None:
+            parts = request.segments()
+            if parts[:1] == ["openapi"] and request.method in {"GET", "HEAD"}:
+                return await openapi.serve(self._backend.openapi, parts[1:], request)
             return self._path(request)
         resource = self._backend.registry.lookup(target.group, target.version, target.plural)
         if resource is None:
@@ -146,8 +149,6 @@ class Dispatcher:
                 return self._discovery.group(group, request)
             case ["apis", group, version]:
                 return self._discovery.version(group, version, request)
-            case ["openapi", *rest]:
-                return openapi.serve(self._backend.openapi, rest, request)
             case ["metrics"]:
                 return self._metrics()
         return page_not_found()

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 from sympozium.localkube import negotiate
 from sympozium.localkube.handlers import render
+from sympozium.localkube.schema.builtin import RELEASE
 from sympozium.localkube.wire import Answer, Request
 
-MINOR = 37
+MINOR = RELEASE.split(".")[1]
 """The release whose schemas and behaviour are served; kubectl warns when it is more than one off."""
 PATHS = ("/healthz", "/livez", "/readyz")
 
@@ -31,7 +32,7 @@ def version(request: Request) -> Answer:
     return render.encode(
         {
             "major": "1",
-            "minor": str(MINOR),
+            "minor": MINOR,
             "gitVersion": f"v1.{MINOR}.0+sympozium",
             "gitCommit": "",
             "gitTreeState": "clean",
@@ -53,6 +54,7 @@ def root(request: Request, groups: list[str]) -> Answer:
         *(f"/apis/{group}" for group in groups),
         *PATHS,
         "/metrics",
+        "/openapi/v2",
         "/openapi/v3",
     ]
     return render.encode({"paths": [*paths, "/version"]}, negotiate.choose(request.accept))

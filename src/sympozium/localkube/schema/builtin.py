@@ -26,6 +26,8 @@ from sympozium.localkube.schema.node import (
 
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 OBJECT_META = _META + "ObjectMeta"
+RELEASE = "1.36.0"
+"""The Kubernetes release whose schemas are packaged, and which this server says it is."""
 _FORMATS = {"int-or-string": INT_OR_STRING, "quantity": QUANTITY}
 
 
@@ -148,8 +150,17 @@ def definitions() -> Definitions:
 
 def descriptions() -> dict[str, dict[str, str]]:
     """Definition -> {"" or property: text}. Read from the package at each call: few need it."""
+    return _lines("descriptions.jsonl.gz")
+
+
+def published() -> dict[str, dict[str, Any]]:
+    """Definition -> {"" or path: what OpenAPI says more: `default`, `enum`, `oneOf`, and `text` about the enum}."""
+    return _lines("published.jsonl.gz")
+
+
+def _lines(file: str) -> dict[str, dict[str, Any]]:
     found = {}
-    for line in _load("descriptions.jsonl.gz").split(b"\n"):
+    for line in _load(file).split(b"\n"):
         if line:
             name, _, text = line.partition(b"\t")
             found[name.decode()] = orjson.loads(text)

@@ -1,24 +1,33 @@
-"""/openapi/v3: an index, and one OpenAPI 3.0 document a group-version.
+"""/openapi: an index with one OpenAPI 3.0 document a group-version (v3), and all of it as Swagger 2.0 (v2).
 
 kubectl asks the index which group-versions there are and what hash each document has, and keeps documents
 by hash. It reads schemas for `explain`, and from the PATCH operation of a kind whether `fieldValidation` and
 `dryRun` are understood. Documents are made when they are asked for; they hold the descriptions, so only their
-gzipped bytes are kept. /openapi/v2 (protobuf) is absent.
+gzipped bytes are kept.
 """
 
 import gzip
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import orjson
 
 from sympozium.localkube.resources import Registry, Resource
-from sympozium.localkube.schema.builtin import OBJECT_META, definitions, descriptions
+from sympozium.localkube.schema import gnostic
+from sympozium.localkube.schema.builtin import OBJECT_META, RELEASE, definitions
+from sympozium.localkube.schema.openapipaths import paths
+from sympozium.localkube.schema.openapischemas import (
+    LIST_META,
+    META,
+    builtin_schemas,
+    custom_list,
+    custom_name,
+    custom_schema,
+)
+from sympozium.localkube.schema.swagger import swagger
 
-_META = "io.k8s.apimachinery.pkg.apis.meta.v1."
-_LIST_META = _META + "ListMeta"
-_REF = "#/components/schemas/"
+_COMMON = (OBJECT_META, LIST_META, META + "DeleteOptions", META + "Patch", META + "Status")
 Schema = dict[str, Any]
 
 
@@ -29,7 +38,7 @@ class CustomSchemas(Protocol):
 
 
 class OpenAPI:
-    """What is served under /openapi/v3. Everything follows the registry: a changed CRD changes a hash."""
+    """What is served under /openapi. Everything follows the registry: a changed CRD changes a hash."""
 
     def __init__(self, registry: Registry, schemas: CustomSchemas) -> None:
         self._registry = registry
@@ -81,30 +90,53 @@ class OpenAPI:
             kept = self._kept["#" + path] = (stamp, b"", digest)
         return kept[2]
 
+    def swagger(self, *, protobuf: bool) -> tuple[bytes, str]:
+        """The one document of /openapi/v2 and its hash, the same for both of its encodings."""
+        listed = list(self._group_versions())
+        digest = hashlib.sha256("".join(self._digest(*item) for item in listed).encode()).hexdigest().upper()
+        key = "v2 protobuf" if protobuf else "v2 json"
+        kept = self._kept.get(key)
+        if kept is not None and kept[2] == digest:
+            return gzip.decompress(kept[1]), digest
+        document = swagger((self._build(resources) for _, resources in listed), f"v{RELEASE}")
+        body = gnostic.encode(document) if protobuf else orjson.dumps(document)
+        self._kept[key] = (None, gzip.compress(body, compresslevel=1), digest)
+        return body, digest
+
     def _build(self, resources: list[Resource]) -> Schema:
         schemas: dict[str, Schema] = {}
-        paths: dict[str, Schema] = {}
-        roots: list[str] = [OBJECT_META, _LIST_META, _META + "DeleteOptions", _META + "Status"]
-        names: dict[str, str] = {}
+        found: dict[str, Schema] = {}
+        roots = list(_COMMON)
         for resource in resources:
             name = _builtin_name(resource)
             if name is None:
-                name = _custom_name(resource)
-                custom = self._custom(resource) or {}
-                schemas[name] = custom_document(custom, resource)
-                schemas[name + "List"] = _list_schema(name, resource)
+                name = custom_name(resource)
+                schemas[name] = custom_schema(self._custom(resource) or {}, resource)
+                listed = name.removesuffix(resource.kind) + resource.list_kind
+                schemas[listed] = custom_list(name, resource)
             else:
                 roots.append(name)
-                if (listed := _builtin_name(resource, resource.list_kind)) is not None:
-                    roots.append(listed)
-            names[resource.plural] = name
-            paths.update(_paths(resource, name))
-        schemas.update(_builtin_schemas(roots))
+                if (of_list := _builtin_name(resource, resource.list_kind)) is not None:
+                    roots.append(of_list)
+            subs = _of_subresources(resource)
+            roots += subs.values()
+            found.update(paths(resource, name, subs))
+        schemas.update(builtin_schemas(roots, resources[0].group))
         return {
             "openapi": "3.0.0",
-            "info": {"title": "Kubernetes", "version": "unversioned"},
-            "paths": paths,
-            "components": {"schemas": dict(sorted(schemas.items()))},
+            "info": {"title": "Kubernetes", "version": RELEASE.rpartition(".")[0]},
+            "paths": dict(sorted(found.items())),
+            "components": {
+                "schemas": dict(sorted(schemas.items())),
+                "securitySchemes": {
+                    "BearerToken": {
+                        "type": "apiKey",
+                        "description": "Bearer Token authentication",
+                        "name": "authorization",
+                        "in": "header",
+                    }
+                },
+            },
         }
 
 
@@ -112,158 +144,13 @@ def _builtin_name(resource: Resource, kind: str = "") -> str | None:
     return definitions().of_kind(resource.group, resource.version, kind or resource.kind)
 
 
-def _custom_name(resource: Resource) -> str:
-    """`dev.example.v1.Test` for example.dev."""
-    return ".".join([*reversed(resource.group.split(".")), resource.version, resource.kind])
-
-
-def _builtin_schemas(roots: Iterable[str]) -> dict[str, Schema]:
-    """The definitions that `roots` reach, with their descriptions."""
-    known, texts = definitions(), descriptions()
-    names = set(known.names())
-    todo, out = [root for root in roots if root in names], {}
-    while todo:
-        name = todo.pop()
-        if name in out:
-            continue
-        raw = known.raw(name)
-        out[name] = _described(raw, texts.get(name, {}), todo.append)
-    return out
-
-
-def _described(raw: Schema, texts: dict[str, str], needs: Callable[[str], None]) -> Schema:
-    made = _published(raw, needs)
-    if "" in texts:
-        made["description"] = texts[""]
-    for key, schema in made.get("properties", {}).items():
-        if key in texts:
-            if "$ref" in schema:
-                # A reference with neighbours has to be wrapped in OpenAPI 3.0.
-                reference = {"$ref": schema.pop("$ref")}
-                schema["allOf"] = [reference]
-            schema["description"] = texts[key]
-    return made
-
-
-def _published(raw: Schema, needs: Callable[[str], None]) -> Schema:
-    """A packaged schema as OpenAPI has it."""
-    out: Schema = {}
-    for key, value in raw.items():
-        if key == "$ref":
-            needs(value)
-            out[key] = _REF + value
-        elif key == "properties":
-            out[key] = {name: _published(inner, needs) for name, inner in value.items()}
-        elif key in {"items", "additionalProperties"}:
-            out[key] = _published(value, needs)
-        elif key == "format" and value == "quantity":
-            continue
-        elif key == "format" and value == "micro-time":
-            out[key] = "date-time"
-        elif key == "x-kubernetes-preserve-unknown-fields":
-            continue
-        else:
-            out[key] = value
-    return out
-
-
-def custom_document(schema: Schema, resource: Resource) -> Schema:
-    """The schema of a custom resource as clients see it: with apiVersion, kind and metadata."""
-    out = {key: value for key, value in schema.items() if key != "x-kubernetes-validations"}
-    properties = dict(schema.get("properties") or {})
-    texts = descriptions()[OBJECT_META.replace("ObjectMeta", "Status")]
-    for key in ("apiVersion", "kind"):
-        properties[key] = {"type": "string", "description": texts[key]}
-    properties["metadata"] = {
-        "allOf": [{"$ref": _REF + OBJECT_META}],
-        "description": "Standard object's metadata.",
-    }
-    out["type"] = "object"
-    out["properties"] = properties
-    out["x-kubernetes-group-version-kind"] = [_gvk(resource, resource.kind)]
-    return out
-
-
-def _list_schema(item: str, resource: Resource) -> Schema:
-    return {
-        "description": f"{resource.list_kind} is a list of {resource.kind}",
-        "type": "object",
-        "required": ["items"],
-        "properties": {
-            "apiVersion": {"type": "string"},
-            "kind": {"type": "string"},
-            "items": {"type": "array", "items": {"$ref": _REF + item}},
-            "metadata": {"allOf": [{"$ref": _REF + _LIST_META}]},
-        },
-        "x-kubernetes-group-version-kind": [_gvk(resource, resource.list_kind)],
-    }
-
-
-def _gvk(resource: Resource, kind: str) -> dict[str, str]:
-    return {"group": resource.group, "kind": kind, "version": resource.version}
-
-
-_ACTIONS = {
-    "create": "post",
-    "delete": "delete",
-    "get": "get",
-    "list": "list",
-    "patch": "patch",
-    "update": "put",
-}
-_STRATEGIC = "application/strategic-merge-patch+json"
-_PATCHES = (
-    "application/apply-patch+yaml",
-    "application/json-patch+json",
-    "application/merge-patch+json",
-    _STRATEGIC,
-)
-_WRITE_PARAMETERS = ("dryRun", "fieldManager", "fieldValidation")
-
-
-def _paths(resource: Resource, name: str) -> dict[str, Schema]:
-    """The collection, the object and its subresources, each with its operations."""
-    base = f"/apis/{resource.group}/{resource.version}" if resource.group else f"/api/{resource.version}"
-    scope = "/namespaces/{namespace}" if resource.namespaced else ""
-    collection, item = f"{base}{scope}/{resource.plural}", f"{base}{scope}/{resource.plural}/{{name}}"
-    verbs = set(resource.verbs)
-    found: dict[str, Schema] = {
-        collection: _operations(resource, name, verbs & {"create", "list", "deletecollection"}),
-        item: _operations(resource, name, verbs & {"get", "update", "patch", "delete"}),
-    }
-    if resource.namespaced and "list" in verbs:
-        found[f"{base}/{resource.plural}"] = _operations(resource, name, {"list"})
+def _of_subresources(resource: Resource) -> dict[tuple[str, str, str], str]:
+    """The schemas of Scale, Eviction, TokenRequest and other bodies of subresources."""
+    found = {}
     for sub in resource.subresources:
-        kind = sub.kind if sub.kind == resource.kind else ""
-        found[f"{item}/{sub.name}"] = _operations(resource, name if kind else "", set(sub.verbs))
-    return {path: operations for path, operations in found.items() if operations}
-
-
-def _operations(resource: Resource, name: str, verbs: set[str]) -> Schema:
-    methods = {"create": "post", "get": "get", "list": "get", "update": "put", "patch": "patch"}
-    methods |= {"delete": "delete", "deletecollection": "delete"}
-    return {methods[verb]: _operation(resource, name, verb) for verb in sorted(verbs) if verb in methods}
-
-
-def _operation(resource: Resource, name: str, verb: str) -> Schema:
-    content = {"application/json": {"schema": {"$ref": _REF + name}}} if name else {}
-    out: Schema = {
-        "operationId": f"{verb}{resource.version.capitalize()}{resource.kind}",
-        "responses": {"200": {"description": "OK", **({"content": content} if content else {})}},
-        "x-kubernetes-action": _ACTIONS.get(verb, verb),
-        "x-kubernetes-group-version-kind": _gvk(resource, resource.kind),
-    }
-    if verb in {"create", "update", "patch"}:
-        out["parameters"] = [_parameter(key) for key in _WRITE_PARAMETERS]
-    if verb == "patch":
-        out["parameters"].append({"in": "query", "name": "force", "schema": {"type": "boolean"}})
-        # kubectl takes from here whether it may send a strategic merge; a custom resource answers 415 to one.
-        accepted = [key for key in _PATCHES if not (resource.custom and key == _STRATEGIC)]
-        out["requestBody"] = {"content": {key: {"schema": {"type": "object"}} for key in accepted}}
-    elif verb in {"create", "update"} and content:
-        out["requestBody"] = {"content": content, "required": True}
-    return out
-
-
-def _parameter(name: str) -> Schema:
-    return {"in": "query", "name": name, "schema": {"type": "string", "uniqueItems": True}}
+        group = resource.group if sub.group is None else sub.group
+        gvk = (group, sub.version or resource.version, sub.kind)
+        name = None if sub.name == "log" else definitions().of_kind(*gvk)
+        if name is not None:
+            found[gvk] = name
+    return found
