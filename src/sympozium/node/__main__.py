@@ -29,6 +29,8 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--allow-host-path", action="store_true", help="let pods mount paths of the host")
     parser.add_argument("--sync-period", type=durations.parse, default=60.0, metavar="DURATION",
                         help="how often volumes are brought up to date (default 60s)")  # fmt: skip
+    parser.add_argument("--eviction-period", type=durations.parse, default=10.0, metavar="DURATION",
+                        help="how often the disk is looked at (default 10s)")  # fmt: skip
     return parser.parse_args(argv)
 
 
@@ -45,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
     logs.setup("node")
     settings = Settings(
         options.name, options.data_dir.absolute(), options.max_pods, options.pod_pids_limit,
-        options.allow_host_path, options.sync_period,
+        options.allow_host_path, options.sync_period, options.eviction_period,
     )  # fmt: skip
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)

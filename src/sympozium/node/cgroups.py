@@ -2,6 +2,9 @@
 
     <base>/sympozium-<node>/pod<uid>/<container>
 
+The top one holds all pods together below what the node offers (`bound`): a container without limits of its
+own can then use up what pods have, never what the machine needs to stay alive. A pod whose containers all have
+a memory limit is held to the sum of them, so that what one left behind in memory (a tmpfs) stays counted.
 Under version 1 each controller (memory, cpu, pids) has a tree and thus a base of its own. Files and
 semantics: https://docs.kernel.org/admin-guide/cgroup-v2.html and cgroup-v1/. Nothing here waits for
 anything but `Group.destroy`: the files answer at once.
@@ -32,6 +35,8 @@ class Limits:
     cpu: float | None = None
     cpu_request: float | None = None
     pids: int | None = None
+    oom_score: int = 0
+    """Who goes first when the machine or the node is out of memory: -1000 to 1000 (proc_pid_oom_score_adj(5))."""
 
 
 def mounts(mountinfo: str) -> tuple[Path | None, dict[str, Path]]:
@@ -81,6 +86,20 @@ class Cgroups:
     def _places(self) -> Iterator[Path]:
         yield from dict.fromkeys(self.bases.values())
 
+    def bound(self, memory: int, pids: int) -> None:
+        """Hold all pods of this node together to so many bytes and processes. Raises OSError."""
+        for name, base in self.bases.items():
+            if self.version == 1 or name == "memory":  # one directory for all controllers under version 2
+                for controller in CONTROLLERS if self.version == 2 else (name,):
+                    _apply(base, self.version, controller, Limits(memory=memory, pids=pids), whole=False)
+
+    def bound_pod(self, pod: str, memory: int) -> None:
+        """Hold the containers of a pod together to so many bytes. Raises OSError."""
+        if base := self.bases.get("memory"):
+            path = base / f"pod{pod}"
+            path.mkdir(parents=True, exist_ok=True)
+            _apply(path, self.version, "memory", Limits(memory=memory), whole=False)
+
     def create(self, pod: str, container: str, limits: Limits) -> "Group":
         """A fresh group with its limits set. Raises OSError when the kernel refuses one."""
         paths = {name: base / f"pod{pod}" / container for name, base in self.bases.items()}
@@ -90,11 +109,8 @@ class Cgroups:
                 _enable(path.parent, self.controllers)
             _remove(path)
             path.mkdir(exist_ok=True)
-            for file, value in _settings(self.version, name, limits):
-                target = path / file
-                if target.exists():
-                    target.write_text(value)
-        return Group(self.version, paths)
+            _apply(path, self.version, name, limits)
+        return Group(self.version, paths, limits.oom_score)
 
     def remove_pod(self, pod: str) -> None:
         for base in self._places():
@@ -115,6 +131,20 @@ class Cgroups:
         for base in self._places():
             with contextlib.suppress(OSError):  # another node of the same name is there already
                 base.rmdir()
+
+
+def _apply(path: Path, version: int, controller: str, limits: Limits, *, whole: bool = True) -> None:
+    """Write the limits of one controller. Not `whole`: the kernel may end a single process of those below."""
+    settings = list(_settings(version, controller, limits))
+    if controller == "memory" and version == 1:
+        # Memory with swap may never be below memory alone: the order depends on which way both move.
+        current = path / "memory.limit_in_bytes"
+        if limits.memory is not None and current.exists() and int(current.read_text()) < limits.memory:
+            settings.reverse()
+    for file, value in settings:
+        target = path / file
+        if target.exists() and (whole or file not in {"memory.oom.group", "cpu.weight", "cpu.shares"}):
+            target.write_text(value)
 
 
 def _settings(version: int, controller: str, limits: Limits) -> Iterator[tuple[str, str]]:
@@ -150,9 +180,10 @@ def _settings(version: int, controller: str, limits: Limits) -> Iterator[tuple[s
 class Group:
     """The control group of one attempt of a container."""
 
-    def __init__(self, version: int, paths: Mapping[str, Path]) -> None:
+    def __init__(self, version: int, paths: Mapping[str, Path], oom_score: int = 0) -> None:
         self._version = version
         self._paths = paths
+        self._oom_score = oom_score
 
     def _directories(self) -> list[Path]:
         return list(dict.fromkeys(self._paths.values()))
@@ -160,6 +191,8 @@ class Group:
     def add(self, pid: int) -> None:
         for path in self._directories():
             (path / "cgroup.procs").write_text(str(pid))
+        with contextlib.suppress(PermissionError, FileNotFoundError):  # an unprivileged node may not lower it
+            Path(f"/proc/{pid}/oom_score_adj").write_text(str(self._oom_score))
 
     def oom_kills(self) -> int:
         """How many processes the kernel has killed here for lack of memory."""

@@ -6,6 +6,7 @@ without root and without a delegated control group gets; the alternative would b
 
 import asyncio
 import logging
+import os
 from pathlib import Path
 
 from sympozium.node.runtime import Process
@@ -31,6 +32,31 @@ def usage(root: int, proc: Path = Path("/proc")) -> int:
     return total
 
 
+def in_files(root: int, proc: Path = Path("/proc")) -> int:
+    """Bytes in the memory file systems of the sandbox whose process is `root`; 0 when it has ended.
+
+    Files there (/tmp, /run, /dev/shm) are memory that no process has mapped. What the node sees itself is the
+    machine's.
+    """
+    total = 0
+    try:
+        mounted = _memory_mounts(proc / str(root))
+        for device in set(mounted) - set(_memory_mounts(proc / "self")):
+            found = os.statvfs(proc / str(root) / "root" / mounted[device].lstrip("/"))
+            total += (found.f_blocks - found.f_bfree) * found.f_frsize
+    except OSError:
+        return 0
+    return total
+
+
+def _memory_mounts(process: Path) -> dict[str, str]:
+    """Device -> mount point of each tmpfs that a process sees."""
+    lines = [line.partition(" - ") for line in (process / "mountinfo").read_text().splitlines()]
+    return {
+        fields.split(" ")[2]: fields.split(" ")[4] for fields, _, kind in lines if kind.startswith("tmpfs ")
+    }
+
+
 class MemoryGuard:
     """Holds one container to a limit in bytes. `fired` says whether it had to end it."""
 
@@ -42,7 +68,7 @@ class MemoryGuard:
     async def run(self) -> None:
         """Until the container has ended, or is ended by this."""
         while self._process.running and self._process.child is not None:
-            used = usage(self._process.child)
+            used = usage(self._process.child) + in_files(self._process.child)
             if used > self._limit:
                 _log.info("a container uses %d bytes, its limit is %d: ending it", used, self._limit)
                 self.fired = True

@@ -8,12 +8,15 @@ import asyncio
 import contextlib
 import logging
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from sympozium.kube import Client, ConflictError, Informer, KubeError
 from sympozium.kube.informer import drop_managed_fields
 from sympozium.kube.resources import PODS
-from sympozium.node import state, status
+from sympozium.node import eviction, state, status
+from sympozium.node.capacity import Shortage
+from sympozium.node.eviction import Evictor
 from sympozium.node.logs import LogWriter
 from sympozium.node.machine import Machine
 from sympozium.node.objects import Object, all_containers, key
@@ -30,7 +33,8 @@ CRASH_RETRY = 10.0
 class Kubelet:
     """Runs until told to stop."""
 
-    def __init__(self, client: Client, machine: Machine) -> None:
+    def __init__(self, client: Client, machine: Machine, told: Callable[[list[Shortage]], None]) -> None:
+        """`told` hears, every few seconds, what the machine is short of."""
         self._client = client
         self._machine = machine
         self._informer = Informer(
@@ -40,6 +44,7 @@ class Kubelet:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._slots: set[int] = set()
         self._stopping = False
+        self._evictor = Evictor(machine.settings, lambda: list(self._workers.values()), told)
         self.synced = False
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -49,6 +54,7 @@ class Kubelet:
         self._machine.note_predecessor(self._machine.host.groups.clean())
         async with asyncio.TaskGroup() as group:
             following = group.create_task(self._informer.run())
+            evicting = group.create_task(self._evictor.run())
             waiting = [group.create_task(e) for e in (self._informer.wait_synced(), stop.wait())]
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             if self._informer.has_synced:
@@ -58,6 +64,7 @@ class Kubelet:
             await stop.wait()
             await self._shut_down()
             following.cancel()
+            evicting.cancel()
             for task in waiting:
                 task.cancel()
 
@@ -140,6 +147,10 @@ class Kubelet:
                 "OutOfpods",
                 f"Node didn't have enough resource: pods, limit: {self._machine.settings.max_pods}",
             )
+        elif not (pod.get("status") or {}).get("startTime") and (
+            words := eviction.refusal(pod, self._evictor.short)
+        ):  # one that has started before goes on
+            worker.refuse("Evicted", words)
         worker.update(pod)
         try:
             await worker.run()

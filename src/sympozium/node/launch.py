@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from sympozium import quantities
-from sympozium.node import env, runtime, sandbox, volumes
+from sympozium.node import env, runtime, sandbox, status, volumes
 from sympozium.node.cgroups import Limits
 from sympozium.node.container import Launch
 from sympozium.node.guard import MemoryGuard
@@ -54,6 +54,8 @@ async def launch(pod: "PodWorker", container: Object, image: Image, log: LogWrit
         )  # fmt: skip
         credentials = machine.host.credentials(pod.state.slot, _user_number(pod.object, uid))
         held = limits(pod, container)
+        if (together := pod_memory(pod.object)) is not None:
+            machine.host.groups.bound_pod(pod.object["metadata"]["uid"], together)
         group = machine.host.groups.create(pod.object["metadata"]["uid"], container["name"], held)
         pod.save(starting=(container["name"], attempt))
         process = await runtime.start(
@@ -62,8 +64,10 @@ async def launch(pod: "PodWorker", container: Object, image: Image, log: LogWrit
             processes=None if "pids" in machine.host.groups.bases else held.pids,
         )  # fmt: skip
     guard = None
-    if held.memory is not None and "memory" not in machine.host.groups.bases:
-        guard = MemoryGuard(process, held.memory)
+    if "memory" not in machine.host.groups.bases:
+        guard = MemoryGuard(
+            process, held.memory or int(quantities.parse(machine.facts.allocatable["memory"]))
+        )
     return Launch(process, group, box, credentials, termination_log, guard)
 
 
@@ -105,7 +109,29 @@ def limits(pod: "PodWorker", container: Object) -> Limits:
         cpu=float(quantities.parse(asked["cpu"])) if "cpu" in asked else None,
         cpu_request=float(quantities.parse(requests["cpu"])) if "cpu" in requests else None,
         pids=pod.machine.pod_pids_limit,
+        oom_score=oom_score(pod.object, requests.get("memory", "0"), pod.machine.facts.allocatable["memory"]),
     )
+
+
+def oom_score(pod: Object, request: str, available: str) -> int:
+    """The kubelet's order of who is ended first, but never below the node itself, which watches over all.
+
+    1000 for BestEffort, less for those that requested more, 2 for Guaranteed.
+    """
+    match status.qos_class(pod):
+        case "Guaranteed":
+            return 2
+        case "BestEffort":
+            return 1000
+    share = int(1000 * quantities.parse(request) / quantities.parse(available))
+    return min(max(3, 1000 - share), 999)
+
+
+def pod_memory(pod: Object) -> int | None:
+    """Bytes that all containers of a pod may use together; None when one of them has no limit."""
+    limits = [((c.get("resources") or {}).get("limits") or {}).get("memory") for c in all_containers(pod)]
+    amounts = [quantities.parse(limit) for limit in limits if limit is not None]
+    return int(sum(amounts)) if len(amounts) == len(limits) else None
 
 
 async def _environment(pod: "PodWorker", container: Object, image: Image) -> dict[str, str]:

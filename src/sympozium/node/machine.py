@@ -30,6 +30,7 @@ class Settings:
     pod_pids_limit: int = 1024
     allow_host_path: bool = False
     sync_period: float = 60.0
+    eviction_period: float = 10.0
 
 
 class Machine:

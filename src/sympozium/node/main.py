@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sympozium.kube import Client, KubeError
 from sympozium.kube.events import Recorder
-from sympozium.node import register, server
+from sympozium.node import capacity, register, server
 from sympozium.node.env import NodeFacts
 from sympozium.node.host import Host
 from sympozium.node.images import Catalogue
@@ -44,16 +44,18 @@ async def run(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    facts = NodeFacts(
-        settings.name, register.HOST_IP, register.capacity(settings.data_dir, settings.max_pods)
-    )
+    offered = capacity.allocatable(settings.data_dir, settings.max_pods)
+    host.groups.bound(capacity.memory_of(offered), capacity.pid_limit())
+    facts = NodeFacts(settings.name, register.HOST_IP, offered)
     recorder = Recorder(client, "kubelet")
-    kubelet = Kubelet(client, Machine(settings, host, images, client, recorder, facts))
+    machine = Machine(settings, host, images, client, recorder, facts)
+    registration = Registration(client, settings, host, images)
+    kubelet = Kubelet(client, machine, registration.short_of)
     logs = server.LogServer(
         kubelet.locate_log, lambda user, groups: _may_read(client, settings.name, user, groups)
     )
     port = await logs.start(endpoint.port, server.tls(endpoint.certificate, endpoint.key, endpoint.client_ca))
-    registration = Registration(client, settings, host, images, port)
+    registration.port = port
 
     def unready() -> list[str]:
         missing = [] if registration.registered.is_set() else ["the Node is not registered yet"]

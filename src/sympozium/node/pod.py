@@ -15,7 +15,7 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sympozium.node import launch, network as networks, refusal, state, status
+from sympozium.node import launch, network as networks, refusal, state, status, storage
 from sympozium.node.container import Launch, Runner
 from sympozium.node.images import Image
 from sympozium.node.logs import LogWriter
@@ -306,10 +306,10 @@ class PodWorker:
         next_sync = loop.time() + self.machine.sync_period
         while True:
             wait = next_sync - loop.time()
-            if self.volumes.has_size_limits:
+            if storage.limited(self.object):
                 wait = min(wait, SIZE_CHECK)
             await asyncio.sleep(max(0.0, wait))
-            if message := self.volumes.oversized():
+            if message := await self._outgrown():
                 self.event("Warning", "Evicted", message)
                 self.end(0, Verdict("Evicted", message))
                 return
@@ -321,6 +321,16 @@ class PodWorker:
                 await self._compare_policies()
             except (VolumeError, OSError) as exc:
                 self.event("Warning", "FailedSync", str(exc))
+
+    async def measure(self) -> storage.Usage:
+        """What the pod has on disk."""
+        logs = {name: self.directory / "logs" / name for name in self.runners}
+        return await asyncio.to_thread(storage.measure, self.volumes.on_disk(), logs)
+
+    async def _outgrown(self) -> str | None:
+        if not storage.limited(self.object):
+            return None
+        return storage.excess(self.object, await self.measure())
 
     async def _compare_policies(self) -> None:
         policies = await self.machine.network_policies(self.object["metadata"]["namespace"])

@@ -98,8 +98,6 @@ def _container(container: Object) -> Iterator[str]:
     for name in (container.get("resources") or {}).get("limits") or {}:
         if name not in {"cpu", "memory", "ephemeral-storage"}:
             yield f"{where}: limit of {name}: this node has none"
-        elif name == "ephemeral-storage":
-            yield f"{where}: limit of ephemeral-storage: not measured; use emptyDir.sizeLimit"
     for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
         if "grpc" in (container.get(probe) or {}):
             yield f"{where}: {probe}.grpc: use exec, httpGet or tcpSocket"

@@ -5,16 +5,17 @@ has changed, as a kubelet does. https://kubernetes.io/docs/concepts/architecture
 """
 
 import asyncio
+import contextlib
 import logging
-import os
 import platform
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sympozium import __version__, quantities
-from sympozium.kube import AlreadyExistsError, Client, KubeError, NotFoundError
+from sympozium import __version__
+from sympozium.kube import AlreadyExistsError, Client, ForbiddenError, KubeError, NotFoundError
 from sympozium.kube.resources import LEASES, NODES
+from sympozium.node import capacity
+from sympozium.node.capacity import Shortage
 from sympozium.node.host import Host
 from sympozium.node.images import Catalogue, CatalogueError
 from sympozium.node.machine import Settings
@@ -28,34 +29,33 @@ STATUS_INTERVAL = 300.0
 SANDBOX_LABEL = "node.sympozium.ai/sandbox"
 SANDBOX_ANNOTATION = "node.sympozium.ai/sandbox-facts"
 HOST_IP = "127.0.0.1"
-
-
-def capacity(data_dir: Path, max_pods: int) -> dict[str, str]:
-    """What the machine has, as quantities."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {
-        "cpu": str(len(os.sched_getaffinity(0))),
-        "memory": quantities.render_bytes(quantities.parse(str(memory // 1024 * 1024))),
-        "ephemeral-storage": str(shutil.disk_usage(data_dir).total),
-        "pods": str(max_pods),
-    }
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+_TAINTS = {
+    "MemoryPressure": "node.kubernetes.io/memory-pressure",
+    "DiskPressure": "node.kubernetes.io/disk-pressure",
+    "PIDPressure": "node.kubernetes.io/pid-pressure",
+}
 
 
 class Registration:
     """Keeps the Node and its Lease."""
 
-    def __init__(self, client: Client, settings: Settings, host: Host, images: Catalogue, port: int) -> None:
+    def __init__(self, client: Client, settings: Settings, host: Host, images: Catalogue) -> None:
         self._client = client
         self._settings = settings
         self._host = host
         self._images = images
-        self._port = port
+        self.port = 0
+        """Of the log endpoint; known before `run`."""
+        self._short: list[Shortage] = []
+        self._attention = asyncio.Event()
         self.registered = asyncio.Event()
 
     def _metadata(self) -> Object:
         name = self._settings.name
-        arch = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+        arch = _ARCHITECTURES.get(platform.machine(), platform.machine())
         labels = {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": arch}
+        labels |= {"beta.kubernetes.io/os": "linux", "beta.kubernetes.io/arch": arch}
         facts = [*self._host.facts, *([self._host.reason] if self._host.reason else [])]
         return {
             "name": name,
@@ -65,36 +65,38 @@ class Registration:
 
     def status(self, *, ready: bool, old: Object | None) -> Object:
         """The Node's status; conditions keep the time of their last change from `old`."""
-        total = capacity(self._settings.data_dir, self._settings.max_pods)
-        before = next((c for c in ((old or {}).get("conditions") or ()) if c["type"] == "Ready"), None)
-        now, value = timestamp(), "True" if ready else "False"
-        condition = {
-            "type": "Ready",
-            "status": value,
-            "lastHeartbeatTime": now,
-            "lastTransitionTime": before["lastTransitionTime"]
-            if before and before["status"] == value
-            else now,
-            "reason": "KubeletReady" if ready else "KubeletNotReady",
-            "message": "the node is posting ready status" if ready else "the node has been stopped",
-        }
+        settings = self._settings
+        wanted = capacity.conditions(self._short)
+        if ready:
+            wanted.append(("Ready", "True", "KubeletReady", "kubelet is posting ready status"))
+        else:
+            wanted.append(("Ready", "False", "KubeletNotReady", "the node has been stopped"))
+        before = {c["type"]: c for c in (old or {}).get("conditions") or ()}
+        conditions = [_condition(before.get(kind), kind, *rest) for kind, *rest in wanted]
         try:
             images = [{"names": [name], "sizeBytes": 0} for name in self._images.names()]
         except CatalogueError as exc:
             _log.warning("%s", exc)
             images = []
         return {
-            "capacity": total,
-            "allocatable": total,
-            "conditions": [condition],
+            "capacity": capacity.capacity(settings.data_dir, settings.max_pods),
+            "allocatable": capacity.allocatable(settings.data_dir, settings.max_pods),
+            "conditions": conditions,
             "addresses": [
                 {"type": "InternalIP", "address": HOST_IP},
                 {"type": "Hostname", "address": self._settings.name},
             ],
-            "daemonEndpoints": {"kubeletEndpoint": {"Port": self._port}},
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": self.port}},
             "images": images,
             "nodeInfo": _node_info(),
         }
+
+    def short_of(self, short: list[Shortage]) -> None:
+        """What the machine is short of now; a change is published at once."""
+        changed = {s.condition for s in short} != {s.condition for s in self._short}
+        self._short = short
+        if changed:
+            self._attention.set()
 
     async def run(self) -> None:
         """Register, then keep alive until cancelled. Errors are logged and tried again."""
@@ -102,14 +104,19 @@ class Registration:
         next_status = loop.time()
         while True:
             try:
-                if loop.time() >= next_status:
+                if loop.time() >= next_status or self._attention.is_set():
+                    self._attention.clear()
                     await self._post(ready=True)
                     next_status = loop.time() + STATUS_INTERVAL
                 await self._renew()
                 self.registered.set()
             except KubeError as exc:
+                self._attention.set()
                 _log.warning("registration of node %s: %s", self._settings.name, exc)
-            await asyncio.sleep(LEASE_INTERVAL if self.registered.is_set() else 1.0)
+                await asyncio.sleep(1.0)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LEASE_INTERVAL if self.registered.is_set() else 1.0):
+                    await self._attention.wait()
 
     async def retire(self) -> None:
         """Say that the node stops. Raises KubeError."""
@@ -130,6 +137,26 @@ class Registration:
         await self._client.patch(
             NODES, name, None, {"status": status}, kind="strategic", subresource="status"
         )
+        await self._taint(old)
+
+    async def _taint(self, node: Object) -> None:
+        """Keep new pods away while the machine is short of something, as the node controller does elsewhere.
+
+        A cluster's NodeRestriction does not let a node do this, since its own controller does.
+        """
+        own = {taint: condition for condition, taint in _TAINTS.items()}
+        present = (node.get("spec") or {}).get("taints") or []
+        wanted = [t for t in present if t["key"] not in own]
+        short = {shortage.condition for shortage in self._short}
+        wanted += [{"key": _TAINTS[c], "effect": "NoSchedule"} for c in sorted(short)]
+        if [(t["key"], t["effect"]) for t in wanted] == [(t["key"], t["effect"]) for t in present]:
+            return
+        try:
+            await self._client.patch(
+                NODES, self._settings.name, None, {"spec": {"taints": wanted}}, kind="merge"
+            )
+        except ForbiddenError as exc:
+            _log.info("taints of node %s are the node controller's: %s", self._settings.name, exc)
 
     async def _renew(self) -> None:
         name = self._settings.name
@@ -144,6 +171,14 @@ class Registration:
             meta = {"name": name, "namespace": LEASE_NAMESPACE}
             body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": meta, "spec": spec}
             await self._client.create(LEASES, body)
+
+
+def _condition(old: Object | None, kind: str, status: str, reason: str, message: str) -> Object:
+    now = timestamp()
+    return {
+        "type": kind, "status": status, "lastHeartbeatTime": now, "reason": reason, "message": message,
+        "lastTransitionTime": old["lastTransitionTime"] if old and old["status"] == status else now,
+    }  # fmt: skip
 
 
 def _node_info() -> Object:
@@ -172,5 +207,5 @@ def _node_info() -> Object:
         "kubeletVersion": f"v{__version__}-sympozium",
         "kubeProxyVersion": "",
         "operatingSystem": "linux",
-        "architecture": platform.machine(),
+        "architecture": _ARCHITECTURES.get(platform.machine(), platform.machine()),
     }

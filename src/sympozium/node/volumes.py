@@ -88,21 +88,10 @@ class Volumes:
                 except (env.ConfigError, OSError) as exc:
                     raise VolumeError(f'refresh of volume "{volume["name"]}": {exc}') from exc
 
-    def oversized(self) -> str | None:
-        """The message of an eviction when an emptyDir has outgrown its sizeLimit."""
-        for volume in self._volumes():
-            limit = (volume.get("emptyDir") or {}).get("sizeLimit")
-            if (
-                limit
-                and volume["name"] not in self._memory
-                and usage(self.path(volume)) > quantities.parse(limit)
-            ):
-                return f'Usage of EmptyDir volume "{volume["name"]}" exceeds the limit "{limit}". '
-        return None
-
-    @property
-    def has_size_limits(self) -> bool:
-        return any((v.get("emptyDir") or {}).get("sizeLimit") for v in self._volumes())
+    def on_disk(self) -> dict[str, Path]:
+        """The emptyDir volumes that take up disk."""
+        names = {v["name"]: v for v in self._volumes() if kind(v) == "emptyDir"}
+        return {name: self.path(v) for name, v in names.items() if name not in self._memory}
 
     def next_renewal(self) -> datetime | None:
         return min((token.renew_at for token in self._tokens.values()), default=None)
@@ -222,17 +211,6 @@ def _host_path(source: Object) -> None:
         raise env.ConfigError(f"hostPath type {wanted} is not possible here: a sandbox gets no devices")
     if not checks[wanted]():
         raise env.ConfigError(f"hostPath {path} is not a {wanted or 'path that exists'}")
-
-
-def usage(path: Path) -> int:
-    """Bytes on disk below `path`; files that vanish meanwhile do not count."""
-    total = 0
-    for directory, _, names in os.walk(path):
-        for name in names:
-            with contextlib.suppress(OSError):
-                status = os.lstat(os.path.join(directory, name))  # noqa: PTH118  # os.walk gives strings
-                total += status.st_blocks * 512
-    return total
 
 
 @contextlib.contextmanager

@@ -34,7 +34,6 @@ def pod(container: Object | None = None, **spec: Any) -> Object:
     (pod({"securityContext": {"seccompProfile": {"type": "Localhost"}}}), "RuntimeDefault"),
     (pod({"volumeMounts": [{"mountPropagation": "Bidirectional"}]}), "mountPropagation"),
     (pod({"resources": {"limits": {"nvidia.com/gpu": "1"}}}), "nvidia.com/gpu"),
-    (pod({"resources": {"limits": {"ephemeral-storage": "1Gi"}}}), "emptyDir.sizeLimit"),
     (pod({"livenessProbe": {"grpc": {"port": 1}}}), "grpc"),
     (pod({"tty": True}), "tty"),
     (pod({"stdin": True}), "stdin"),

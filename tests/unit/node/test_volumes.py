@@ -129,15 +129,6 @@ async def test_tokens_are_renewed_at_80_percent(tmp_path: Path) -> None:
     assert (made.path(volume) / "token").read_text() == "token-2-"
 
 
-async def test_size_limit(tmp_path: Path) -> None:
-    volume = {"name": "v", "emptyDir": {"sizeLimit": "10Ki"}}
-    made = make(tmp_path, Api(), volume)
-    await made.mount()
-    assert made.oversized() is None
-    (made.path(volume) / "big").write_bytes(b"x" * 20_000)
-    assert made.oversized() == 'Usage of EmptyDir volume "v" exceeds the limit "10Ki". '
-
-
 @pytest.mark.parametrize(("kind", "there", "fits"), [
     ("", "dir", True), ("", "nothing", False), ("Directory", "dir", True), ("Directory", "file", False),
     ("File", "file", True), ("File", "dir", False), ("DirectoryOrCreate", "nothing", True),
