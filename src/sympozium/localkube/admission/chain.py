@@ -1,7 +1,7 @@
 """The order of admission, as kube-apiserver has it.
 
-Mutating: NamespaceLifecycle, ServiceAccount, DefaultTolerationSeconds, Priority, then mutating
-webhooks, and the plugins once more on what those changed. Validating: escalation checks,
+Mutating: NamespaceLifecycle, ServiceAccount, DefaultTolerationSeconds, Priority, RuntimeClass,
+DefaultStorageClass, addresses of Services, then mutating webhooks, and the plugins once more on what those changed. Validating: escalation checks,
 NodeRestriction, webhook configurations, then validating webhooks: they see the object that is stored.
 """
 
@@ -15,9 +15,13 @@ from sympozium.localkube.admission import (
     namespaces,
     noderestriction,
     pods,
+    priorityclasses,
+    runtimeclasses,
+    storage,
     webhookconfigs,
 )
 from sympozium.localkube.admission.serviceaccounts import ServiceAccountAdmission
+from sympozium.localkube.admission.services import ServiceAdmission
 from sympozium.localkube.admission.webhooks.dispatch import JsonPatch, Webhooks
 from sympozium.localkube.types import AdmissionRequest, AdmissionResult
 
@@ -30,6 +34,7 @@ class AdmissionChain:
         self._objects = objects
         self._access = access
         self._accounts = ServiceAccountAdmission(objects)
+        self._services = ServiceAdmission(objects)
         self._webhooks = Webhooks(objects, json_patch=json_patch)
 
     @property
@@ -47,6 +52,9 @@ class AdmissionChain:
         """The built-in mutating plugins: run again after a webhook has changed the object."""
         await self._accounts.mutate(request)
         pods.mutate(request, self._objects)
+        runtimeclasses.mutate(request, self._objects)
+        storage.mutate(request, self._objects)
+        self._services.mutate(request)
 
     async def validate(self, request: AdmissionRequest) -> list[str]:
         """Returns warnings. Raises ApiError to refuse."""
@@ -54,6 +62,9 @@ class AdmissionChain:
         noderestriction.check(request, self._objects)
         webhookconfigs.check(request)
         jobs.check(request)
+        priorityclasses.check(request, self._objects)
+        storage.validate(request, self._objects)
+        self._services.validate(request)
         return await self._webhooks.validate(request)
 
     async def close(self) -> None:

@@ -5,12 +5,12 @@ https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/
 """
 
 from sympozium.localkube.access.objects import Objects
+from sympozium.localkube.defaults.scheduling import SYSTEM_CLASSES
 from sympozium.localkube.errors import forbidden
 from sympozium.localkube.types import AdmissionRequest, Object
 
 TOLERATION_SECONDS = 300
 TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
-SYSTEM_CLASSES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
 
 
 def mutate(request: AdmissionRequest, objects: Objects) -> None:
@@ -66,7 +66,14 @@ def _prioritize(request: AdmissionRequest, spec: Object, objects: Objects) -> No
         raise forbidden("", "pods", _name(request), why)
     spec["priority"] = value
     policy = (chosen or {}).get("preemptionPolicy") or "PreemptLowerPriority"
-    spec.setdefault("preemptionPolicy", policy)
+    asked = spec.get("preemptionPolicy") or policy
+    if asked != policy:
+        why = (
+            f"the string value of PreemptionPolicy ({asked}) must not be provided in pod spec; "
+            f"priority admission controller computed {policy} from the given PriorityClass name"
+        )
+        raise forbidden("", "pods", _name(request), why)
+    spec["preemptionPolicy"] = policy
 
 
 def _class(name: str, objects: Objects) -> Object | None:

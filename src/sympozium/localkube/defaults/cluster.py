@@ -1,6 +1,6 @@
 """Namespaces, nodes, leases, events and the other kinds of a cluster's own house-keeping."""
 
-from sympozium.localkube.defaults.strategy import Strategy, fill
+from sympozium.localkube.defaults.strategy import Strategy
 from sympozium.localkube.schema import gotext
 from sympozium.localkube.types import Cause, Object
 
@@ -67,49 +67,6 @@ def _check_event(event: Object, _old: Object | None, _subresource: str) -> list[
     return []
 
 
-def _default_priority_class(obj: Object) -> None:
-    fill(obj, preemptionPolicy="PreemptLowerPriority")
-
-
-def _check_priority_class(obj: Object, old: Object | None, _subresource: str) -> list[Cause]:
-    causes: list[Cause] = []
-    if old is not None:
-        changed = [key for key in ("value", "preemptionPolicy") if obj.get(key) != old.get(key)]
-        causes += [gotext.invalid(key, obj.get(key), "field is immutable") for key in changed]
-    policies = ("PreemptLowerPriority", "Never")
-    if obj["preemptionPolicy"] not in policies:
-        causes.append(gotext.unsupported("preemptionPolicy", obj["preemptionPolicy"], policies))
-    return causes
-
-
-def _default_storage_class(obj: Object) -> None:
-    fill(obj, reclaimPolicy="Delete")
-    fill(obj, volumeBindingMode="Immediate")
-
-
-def _default_claim(claim: Object) -> None:
-    fill(claim.setdefault("spec", {}), volumeMode="Filesystem")
-
-
-def _create_claim(claim: Object) -> None:
-    claim["status"] = {"phase": "Pending"}
-
-
-def _check_claim(claim: Object, old: Object | None, subresource: str) -> list[Cause]:
-    if subresource:
-        return []
-    spec = claim["spec"]
-    causes: list[Cause] = []
-    if not spec.get("accessModes"):
-        causes.append(gotext.required("spec.accessModes", "at least 1 access mode is required"))
-    if not ((spec.get("resources") or {}).get("requests") or {}).get("storage"):
-        causes.append(gotext.required("spec.resources[storage]"))
-    if old is not None and {**spec, "resources": None} != {**old["spec"], "resources": None}:
-        why = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
-        causes.append(gotext.forbidden("spec", why))
-    return causes
-
-
 def _reset_status(obj: Object) -> None:
     obj["status"] = {}
 
@@ -120,8 +77,4 @@ NAMESPACE = Strategy(
 NODE = Strategy(status=True, status_metadata=True, check=_check_node)
 LEASE = Strategy(check=_check_lease)
 EVENT = Strategy(check=_check_event)
-PRIORITY_CLASS = Strategy(default=_default_priority_class, check=_check_priority_class)
-STORAGE_CLASS = Strategy(default=_default_storage_class)
-CLAIM = Strategy(status=True, default=_default_claim, create=_create_claim, check=_check_claim)
 QUOTA = Strategy(status=True, create=_reset_status)
-DISRUPTION_BUDGET = Strategy(status=True, generation=True, create=_reset_status)

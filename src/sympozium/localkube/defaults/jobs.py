@@ -1,11 +1,13 @@
-"""Jobs and CronJobs: https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/job-v1/"""
+"""Jobs: https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/job-v1/"""
 
 from typing import Any
 
+from sympozium.localkube.defaults.jobpolicies import failure_policy_causes, success_policy_causes
 from sympozium.localkube.defaults.podspec import default_spec
 from sympozium.localkube.defaults.podvalidation import check_spec
 from sympozium.localkube.defaults.strategy import Strategy, fill
 from sympozium.localkube.defaults.templates import selector_causes
+from sympozium.localkube.metadata import name_errors
 from sympozium.localkube.schema import gotext
 from sympozium.localkube.types import Cause, Object
 
@@ -14,8 +16,27 @@ NAME_LABEL = "batch.kubernetes.io/job-name"
 LEGACY_UID_LABEL = "controller-uid"
 LEGACY_NAME_LABEL = "job-name"
 IMMUTABLE = "field is immutable"
-_COUNTS = ("parallelism", "completions", "backoffLimit", "activeDeadlineSeconds", "ttlSecondsAfterFinished")
-_FIXED = ("selector", "completionMode", "manualSelector", "podFailurePolicy", "backoffLimitPerIndex")
+_COUNTS = (
+    "parallelism",
+    "completions",
+    "activeDeadlineSeconds",
+    "backoffLimit",
+    "ttlSecondsAfterFinished",
+    "backoffLimitPerIndex",
+    "maxFailedIndexes",
+)
+_FIXED = (
+    "selector",
+    "completionMode",
+    "manualSelector",
+    "podFailurePolicy",
+    "backoffLimitPerIndex",
+    "managedBy",
+    "successPolicy",
+)
+_NEEDS_INDEXES = "requires indexed completion mode"
+MAX_INDEXED = 100_000
+MAX_MANAGED_BY = 63
 _SCHEDULING = ("nodeSelector", "affinity", "tolerations", "schedulingGates")
 
 
@@ -76,8 +97,7 @@ def check_job(job: Object, old: Object | None, subresource: str) -> list[Cause]:
     if subresource:
         return []
     spec = job["spec"]
-    causes = _counts(spec)
-    causes += job_template_causes(spec["template"], "spec.template")
+    causes = check_job_spec(spec, "spec")
     if old is None:
         causes += selector_causes(spec, "spec")
         name = job["metadata"].get("name", "")
@@ -88,33 +108,76 @@ def check_job(job: Object, old: Object | None, subresource: str) -> list[Cause]:
     return causes
 
 
-def _counts(spec: Object) -> list[Cause]:
+def check_job_spec(spec: Object, at: str) -> list[Cause]:
+    """Causes for a JobSpec, of a Job or of a CronJob's template (which has no defaults of its own yet)."""
     causes = [
-        gotext.invalid(f"spec.{key}", spec[key], "must be greater than or equal to 0")
+        gotext.invalid(f"{at}.{key}", spec[key], "must be greater than or equal to 0")
         for key in _COUNTS
         if spec.get(key) is not None and spec[key] < 0
     ]
-    modes = ("Indexed", "NonIndexed")
-    if spec.get("completionMode") not in modes:
-        causes.append(gotext.unsupported("spec.completionMode", spec.get("completionMode"), modes))
-    elif spec["completionMode"] == "Indexed" and spec.get("completions") is None:
-        causes.append(gotext.required("spec.completions", "when completion mode is Indexed"))
-    policies = ("Failed", "TerminatingOrFailed")
+    if spec.get("maxFailedIndexes") is not None and spec.get("backoffLimitPerIndex") is None:
+        causes.append(gotext.required(f"{at}.backoffLimitPerIndex", "when maxFailedIndexes is specified"))
+    if spec.get("managedBy") is not None:
+        causes += _managed_by(spec["managedBy"], f"{at}.managedBy")
+    causes += _mode(spec, at)
+    if spec.get("podFailurePolicy"):
+        causes += failure_policy_causes(spec, at)
+    if spec.get("successPolicy") is not None:
+        causes += success_policy_causes(spec, at)
+    policies = ("Failed",) if spec.get("podFailurePolicy") else ("Failed", "TerminatingOrFailed")
     policy = spec.get("podReplacementPolicy")
-    if policy not in policies:
-        causes.append(gotext.unsupported("spec.podReplacementPolicy", policy, policies))
-    if spec.get("podFailurePolicy") and spec["template"]["spec"].get("restartPolicy") != "Never":
-        restart = spec["template"]["spec"].get("restartPolicy")
-        why = 'only "Never" is supported when podFailurePolicy is specified'
-        causes.append(gotext.invalid("spec.template.spec.restartPolicy", restart, why))
+    if policy is not None and policy not in policies:
+        causes.append(gotext.unsupported(f"{at}.podReplacementPolicy", policy, policies))
+    return causes + _template(spec, f"{at}.template")
+
+
+def _managed_by(name: str, path: str) -> list[Cause]:
+    domain, slash, rest = name.partition("/")
+    if not name:
+        return [gotext.required(path)]
+    if not slash or not domain or not rest:
+        why = 'must be a domain-prefixed path (such as "acme.io/foo")'
+        return [gotext.invalid(path, name, why)]
+    causes = [gotext.invalid(path, domain, why) for why in name_errors(domain, "subdomain")]
+    if len(name) > MAX_MANAGED_BY:
+        causes.append(gotext.too_long(path, MAX_MANAGED_BY))
     return causes
 
 
-def job_template_causes(template: Object, path: str) -> list[Cause]:
+def _mode(spec: Object, at: str) -> list[Cause]:
+    modes = ("NonIndexed", "Indexed")
+    mode = spec.get("completionMode", "NonIndexed")
+    if mode not in modes:
+        return [gotext.unsupported(f"{at}.completionMode", mode, modes)]
+    per_index = [key for key in ("backoffLimitPerIndex", "maxFailedIndexes") if spec.get(key) is not None]
+    if mode == "NonIndexed":
+        return [gotext.invalid(f"{at}.{key}", spec[key], _NEEDS_INDEXES) for key in per_index]
+    causes: list[Cause] = []
+    completions, most = spec.get("completions"), spec.get("maxFailedIndexes")
+    if completions is None:
+        causes.append(gotext.required(f"{at}.completions", "when completion mode is Indexed"))
+    if (spec.get("parallelism") or 0) > MAX_INDEXED:
+        why = f"must be less than or equal to {MAX_INDEXED} when completion mode is Indexed"
+        causes.append(gotext.invalid(f"{at}.parallelism", spec["parallelism"], why))
+    if completions is not None and most is not None and most > completions:
+        why = "must be less than or equal to completions"
+        causes.append(gotext.invalid(f"{at}.maxFailedIndexes", most, why))
+    if most is not None and most > MAX_INDEXED:
+        why = f"must be less than or equal to {MAX_INDEXED}"
+        causes.append(gotext.invalid(f"{at}.maxFailedIndexes", most, why))
+    return causes
+
+
+def _template(spec: Object, path: str) -> list[Cause]:
+    template = spec["template"]
     causes = check_spec(template["spec"], f"{path}.spec")
-    if template["spec"].get("restartPolicy") == "Always":
-        why = 'valid values: "OnFailure", "Never"'
-        causes.append(gotext.required(f"{path}.spec.restartPolicy", why))
+    restart = template["spec"].get("restartPolicy")
+    at = f"{path}.spec.restartPolicy"
+    if restart == "Always":
+        causes.append(gotext.required(at, 'valid values: "OnFailure", "Never"'))
+    elif spec.get("podFailurePolicy") and restart == "OnFailure":
+        why = 'only "Never" is supported when podFailurePolicy is specified'
+        causes.append(gotext.invalid(at, restart, why))
     return causes
 
 
@@ -144,34 +207,6 @@ def _comparable(template: Object, old: Object) -> Any:
     return {**template, "spec": spec, "metadata": None}
 
 
-def default_cron_job(cron: Object) -> None:
-    spec = cron.setdefault("spec", {})
-    fill(spec, concurrencyPolicy="Allow")
-    fill(spec, suspend=False)
-    fill(spec, successfulJobsHistoryLimit=3)
-    fill(spec, failedJobsHistoryLimit=1)
-    job = spec.setdefault("jobTemplate", {}).setdefault("spec", {})
-    default_spec(job.setdefault("template", {}).setdefault("spec", {}))
-
-
-def check_cron_job(cron: Object, _old: Object | None, subresource: str) -> list[Cause]:
-    if subresource:
-        return []
-    spec = cron["spec"]
-    causes: list[Cause] = []
-    if not spec.get("schedule"):
-        causes.append(gotext.required("spec.schedule"))
-    policies = ("Allow", "Forbid", "Replace")
-    if spec["concurrencyPolicy"] not in policies:
-        causes.append(gotext.unsupported("spec.concurrencyPolicy", spec["concurrencyPolicy"], policies))
-    template = spec["jobTemplate"]["spec"]["template"]
-    causes += job_template_causes(template, "spec.jobTemplate.spec.template")
-    if len(cron["metadata"].get("name", "")) > 52:
-        name = cron["metadata"]["name"]
-        causes.append(gotext.invalid("metadata.name", name, "must be no more than 52 characters"))
-    return causes
-
-
 JOB = Strategy(
     status=True,
     generation=True,
@@ -181,4 +216,3 @@ JOB = Strategy(
     update=update_job,
     check=check_job,
 )
-CRON_JOB = Strategy(status=True, generation=True, default=default_cron_job, check=check_cron_job)

@@ -1,7 +1,4 @@
-"""Services, Endpoints, Ingresses and NetworkPolicies.
-
-A Service gets no cluster IP here: nothing on one machine would answer at it. One that is given is kept.
-"""
+"""Ingresses and NetworkPolicies: https://kubernetes.io/docs/concepts/services-networking/"""
 
 import ipaddress
 
@@ -10,91 +7,7 @@ from sympozium.localkube.defaults.templates import selector_shape_causes
 from sympozium.localkube.schema import gotext
 from sympozium.localkube.types import Cause, Object
 
-_TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
-
-
-def _default_service(service: Object) -> None:
-    spec = service.setdefault("spec", {})
-    fill(spec, type="ClusterIP")
-    fill(spec, sessionAffinity="None")
-    for port in spec.get("ports") or ():
-        fill(port, protocol="TCP")
-        if not port.get("targetPort"):
-            port["targetPort"] = port.get("port")
-    if spec["type"] != "ExternalName":
-        fill(spec, internalTrafficPolicy="Cluster")
-        spec.setdefault("ipFamilies", ["IPv4"])
-        fill(spec, ipFamilyPolicy="SingleStack")
-    if spec["type"] in {"NodePort", "LoadBalancer"}:
-        fill(spec, externalTrafficPolicy="Cluster")
-    if spec.get("clusterIP") and spec["type"] != "ExternalName":
-        spec.setdefault("clusterIPs", [spec["clusterIP"]])
-
-
-def _create_service(service: Object) -> None:
-    service["status"] = {"loadBalancer": {}}
-
-
-def _update_service(service: Object, old: Object, subresource: str) -> None:
-    """A writer that leaves the address out keeps it."""
-    if not subresource and service["spec"]["type"] != "ExternalName":
-        for key in ("clusterIP", "clusterIPs"):
-            if key in old["spec"]:
-                service["spec"].setdefault(key, old["spec"][key])
-
-
-def _check_service(service: Object, old: Object | None, subresource: str) -> list[Cause]:
-    if subresource:
-        return []
-    spec = service["spec"]
-    causes: list[Cause] = []
-    if spec["type"] not in _TYPES:
-        causes.append(gotext.unsupported("spec.type", spec["type"], _TYPES))
-    if spec["type"] == "ExternalName":
-        if not spec.get("externalName"):
-            causes.append(gotext.required("spec.externalName"))
-    elif not spec.get("ports") and spec.get("clusterIP") != "None":
-        causes.append(gotext.required("spec.ports"))
-    causes += _service_ports(spec.get("ports") or [])
-    if (
-        old is not None
-        and old["spec"].get("clusterIP")
-        and old["spec"]["type"] == spec["type"] == "ClusterIP"
-    ):
-        before, now = old["spec"]["clusterIP"], spec.get("clusterIP")
-        if before != now:
-            causes.append(gotext.invalid("spec.clusterIPs[0]", now, "may not change once set"))
-    return causes
-
-
-def _service_ports(ports: list[Object]) -> list[Cause]:
-    causes: list[Cause] = []
-    names: set[str] = set()
-    pairs: set[tuple[int, str]] = set()
-    for index, port in enumerate(ports):
-        at = f"spec.ports[{index}]"
-        name = port.get("name", "")
-        if not name and len(ports) > 1:
-            causes.append(gotext.required(f"{at}.name"))
-        elif name and name in names:
-            causes.append(gotext.duplicate(f"{at}.name", name))
-        names.add(name)
-        number = port.get("port") or 0
-        if not 1 <= number <= 65535:
-            causes.append(gotext.invalid(f"{at}.port", number, "must be between 1 and 65535, inclusive"))
-        if port["protocol"] not in _PROTOCOLS:
-            causes.append(gotext.unsupported(f"{at}.protocol", port["protocol"], _PROTOCOLS))
-        if (number, port["protocol"]) in pairs:
-            causes.append(gotext.duplicate(at, {"port": number, "protocol": port["protocol"]}))
-        pairs.add((number, port["protocol"]))
-    return causes
-
-
-def _default_endpoints(endpoints: Object) -> None:
-    for subset in endpoints.get("subsets") or ():
-        for port in subset.get("ports") or ():
-            fill(port, protocol="TCP")
 
 
 def _default_policy(policy: Object) -> None:
@@ -202,13 +115,5 @@ def _create_ingress(ingress: Object) -> None:
     ingress["status"] = {"loadBalancer": {}}
 
 
-SERVICE = Strategy(
-    status=True,
-    default=_default_service,
-    create=_create_service,
-    update=_update_service,
-    check=_check_service,
-)
-ENDPOINTS = Strategy(default=_default_endpoints)
 NETWORK_POLICY = Strategy(generation=True, default=_default_policy, check=_check_policy)
 INGRESS = Strategy(status=True, generation=True, create=_create_ingress, check=_check_ingress)
