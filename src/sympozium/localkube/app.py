@@ -67,7 +67,12 @@ class APIServer:
         self.types = MutableTypes(BUILTIN)
         objects = StoredObjects(self.store)
         self.access = Access(objects, self.authority, token_file=token_file)
-        self.admission = AdmissionChain(objects, self.access, json_patch=json_patch)
+        self.admission = AdmissionChain(
+            objects,
+            self.access,
+            json_patch=json_patch,
+            node_of=lambda group, version, kind: getattr(self.types.get(group, version, kind), "node", None),
+        )
         presenter = Presenter(self.types)
         self.customs = CustomResources(self.store, self.registry, self.types)
         backend = Backend(

@@ -6,8 +6,9 @@
 | `namespaces` | NamespaceLifecycle |
 | `serviceaccounts` | a pod's account and its token volume |
 | `pods` | DefaultTolerationSeconds, Priority |
-| `jobs`, `webhookconfigs` | what this server could not follow is refused |
+| `jobs` | what this server could not follow is refused |
 | `escalation` | RBAC: nobody grants what they do not hold |
 | `noderestriction` | a node writes itself and its own pods |
+| `policies` | Validating- and MutatingAdmissionPolicy |
 | `webhooks` | Mutating- and ValidatingWebhookConfiguration over HTTPS |
 """

@@ -1,8 +1,8 @@
 """The order of admission, as kube-apiserver has it.
 
 Mutating: NamespaceLifecycle, ServiceAccount, DefaultTolerationSeconds, Priority, RuntimeClass,
-DefaultStorageClass, addresses of Services, then mutating webhooks, and the plugins once more on what those changed. Validating: escalation checks,
-NodeRestriction, webhook configurations, then validating webhooks: they see the object that is stored.
+DefaultStorageClass, addresses of Services, then mutating policies and webhooks, and the plugins once more on what those changed. Validating: escalation checks,
+NodeRestriction, then validating policies and webhooks: they see the object that is stored.
 """
 
 from collections import Counter
@@ -18,8 +18,9 @@ from sympozium.localkube.admission import (
     priorityclasses,
     runtimeclasses,
     storage,
-    webhookconfigs,
 )
+from sympozium.localkube.admission.policies.mutating import MutatingPolicies, NodeOf
+from sympozium.localkube.admission.policies.validating import ValidatingPolicies
 from sympozium.localkube.admission.serviceaccounts import ServiceAccountAdmission
 from sympozium.localkube.admission.services import ServiceAdmission
 from sympozium.localkube.admission.webhooks.dispatch import JsonPatch, Webhooks
@@ -29,13 +30,18 @@ from sympozium.localkube.types import AdmissionRequest, AdmissionResult
 class AdmissionChain:
     """Implements `types.Admission`. `close()` ends the webhook connections."""
 
-    def __init__(self, objects: Objects, access: Access, *, json_patch: JsonPatch) -> None:
-        """`json_patch(obj, operations)` gives the patched object and raises ApiError."""
+    def __init__(self, objects: Objects, access: Access, *, json_patch: JsonPatch, node_of: NodeOf) -> None:
+        """`json_patch(obj, operations)` gives the patched object and raises ApiError; `node_of(group, version,
+        kind)` the schema of a kind.
+        """
         self._objects = objects
         self._access = access
         self._accounts = ServiceAccountAdmission(objects)
         self._services = ServiceAdmission(objects)
-        self._webhooks = Webhooks(objects, json_patch=json_patch)
+        authorizer = access.authorizer
+        self._mutating = MutatingPolicies(objects, authorizer, json_patch=json_patch, node_of=node_of)
+        self._validating = ValidatingPolicies(objects, authorizer)
+        self._webhooks = Webhooks(objects, authorizer, json_patch=json_patch)
 
     @property
     def counts(self) -> Counter[tuple[str, str]]:
@@ -46,7 +52,13 @@ class AdmissionChain:
         """Returns the object as plugins and webhooks left it; `request.obj` may be changed in place."""
         namespaces.check(request, self._objects)
         await self._plugins(request)
-        return await self._webhooks.mutate(request, self._plugins)
+        request = await self._mutating.mutate(request)
+        return await self._webhooks.mutate(request, self._again)
+
+    async def _again(self, request: AdmissionRequest) -> AdmissionRequest:
+        """After a webhook has changed the object: the plugins, and the policies that want to see it again."""
+        await self._plugins(request)
+        return await self._mutating.mutate(request, again=True)
 
     async def _plugins(self, request: AdmissionRequest) -> None:
         """The built-in mutating plugins: run again after a webhook has changed the object."""
@@ -60,12 +72,12 @@ class AdmissionChain:
         """Returns warnings. Raises ApiError to refuse."""
         escalation.check(request, self._access.rbac, self._access.authorizer)
         noderestriction.check(request, self._objects)
-        webhookconfigs.check(request)
         jobs.check(request)
         priorityclasses.check(request, self._objects)
         storage.validate(request, self._objects)
         self._services.validate(request)
-        return await self._webhooks.validate(request)
+        warnings = await self._validating.validate(request)
+        return [*warnings, *await self._webhooks.validate(request)]
 
     async def close(self) -> None:
         await self._webhooks.close()

@@ -251,7 +251,9 @@ class Checker:
                 continue
             wanted = made.fields.get(name)
             if wanted is None:
-                self._source.error(at, f"undefined field '{name}'")
+                # The types of patches are made up as they are used: to the real server this one is nameless.
+                why = f"expected type of field '{name}' is '' but provided type is '{self._shown(given)}'"
+                self._source.error(at, why)
             elif not types.assignable(given, wanted, self._bound):
                 why = f"expected type of field '{name}' is '{wanted}' but provided type is '{self._shown(given)}'"
                 self._source.error(at, why)

@@ -105,7 +105,7 @@ def literal(token: Token) -> Any:
 
 
 def _number(text: str) -> int:
-    return int(text, 16) if text.startswith("0x") else int(text)
+    return int(text[2:], 16) if text.startswith("0x") else int(text)
 
 
 def _text(token: Token) -> str | bytes:

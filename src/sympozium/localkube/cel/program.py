@@ -227,6 +227,8 @@ def _field(value: Any, field: str) -> Any:
             return found
     elif isinstance(value, list):
         raise _bad_index(field, value)
+    elif field in (known := getattr(value, "cel_fields", ())):
+        return known[field]
     raise EvaluationError(f"no such key: {field}")
 
 

@@ -57,10 +57,10 @@ FORMAT: Final = Type("object", "kubernetes.NamedFormat")
 IP: Final = Type("opaque", "net.IP")
 CIDR: Final = Type("opaque", "net.CIDR")
 _AUTHZ = "kubernetes.authorization"
-AUTHORIZER: Final = Type("object", f"{_AUTHZ}.Authorizer")
 PATH_CHECK: Final = Type("object", f"{_AUTHZ}.PathCheck")
 GROUP_CHECK: Final = Type("object", f"{_AUTHZ}.GroupCheck")
 RESOURCE_CHECK: Final = Type("object", f"{_AUTHZ}.ResourceCheck")
+AUTHORIZER: Final = Type("object", f"{_AUTHZ}.Authorizer", fields={"requestResource": RESOURCE_CHECK})
 DECISION: Final = Type("object", f"{_AUTHZ}.Decision")
 
 

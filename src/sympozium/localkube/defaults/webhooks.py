@@ -77,7 +77,13 @@ def _webhook(webhook: Object, at: str) -> list[Cause]:
     for key in ("namespaceSelector", "objectSelector"):
         causes += selector_shape_causes(webhook[key], f"{at}.{key}")
     for index, rule in enumerate(webhook.get("rules") or ()):
-        causes += _rule(rule, f"{at}.rules[{index}]")
+        causes += rule_causes(rule, f"{at}.rules[{index}]")
+    if webhook.get("matchConditions"):
+        from sympozium.localkube.cel import requests
+        from sympozium.localkube.defaults.policies import condition_causes
+
+        known = requests.environment(params=False, authorizer=True)
+        causes += condition_causes(webhook["matchConditions"], f"{at}.matchConditions", known)
     return causes
 
 
@@ -103,17 +109,72 @@ def _client(client: Object, at: str) -> list[Cause]:
     return []
 
 
-def _rule(rule: Object, at: str) -> list[Cause]:
-    causes = [
-        gotext.required(f"{at}.{key}")
-        for key in ("operations", "apiGroups", "apiVersions", "resources")
-        if not rule.get(key)
-    ]
-    for index, operation in enumerate(rule.get("operations") or ()):
-        if operation not in _OPERATIONS:
-            causes.append(gotext.unsupported(f"{at}.operations[{index}]", operation, _OPERATIONS))
+def rule_causes(rule: Object, at: str) -> list[Cause]:
+    """operations, apiGroups, apiVersions, resources and scope; `*` stands alone where it stands."""
+    causes: list[Cause] = []
+    for key, words in (
+        ("operations", "operations"),
+        ("apiGroups", "API groups"),
+        ("apiVersions", "API versions"),
+    ):
+        values: list[str] = rule.get(key) or []
+        if not values:
+            causes.append(gotext.required(f"{at}.{key}"))
+        elif "*" in values and len(values) > 1:
+            causes.append(
+                gotext.invalid(f"{at}.{key}", values, f"if '*' is present, must not specify other {words}")
+            )
+        if key == "operations":
+            causes += [
+                gotext.unsupported(f"{at}.operations[{index}]", operation, _OPERATIONS)
+                for index, operation in enumerate(values)
+                if operation not in _OPERATIONS
+            ]
+        if key == "apiVersions":
+            causes += [
+                gotext.required(f"{at}.apiVersions[{index}]") for index, one in enumerate(values) if not one
+            ]
+    causes += _resource_causes(rule.get("resources") or [], f"{at}.resources")
     if rule["scope"] not in _SCOPES:
         causes.append(gotext.unsupported(f"{at}.scope", rule["scope"], _SCOPES))
+    return causes
+
+
+def _resource_causes(resources: list[str], at: str) -> list[Cause]:
+    """A pattern that another one contains is a mistake."""
+    if not resources:
+        return [gotext.required(at)]
+    causes: list[Cause] = []
+    covered: set[str] = set()
+    every, plain = set(), set()
+    for index, pattern in enumerate(resources):
+        if not pattern:
+            causes.append(gotext.required(f"{at}[{index}]"))
+        if pattern == "*/*":
+            covered.add(pattern)
+        resource, slash, subresource = pattern.partition("/")
+        place = f"{at}[{index}]"
+        if resource in every:
+            causes.append(
+                gotext.invalid(place, pattern, f"if '{resource}/*' is present, must not specify {pattern}")
+            )
+        if slash and subresource in plain:
+            causes.append(
+                gotext.invalid(place, pattern, f"if '*/{subresource}' is present, must not specify {pattern}")
+            )
+        if slash and subresource == "*":
+            every.add(resource)
+        if slash and resource == "*":
+            plain.add(subresource)
+    if len(resources) > 1 and covered:
+        return [
+            *causes,
+            gotext.invalid(at, resources, "if '*/*' is present, must not specify other resources"),
+        ]
+    subresourceless = [pattern for pattern in resources if "/" not in pattern]
+    if "*" in resources and len(subresourceless) > 1:
+        why = "if '*' is present, must not specify other resources without subresources"
+        causes.append(gotext.invalid(at, resources, why))
     return causes
 
 

@@ -16,25 +16,39 @@ from dataclasses import replace
 import orjson
 
 from sympozium.localkube.access.objects import Objects
+from sympozium.localkube.admission.policies.expressions import (
+    ConditionError,
+    authorizer_of,
+    conditions_hold,
+    decided,
+)
 from sympozium.localkube.admission.webhooks import review
-from sympozium.localkube.admission.webhooks.conditions import ConditionError, holds
+from sympozium.localkube.admission.webhooks.conditions import condition
 from sympozium.localkube.admission.webhooks.hook import Hook, parse
-from sympozium.localkube.admission.webhooks.matching import GROUP, exempt, matched_version, selectors_match
+from sympozium.localkube.admission.webhooks.matching import (
+    GROUP,
+    exempt,
+    matched_version,
+    namespace_of,
+    selectors_match,
+    served_versions,
+)
 from sympozium.localkube.admission.webhooks.transport import CallError, Transport
 from sympozium.localkube.errors import ApiError, forbidden, internal
-from sympozium.localkube.types import AdmissionRequest, AdmissionResult, Object
+from sympozium.localkube.types import AdmissionRequest, AdmissionResult, Authorizer, Object
 
 log = logging.getLogger(__name__)
 
 JsonPatch = Callable[[Object, list[Object]], Object]
-Again = Callable[[AdmissionRequest], Awaitable[None]]
+Again = Callable[[AdmissionRequest], Awaitable[AdmissionRequest]]
 
 
 class Webhooks:
     """The dynamic part of the admission chain. `counts` has calls, denials and failures by webhook name."""
 
-    def __init__(self, objects: Objects, *, json_patch: JsonPatch) -> None:
+    def __init__(self, objects: Objects, authorizer: Authorizer, *, json_patch: JsonPatch) -> None:
         self._objects = objects
+        self._authorizer = authorizer
         self._json_patch = json_patch
         self._transport = Transport(objects)
         self._mutating = _Configurations(objects, "mutatingwebhookconfigurations")
@@ -52,11 +66,12 @@ class Webhooks:
                 request = replace(request, obj=result.obj)
         if last < 0:
             return result
-        await again(request)
+        request = await again(request)
+        result.obj = request.obj
         for hook in hooks[:last]:
             if hook.reinvoke and await self._mutate_one(hook, request, result):
-                request = replace(request, obj=result.obj)
-                await again(request)
+                request = await again(replace(request, obj=result.obj))
+                result.obj = request.obj
         return result
 
     async def validate(self, request: AdmissionRequest) -> list[str]:
@@ -125,29 +140,17 @@ class Webhooks:
         return changed
 
     def _matched(self, hook: Hook, request: AdmissionRequest) -> str | None:
-        version = matched_version(hook, request, self._served(request))
+        version = matched_version(hook, request, served_versions(self._objects, request))
         if version is None:
             return None
-        name = request.name if (request.group, request.resource) == ("", "namespaces") else request.namespace
-        needed = bool(hook.namespace_selector) and bool(name)
-        namespace = self._objects.get("", "namespaces", "", name) if needed else None
+        namespace = namespace_of(self._objects, request) if hook.namespace_selector else None
         return version if selectors_match(hook, request, namespace) else None
-
-    def _served(self, request: AdmissionRequest) -> list[str]:
-        crd = self._objects.get(
-            "apiextensions.k8s.io",
-            "customresourcedefinitions",
-            "",
-            f"{request.resource}.{request.group}",
-        )
-        versions = ((crd or {}).get("spec") or {}).get("versions") or ()
-        return [version["name"] for version in versions if version.get("served")]
 
     async def _ask(self, hook: Hook, request: AdmissionRequest, version: str) -> review.Response | None:
         """None when it is not to be asked, or could not be and its failure policy is Ignore."""
         body = review.build(request, version)
         try:
-            if hook.conditions and not holds(hook.conditions, body["request"]):
+            if hook.conditions and not await self._conditions(hook, request, body["request"]):
                 return None
             self.counts[hook.name, "calls"] += 1
             raw = await self._transport.post(hook, orjson.dumps(body))
@@ -161,6 +164,20 @@ class Webhooks:
             what = f'failed calling webhook "{hook.name}": received invalid webhook response: {error}'
             self._failed(hook, error, internal(what))
         return None
+
+    async def _conditions(self, hook: Hook, request: AdmissionRequest, shown: Object) -> bool:
+        """Raises ConditionError."""
+        variables = {
+            "object": shown["object"],
+            "oldObject": shown["oldObject"],
+            "request": {
+                key: value for key, value in shown.items() if key not in {"object", "oldObject", "uid"}
+            },
+            "namespaceObject": None,
+            "authorizer": authorizer_of(request, self._authorizer),
+        }
+        programs = [(name, condition(text)) for name, text in hook.conditions]
+        return await decided(lambda quick: conditions_hold(programs, variables, quick=quick))
 
     def _failed(self, hook: Hook, error: Exception, refusal: ApiError) -> None:
         self.counts[hook.name, "failures"] += 1

@@ -7,13 +7,14 @@ from sympozium.localkube.types import Object
 
 @dataclass(frozen=True, slots=True)
 class HookRule:
-    """RuleWithOperations. `scope` is Cluster, Namespaced or *."""
+    """RuleWithOperations. `scope` is Cluster, Namespaced or *; `names` of a policy's rule limit it to them."""
 
     operations: frozenset[str]
     groups: frozenset[str]
     versions: frozenset[str]
     resources: frozenset[str]
     scope: str
+    names: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +47,7 @@ def _hook(configuration: str, webhook: Object) -> Hook:
         name=webhook["name"],
         configuration=configuration,
         client=webhook["clientConfig"],
-        rules=tuple(_rule(rule) for rule in webhook.get("rules") or ()),
+        rules=tuple(parse_rule(rule) for rule in webhook.get("rules") or ()),
         fail=webhook.get("failurePolicy", "Fail") != "Ignore",
         equivalent=webhook.get("matchPolicy", "Equivalent") == "Equivalent",
         namespace_selector=webhook.get("namespaceSelector") or {},
@@ -57,11 +58,12 @@ def _hook(configuration: str, webhook: Object) -> Hook:
     )
 
 
-def _rule(rule: Object) -> HookRule:
+def parse_rule(rule: Object) -> HookRule:
     return HookRule(
         frozenset(rule.get("operations") or ()),
         frozenset(rule.get("apiGroups") or ()),
         frozenset(rule.get("apiVersions") or ()),
         frozenset(rule.get("resources") or ()),
         rule.get("scope") or "*",
+        frozenset(rule.get("resourceNames") or ()),
     )

@@ -4,21 +4,56 @@ https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-con
 """
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from sympozium.localkube.access.labels import matches
-from sympozium.localkube.admission.webhooks.hook import Hook, HookRule
+from sympozium.localkube.access.objects import Objects
+from sympozium.localkube.admission.webhooks.hook import HookRule
 from sympozium.localkube.types import AdmissionRequest, Object
 
 GROUP = "admissionregistration.k8s.io"
-EXEMPT = frozenset({"validatingwebhookconfigurations", "mutatingwebhookconfigurations"})
+WEBHOOKS = frozenset({"validatingwebhookconfigurations", "mutatingwebhookconfigurations"})
+EXEMPT = WEBHOOKS | {
+    "validatingadmissionpolicies",
+    "validatingadmissionpolicybindings",
+    "mutatingadmissionpolicies",
+    "mutatingadmissionpolicybindings",
+}
 
 
 def exempt(request: AdmissionRequest) -> bool:
-    """Webhook configurations are never shown to webhooks: a bad one must stay removable."""
+    """What configures admission is never shown to it: a bad webhook or policy must stay removable."""
     return request.group == GROUP and request.resource in EXEMPT
 
 
-def matched_version(hook: Hook, request: AdmissionRequest, served: Sequence[str]) -> str | None:
+class Match(Protocol):
+    """What a webhook and a policy say of the requests that they want."""
+
+    @property
+    def rules(self) -> tuple[HookRule, ...]: ...
+    @property
+    def equivalent(self) -> bool: ...
+    @property
+    def namespace_selector(self) -> Object: ...
+    @property
+    def object_selector(self) -> Object: ...
+
+
+def served_versions(objects: Objects, request: AdmissionRequest) -> list[str]:
+    """The versions of a custom resource; none for a built-in one, which has one."""
+    name = f"{request.resource}.{request.group}"
+    crd = objects.get("apiextensions.k8s.io", "customresourcedefinitions", "", name)
+    versions = ((crd or {}).get("spec") or {}).get("versions") or ()
+    return [version["name"] for version in versions if version.get("served")]
+
+
+def namespace_of(objects: Objects, request: AdmissionRequest) -> Object | None:
+    """The Namespace object that selectors look at."""
+    name = request.name if (request.group, request.resource) == ("", "namespaces") else request.namespace
+    return objects.get("", "namespaces", "", name) if name else None
+
+
+def matched_version(hook: Match, request: AdmissionRequest, served: Sequence[str]) -> str | None:
     """The version in which the hook wants this request, or None.
 
     `served` are the other versions of the same resource: with matchPolicy Equivalent a rule for one of
@@ -44,6 +79,8 @@ def rule_matches(rule: HookRule, request: AdmissionRequest, version: str) -> boo
     namespaced = bool(request.namespace) and (request.group, request.resource) != ("", "namespaces")
     if rule.scope not in {"*", "Namespaced" if namespaced else "Cluster"}:
         return False
+    if rule.names and request.name not in rule.names:
+        return False
     return resource_matches(rule.resources, request.resource, request.subresource)
 
 
@@ -56,7 +93,7 @@ def resource_matches(patterns: frozenset[str], resource: str, subresource: str) 
     return "*" in patterns or resource in patterns
 
 
-def selectors_match(hook: Hook, request: AdmissionRequest, namespace: Object | None) -> bool:
+def selectors_match(hook: Match, request: AdmissionRequest, namespace: Object | None) -> bool:
     """`namespace` is the Namespace object of the request, None for a cluster-scoped one."""
     if hook.namespace_selector:
         if (request.group, request.resource) == ("", "namespaces"):

@@ -32,6 +32,12 @@ class AuthorizerValue(Opaque):
     cel_name: ClassVar[str] = AUTHORIZER.name
     ask: Ask
     account: str = ""
+    request: dict[str, str] | None = None
+    """What the request itself asks, for `authorizer.requestResource`."""
+
+    @property
+    def cel_fields(self) -> dict[str, Any]:
+        return {} if self.request is None else {"requestResource": ResourceCheck(self, self.request)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,11 +68,6 @@ class Decision(Opaque):
     cel_name: ClassVar[str] = DECISION.name
     allowed: bool
     reason: str
-
-
-def resource_check(ask: Ask, **asked: str) -> ResourceCheck:
-    """What `authorizer.requestResource` is."""
-    return ResourceCheck(AuthorizerValue(ask), asked)
 
 
 def _path(authorizer: AuthorizerValue, path: str) -> Check:

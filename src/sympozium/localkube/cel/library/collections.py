@@ -89,7 +89,8 @@ def _sorted(items: list[Any]) -> list[Any]:
 
 
 def _sorted_by(items: list[Any], keys: list[Any]) -> list[Any]:
-    pairs = sorted(zip(keys, items, strict=True), key=functools.cmp_to_key(lambda a, b: compare(a[0], b[0])))
+    pairs: list[tuple[Any, Any]] = list(zip(keys, items, strict=True))
+    pairs.sort(key=functools.cmp_to_key(lambda a, b: compare(a[0], b[0])))
     return [item for _, item in pairs]
 
 

@@ -86,7 +86,7 @@ def _qualified(text: str) -> list[str]:
         found += (
             ["prefix part must be non-empty"]
             if not prefix
-            else [f"prefix part {why}" for why in _CHECKS["dns1123Subdomain"](prefix)]
+            else [f"prefix part {why}" for why in CHECKS["dns1123Subdomain"](prefix)]
         )
     if not name:
         found.append("name part must be non-empty")
@@ -135,7 +135,7 @@ def _uuid(text: str) -> list[str]:
 
 _LABEL_LIKE = ("'my-name',  or '123-abc'", 63)
 
-_CHECKS: Final[dict[str, Check]] = {
+CHECKS: Final[dict[str, Check]] = {
     "dns1123Label": _name(_LABEL, _LABEL_WHAT, 63, "'my-name',  or '123-abc'"),
     "dns1123LabelPrefix": _name(_LABEL, _LABEL_WHAT, 63, "'my-name',  or '123-abc'", prefix=True),
     "dns1123Subdomain": _name(_SUBDOMAIN, _SUBDOMAIN_WHAT, 253, "'example.com'"),
@@ -153,16 +153,16 @@ _CHECKS: Final[dict[str, Check]] = {
 
 
 def _validate(named: FormatValue, text: str) -> Optional:
-    found = _CHECKS[named.name](text)
+    found = CHECKS[named.name](text)
     return Optional(found) if found else NONE
 
 
 def _named(name: str) -> Optional:
-    return Optional(FormatValue(name)) if name in _CHECKS else NONE
+    return Optional(FormatValue(name)) if name in CHECKS else NONE
 
 
 OVERLOADS: list[Overload] = [
-    *(function(f"format.{name}", (), FORMAT, lambda name=name: FormatValue(name)) for name in _CHECKS),
+    *(function(f"format.{name}", (), FORMAT, lambda name=name: FormatValue(name)) for name in CHECKS),
     function("format.named", (STRING,), optional_of(FORMAT), _named),
     method("validate", (FORMAT, STRING), optional_of(list_of(STRING)), _validate),
 ]
