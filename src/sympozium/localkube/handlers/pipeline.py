@@ -12,7 +12,14 @@ import orjson
 
 from sympozium.localkube import events, metadata
 from sympozium.localkube.bodies import Body
-from sympozium.localkube.errors import already_exists, bad_request, conflict, invalid, not_found
+from sympozium.localkube.errors import (
+    already_exists,
+    bad_request,
+    conflict,
+    internal,
+    invalid,
+    not_found,
+)
 from sympozium.localkube.handlers.backend import Backend
 from sympozium.localkube.handlers.options import WriteOptions
 from sympozium.localkube.resources import Resource
@@ -261,6 +268,7 @@ async def _admit(write: Write, operation: str, obj: Object, old: Object | None) 
     obj = obj if result.obj is None else result.obj
     if orjson.dumps(obj) == before:
         return obj
+    _check_mutated(write, obj, orjson.loads(before))
     obj = type_info.default(type_info.prune(obj))
     if old is None:
         obj = type_info.prepare_create(obj)
@@ -268,6 +276,34 @@ async def _admit(write: Write, operation: str, obj: Object, old: Object | None) 
         obj = type_info.prepare_update(obj, old, write.subresource)
     metadata.tidy(obj)
     return obj
+
+
+def _check_mutated(write: Write, obj: Object, before: Object) -> None:
+    """What plugins, policies and webhooks must not do. Raises ApiError: 500 for other types, 400 for another place."""
+    meta = obj.get("metadata")
+    if not isinstance(meta, dict):
+        raise internal("admission left an object without metadata")
+    wrong = write.type_info.type_errors(obj)
+    if wrong:
+        raise internal(", ".join(wrong))
+    if write.resource.namespaced and (meta.get("namespace") or write.namespace) != write.namespace:
+        raise bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )
+    # These are the server's: whatever was written over them does not count.
+    for key in (
+        "uid",
+        "creationTimestamp",
+        "resourceVersion",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+    ):
+        if key in before["metadata"]:
+            meta[key] = before["metadata"][key]
+        else:
+            meta.pop(key, None)
+    metadata.check_shape(meta, write.resource.kind)
+    obj["kind"], obj["apiVersion"] = before["kind"], before["apiVersion"]
 
 
 def _validate(write: Write, obj: Object, old: Object | None) -> None:

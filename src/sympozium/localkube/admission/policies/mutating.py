@@ -21,7 +21,14 @@ from sympozium.localkube.admission.policies.expressions import (
     decided,
     matched,
 )
-from sympozium.localkube.admission.policies.patches import PatchError, applied, atomic_paths, operations
+from sympozium.localkube.admission.policies.patches import (
+    PatchError,
+    applied,
+    atomic_paths,
+    misfits,
+    operations,
+    patched,
+)
 from sympozium.localkube.admission.policies.policy import Binding, Policy
 from sympozium.localkube.admission.webhooks import review
 from sympozium.localkube.admission.webhooks.matching import exempt, namespace_of, served_versions
@@ -133,14 +140,16 @@ class MutatingPolicies:
     def _patched(self, request: AdmissionRequest, version: str, kind: str, result: Any) -> Object:
         assert request.obj is not None
         if kind == "JSONPatch":
-            try:
-                return self._json_patch(request.obj, operations(result))
-            except ApiError as error:
-                raise PatchError(f"JSON Patch: {error.message}") from error
+            return patched(request.obj, operations(result), self._json_patch)
         node = self._node_of(request.group, version, request.kind)
         if node is None:
             raise PatchError(f"no schema for {request.group}/{version}, Kind={request.kind}")
         wanted = applied(result)
+        wrong = misfits(wanted, node)
+        if wrong:
+            raise PatchError(
+                f"error applying patch: failed to convert patch object to typed object: {wrong[0]}"
+            )
         atomic = atomic_paths(wanted, node)
         if atomic:
             why = f"may not mutate atomic arrays, maps or structs: {', '.join(atomic)}"

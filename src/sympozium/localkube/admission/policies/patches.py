@@ -1,11 +1,13 @@
 """What mutations evaluate to, made into JSON: apply configurations and JSON patches."""
 
+from collections.abc import Callable
 from typing import Any
 
 from sympozium.localkube.cel.library.conversions import to_string
 from sympozium.localkube.cel.program import StructValue
 from sympozium.localkube.cel.values import Duration, Optional, Timestamp, unkeyed
-from sympozium.localkube.schema.node import ANY, ARRAY, ATOMIC, OBJECT, Node
+from sympozium.localkube.errors import ApiError
+from sympozium.localkube.schema.node import ANY, ARRAY, ATOMIC, BOOLEAN, INTEGER, NUMBER, OBJECT, STRING, Node
 from sympozium.localkube.types import Object
 
 
@@ -47,6 +49,68 @@ def operations(value: Any) -> list[Object]:
             raise PatchError("type mismatch: JSONPatchType.expression should evaluate to array of JSONPatch")
         found.append({key: as_json(part) for key, part in item.items()})
     return found
+
+
+def patched(obj: Object, steps: list[Object], json_patch: Callable[[Object, list[Object]], Object]) -> Object:
+    """The object after all steps. A test that fails leaves it as it was, and `replace` may add a key: both as
+    the real server has it.
+    """
+    made = obj
+    for step in steps:
+        if step.get("op") == "replace" and _lacks_key(made, str(step.get("path") or "")):
+            step = {**step, "op": "add"}
+        try:
+            made = json_patch(made, [step])
+        except ApiError as error:
+            if step.get("op") == "test":
+                return obj
+            raise PatchError(
+                f"JSON Patch: {step.get('op')} operation does not apply: {step.get('path')}"
+            ) from error
+    return made
+
+
+def _lacks_key(obj: Any, pointer: str) -> bool:
+    *above, last = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]] or [""]
+    for part in above:
+        if isinstance(obj, list) and part.isdigit() and int(part) < len(obj):
+            obj = obj[int(part)]
+        elif isinstance(obj, dict) and part in obj:
+            obj = obj[part]
+        else:
+            return False
+    return isinstance(obj, dict) and last not in obj
+
+
+_SCALARS = {STRING: (str,), INTEGER: (int,), BOOLEAN: (bool,), NUMBER: (int, float)}
+
+
+def misfits(value: Any, node: Node, path: str = "") -> list[str]:
+    """Fields that the schema does not have, and scalars of another type."""
+    found: list[str] = []
+    if isinstance(value, dict) and node.type == OBJECT:
+        for key, item in value.items():
+            child = node.child(key)
+            if child is not None:
+                found += misfits(item, child, f"{path}.{key}")
+            elif not node.preserve:
+                found.append(f"{path}.{key}: field not declared in schema")
+    elif isinstance(value, list) and node.type == ARRAY and node.items is not None:
+        for index, item in enumerate(value):
+            found += misfits(item, node.items, f"{path}[{index}]")
+    elif node.type in _SCALARS and value is not None and type(value) not in _SCALARS[node.type]:
+        kind = "numeric (int or float)" if node.type in {INTEGER, NUMBER} else node.type
+        found.append(f"{path}: expected {kind}, got &value.valueUnstructured{{Value:{to_go(value)}}}")
+    return found
+
+
+def to_go(value: Any) -> str:
+    """A value as Go's %v prints it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return f"[]interface {{}}{{{', '.join(to_go(item) for item in value)}}}"
+    return f'"{value}"' if isinstance(value, str) else str(value)
 
 
 def applied(value: Any) -> Object:
