@@ -24,7 +24,7 @@ def _default_endpoints(endpoints: Object) -> None:
 
 def _check_endpoints(endpoints: Object, _old: Object | None, _subresource: str) -> list[Cause]:
     causes: list[Cause] = []
-    ours = ENDPOINTS_MANAGED_BY in (endpoints["metadata"].get("labels") or {})
+    ours = _ours(endpoints, ENDPOINTS_MANAGED_BY)
     for index, subset in enumerate(endpoints.get("subsets") or ()):
         at = f"subsets[{index}]"
         addresses = subset.get("addresses") or []
@@ -41,6 +41,13 @@ def _check_endpoints(endpoints: Object, _old: Object | None, _subresource: str) 
         for place, port in enumerate(ports):
             causes += _port(port, f"{at}.ports[{place}]", named=len(ports) > 1)
     return causes
+
+
+def _ours(obj: Object, label: str) -> bool:
+    """Whether a controller writes it; the API's own endpoint is on loopback as well."""
+    meta = obj["metadata"]
+    own = (meta.get("namespace"), meta.get("name")) == ("default", "kubernetes")
+    return own or label in (meta.get("labels") or {})
 
 
 def _label(name: str, path: str) -> list[Cause]:
@@ -123,7 +130,7 @@ def _slice_endpoints(obj: Object) -> list[Cause]:
     endpoints = obj.get("endpoints") or []
     if len(endpoints) > _LIMITS["endpoints"]:
         return [gotext.too_many("endpoints", len(endpoints), _LIMITS["endpoints"])]
-    ours = MANAGED_BY in (obj["metadata"].get("labels") or {})
+    ours = _ours(obj, MANAGED_BY)
     causes: list[Cause] = []
     for index, endpoint in enumerate(endpoints):
         at = f"endpoints[{index}].addresses"
