@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from sympozium.localkube.access.rbac import GROUP as RBAC_GROUP
 from sympozium.localkube.controllers import clusterroles, events, namespaces, nodes, serviceaccounts, ttl
 from sympozium.localkube.controllers.api import Api, Client, path_of
+from sympozium.localkube.controllers.apps import parts as apps
 from sympozium.localkube.controllers.crds import API as CRD_API, NAME as CRD_NAME, CRDCleanup
 from sympozium.localkube.controllers.garbage.collector import NAME as GARBAGE
 from sympozium.localkube.controllers.garbage.monitors import Monitors
@@ -89,11 +90,14 @@ class _Caches:
         )
         self.leases = cache("coordination.k8s.io/v1", "leases")
         self.jobs = cache("batch/v1", "jobs")
+        self.claims = cache("v1", "persistentvolumeclaims")
+        self.apps = {plural: cache(version, plural) for plural, version in apps.CACHES.items()}
         self.crds = Informer(client, path_of(CRD_API, "customresourcedefinitions"), keep=_without_schema)
         self.roles = cache(f"{RBAC_GROUP}/v1", "clusterroles")
 
     def all(self) -> dict[str, Informer]:
-        return dict(vars(self))
+        single = {name: cache for name, cache in vars(self).items() if isinstance(cache, Informer)}
+        return single | self.apps
 
 
 def without_managed_fields(obj: Object) -> Object:
@@ -127,7 +131,9 @@ def _parts(
     garbage = Monitors(watcher, client(GARBAGE), counts)
     caches.crds.on_change(lambda _new, _old: garbage.refresh())
     node_client = client(nodes.NAME)
+    shared = {"pods": caches.pods, "nodes": caches.nodes, "persistentvolumeclaims": caches.claims}
     return {
+        **apps.parts(client, caches.apps | shared, counts),
         "service-account-controller": accounts.controller.run,
         "root-ca-cert-publisher": certificates.controller.run,
         clusterroles.NAME: clusterroles.Aggregation(

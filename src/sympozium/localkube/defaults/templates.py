@@ -147,19 +147,24 @@ def _check_pod_template(obj: Object, _old: Object | None, _subresource: str) -> 
     return check_spec(obj["template"]["spec"], "template.spec")
 
 
-DEPLOYMENT = Strategy(status=True, generation=True, default=_default_deployment, create=_create, check=_check)
-STATEFUL_SET = Strategy(
-    status=True, generation=True, default=_default_stateful_set, create=_create, check=_check
-)
-DAEMON_SET = Strategy(status=True, generation=True, default=_default_daemon_set, create=_create, check=_check)
-REPLICA_SET = Strategy(
-    status=True, generation=True, default=_default_replica_set, create=_create, check=_check
-)
-REPLICATION_CONTROLLER = Strategy(
-    status=True,
-    generation=True,
-    default=_default_replication_controller,
-    create=_create,
-    check=_check_replication_controller,
+def _keep_labels(obj: Object, old: Object, subresource: str) -> None:
+    """The status of a Deployment brings annotations along (its revision), but no labels."""
+    if subresource == "status":
+        obj["metadata"].pop("labels", None)
+        if old["metadata"].get("labels"):
+            obj["metadata"]["labels"] = dict(old["metadata"]["labels"])
+
+
+def _workload(**more: Any) -> Strategy:
+    options: dict[str, Any] = {"create": _create, "check": _check} | more
+    return Strategy(status=True, generation=True, status_metadata=True, **options)
+
+
+DEPLOYMENT = _workload(default=_default_deployment, update=_keep_labels)
+STATEFUL_SET = _workload(default=_default_stateful_set)
+DAEMON_SET = _workload(default=_default_daemon_set)
+REPLICA_SET = _workload(default=_default_replica_set)
+REPLICATION_CONTROLLER = _workload(
+    default=_default_replication_controller, check=_check_replication_controller
 )
 POD_TEMPLATE = Strategy(default=_default_pod_template, check=_check_pod_template)
