@@ -49,6 +49,7 @@ POD_FIELDS = (
     "spec.hostNetwork",
     "status.phase",
     "status.podIP",
+    "status.podIPs",
     "status.nominatedNodeName",
 )
 EVENT_FIELDS = (
@@ -68,7 +69,14 @@ EVENT_FIELDS = (
 CORE = (
     _resource("v1", "bindings", "Binding", verbs=REVIEW),
     _resource("v1", "configmaps", "ConfigMap", short_names=("cm",)),
-    _resource("v1", "endpoints", "Endpoints", short_names=("ep",), create_on_update=True),
+    _resource(
+        "v1",
+        "endpoints",
+        "Endpoints",
+        short_names=("ep",),
+        create_on_update=True,
+        deprecation="v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+    ),
     _resource("v1", "events", "Event", short_names=("ev",), selectable=EVENT_FIELDS, create_on_update=True),
     _resource("v1", "limitranges", "LimitRange", short_names=("limits",), create_on_update=True),
     _resource(
@@ -206,13 +214,13 @@ NAMED = (
         short_names=("rs",),
         categories=("all",),
         subs=(STATUS, "scale"),
-        selectable=("status.replicas",),
     ),
     _resource(
         "apps/v1",
         "statefulsets",
         "StatefulSet",
         short_names=("sts",),
+        name_rule="label",
         categories=("all",),
         subs=(STATUS, "scale"),
     ),

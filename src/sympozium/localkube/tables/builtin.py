@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from sympozium.localkube.resources import Column
-from sympozium.localkube.tables import pods
+from sympozium.localkube.tables import pods, workloads
 from sympozium.localkube.tables.age import age, duration, parse_time
 from sympozium.localkube.types import Object
 
@@ -211,36 +211,6 @@ def _node(obj: Object, now: datetime) -> list[Any]:
     ]
 
 
-def _workload(obj: Object, now: datetime) -> list[Any]:
-    spec, status = obj.get("spec", {}), obj.get("status", {})
-    names, images = _containers(spec.get("template", {}))
-    return [
-        _name(obj),
-        f"{status.get('readyReplicas', 0)}/{spec.get('replicas', 1)}",
-        status.get("updatedReplicas", 0),
-        status.get("availableReplicas", 0),
-        _age(obj, now),
-        names,
-        images,
-        _labels(spec.get("selector")),
-    ]
-
-
-def _replicas(obj: Object, now: datetime) -> list[Any]:
-    spec, status = obj.get("spec", {}), obj.get("status", {})
-    names, images = _containers(spec.get("template", {}))
-    return [
-        _name(obj),
-        spec.get("replicas", 1),
-        status.get("replicas", 0),
-        status.get("readyReplicas", 0),
-        _age(obj, now),
-        names,
-        images,
-        _labels(spec.get("selector")),
-    ]
-
-
 def _webhooks(obj: Object, now: datetime) -> list[Any]:
     return [_name(obj), len(obj.get("webhooks") or []), _age(obj, now)]
 
@@ -250,7 +220,6 @@ def _network_policy(obj: Object, now: datetime) -> list[Any]:
 
 
 BINDING = "Name|Role|Age|Users*|Groups*|ServiceAccounts*"
-REPLICAS = "Name|Desired:integer|Current:integer|Ready:integer|Age|Containers*|Images*|Selector*"
 _TABLES: dict[str, tuple[str, Cells]] = {
     "pods": ("Name|Ready|Status|Restarts|Age|IP*|Node*|Nominated Node*|Readiness Gates*", pods.cells),
     "jobs": ("Name|Status|Completions|Duration|Age|Containers*|Images*|Selector*", _job),
@@ -276,12 +245,7 @@ _TABLES: dict[str, tuple[str, Cells]] = {
     "customresourcedefinitions": ("Name|Created At:date", _created_at),
     "rolebindings": (BINDING, _binding),
     "clusterrolebindings": (BINDING, _binding),
-    "deployments": (
-        "Name|Ready|Up-to-date:integer|Available:integer|Age|Containers*|Images*|Selector*",
-        _workload,
-    ),
-    "replicasets": (REPLICAS, _replicas),
-    "replicationcontrollers": (REPLICAS, _replicas),
+    **workloads.TABLES,
     "mutatingwebhookconfigurations": ("Name|Webhooks:integer|Age", _webhooks),
     "validatingwebhookconfigurations": ("Name|Webhooks:integer|Age", _webhooks),
     "networkpolicies": ("Name|Pod-Selector|Age", _network_policy),
