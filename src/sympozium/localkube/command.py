@@ -22,6 +22,7 @@ import orjson
 
 from sympozium.localkube.access.pki import CertificateAuthority
 from sympozium.localkube.app import APIServer, compact_forever
+from sympozium.localkube.controllers.cluster import Place
 from sympozium.localkube.http.asgi import Application
 from sympozium.localkube.http.server import PortInUseError, Server, bind, tls_context
 from sympozium.localkube.store import StoreError
@@ -96,7 +97,8 @@ async def run(arguments: argparse.Namespace) -> None:
         pki = api.authority
         context = tls_context(pki.serving.certificate, pki.serving.key, pki.certificate_path)
         server = Server(Application(api.chain, api.access.authenticator), context, drain=api.drain)
-        async with _background(api), _health(api, arguments.health_port):
+        place = Place(address=f"{HOST}:{port}", volumes=data_dir / "volumes")
+        async with _background(api, place), _health(api, arguments.health_port):
             if arguments.until_stdin_closes:
                 _stop_at_end_of_stdin(server)
             sys.stdout.write(orjson.dumps({"ready": True, "url": url}).decode() + "\n")
@@ -121,18 +123,20 @@ def _stop_at_end_of_stdin(server: Server) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _background(api: APIServer) -> AsyncIterator[None]:
+async def _background(api: APIServer, place: Place) -> AsyncIterator[None]:
     """Controllers and compaction, for as long as the block runs."""
     from sympozium.localkube.controllers import run as controllers
 
     async with asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(compact_forever(api.store)),
+            group.create_task(api.quotas.run()),
             group.create_task(
                 controllers.run(
                     api.client,
                     ca_certificate=api.authority.certificate_pem.decode(),
                     counts=api.controller_counts,
+                    place=place,
                 )
             ),
         ]

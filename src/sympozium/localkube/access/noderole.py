@@ -35,6 +35,17 @@ RULES = tuple(
             "resources": ["networkpolicies"],
             "verbs": ["get", "list", "watch"],
         },
+        {
+            # It is what passes on connections to Services, too (elsewhere kube-proxy's identity).
+            "apiGroups": ["discovery.k8s.io"],
+            "resources": ["endpointslices"],
+            "verbs": ["get", "list", "watch"],
+        },
+        {
+            "apiGroups": ["node.k8s.io"],
+            "resources": ["runtimeclasses"],
+            "verbs": ["get", "list", "watch"],
+        },
         {"apiGroups": ["", "events.k8s.io"], "resources": ["events"], "verbs": ["create", "update", "patch"]},
         {"apiGroups": [""], "resources": ["nodes"], "verbs": ["create"]},
         {"apiGroups": [""], "resources": ["pods"], "verbs": ["delete"]},
@@ -59,6 +70,7 @@ class NodeAuthorizer:
     """Implements `types.Authorizer` for nodes; says nothing about anybody else."""
 
     def __init__(self, objects: Objects) -> None:
+        self._objects = objects
         self._pods: dict[tuple[str, str], tuple[str, frozenset[_Ref]]] = {}
         self._by_node: dict[str, dict[_Ref, int]] = {}
         for pod in objects.list("", "pods"):
@@ -86,6 +98,8 @@ class NodeAuthorizer:
                 return Decision(mine, "" if mine else f"can only access the lease {LEASES}/{node}")
             case "", "secrets" | "configmaps" | "persistentvolumeclaims", "" if ask.verb in READ:
                 return self._referenced(node, (ask.resource, ask.namespace, _named(ask)), ask)
+            case "", "persistentvolumes", "" if ask.verb == "get":
+                return self._volume_of_claim(node, ask)
             case "", "serviceaccounts", "token" if ask.verb == "create":
                 return self._referenced(node, ("serviceaccounts", ask.namespace, ask.name), ask)
             case "", "serviceaccounts", "" if ask.verb == "get":
@@ -109,6 +123,13 @@ class NodeAuthorizer:
         return Decision(
             False, f"no relationship found between node {node!r} and this object" if ask.name else ""
         )
+
+    def _volume_of_claim(self, node: str, ask: Attributes) -> Decision:
+        """A volume is the node's business when it is bound to a claim of one of its pods."""
+        volume = self._objects.get("", "persistentvolumes", "", ask.name)
+        claim = ((volume or {}).get("spec") or {}).get("claimRef") or {}
+        ref = ("persistentvolumeclaims", claim.get("namespace", ""), claim.get("name", ""))
+        return self._referenced(node, ref, ask)
 
     def _pod_changed(self, new: Object | None, old: Object | None) -> None:
         obj = new or old

@@ -11,7 +11,15 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from sympozium.localkube.access.rbac import GROUP as RBAC_GROUP
-from sympozium.localkube.controllers import clusterroles, events, namespaces, nodes, serviceaccounts, ttl
+from sympozium.localkube.controllers import (
+    cluster,
+    clusterroles,
+    events,
+    namespaces,
+    nodes,
+    serviceaccounts,
+    ttl,
+)
 from sympozium.localkube.controllers.api import Api, Client, path_of
 from sympozium.localkube.controllers.apps import parts as apps
 from sympozium.localkube.controllers.crds import API as CRD_API, NAME as CRD_NAME, CRDCleanup
@@ -32,15 +40,22 @@ Counts = Counter[tuple[str, str]]
 
 
 async def run(
-    api: Api, *, ca_certificate: str, counts: Counts | None = None, ready: asyncio.Event | None = None
+    api: Api,
+    *,
+    ca_certificate: str,
+    counts: Counts | None = None,
+    ready: asyncio.Event | None = None,
+    place: cluster.Place | None = None,
 ) -> None:
     """Runs all controllers until cancelled. `ready` is set when all caches are filled.
 
-    `ca_certificate` (PEM) is published in each namespace. The bootstrap roles must be there.
+    `ca_certificate` (PEM) is published in each namespace. The bootstrap roles must be there. Without a `place`
+    there is no Service `default/kubernetes`, and no volume is provisioned.
     """
     counts = Counter() if counts is None else counts
     caches = _Caches(api)
     parts = _parts(api, caches, counts, ca_certificate)
+    parts |= cluster.parts(api, caches.by_plural(), counts, place or cluster.Place())
     async with asyncio.TaskGroup() as group:
         for name, informer in caches.all().items():
             group.create_task(supervise(f"cache of {name}", informer.run, counts))
@@ -92,12 +107,22 @@ class _Caches:
         self.jobs = cache("batch/v1", "jobs")
         self.claims = cache("v1", "persistentvolumeclaims")
         self.apps = {plural: cache(version, plural) for plural, version in apps.CACHES.items()}
+        self.cluster = {plural: cache(version, plural) for plural, version in cluster.CACHES.items()}
         self.crds = Informer(client, path_of(CRD_API, "customresourcedefinitions"), keep=_without_schema)
         self.roles = cache(f"{RBAC_GROUP}/v1", "clusterroles")
 
     def all(self) -> dict[str, Informer]:
         single = {name: cache for name, cache in vars(self).items() if isinstance(cache, Informer)}
-        return single | self.apps
+        return single | self.apps | self.cluster
+
+    def by_plural(self) -> dict[str, Informer]:
+        """What the controllers of `cluster` read."""
+        return self.cluster | {
+            "pods": self.pods,
+            "nodes": self.nodes,
+            "jobs": self.jobs,
+            "persistentvolumeclaims": self.claims,
+        }
 
 
 def without_managed_fields(obj: Object) -> Object:

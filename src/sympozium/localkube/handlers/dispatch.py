@@ -6,6 +6,7 @@ from sympozium.localkube.errors import ApiError, method_not_allowed, no_such_res
 from sympozium.localkube.handlers import (
     create,
     deletion,
+    eviction,
     health,
     listing,
     openapi,
@@ -21,6 +22,7 @@ from sympozium.localkube.handlers.backend import Backend
 from sympozium.localkube.handlers.discovery import Discovery, not_found_in, page_not_found
 from sympozium.localkube.handlers.health import Counters
 from sympozium.localkube.handlers.logs import NodeLogs, log
+from sympozium.localkube.handlers.options import check_timeout
 from sympozium.localkube.resources import Resource
 from sympozium.localkube.routes import Target
 from sympozium.localkube.wire import Answer, Request, Stream
@@ -45,7 +47,7 @@ SUBRESOURCES: dict[tuple[str, str], Handler] = {
     ("scale", "update"): scale.change,
     ("scale", "patch"): scale.change,
     ("binding", "create"): podsubresources.bind,
-    ("eviction", "create"): podsubresources.evict,
+    ("eviction", "create"): eviction.evict,
     ("finalize", "update"): podsubresources.finalize,
 }
 OF_ITEMS = frozenset({"get", "update", "patch", "delete"})
@@ -68,6 +70,7 @@ class Dispatcher:
         self._checks = checks
 
     async def dispatch(self, target: Target | None, request: Request) -> Answer | Stream:
+        check_timeout(request, target)
         if target is None:
             parts = request.segments()
             if parts[:1] == ["openapi"] and request.method in {"GET", "HEAD"}:
@@ -75,7 +78,11 @@ class Dispatcher:
             return self._path(request)
         resource = self._backend.registry.lookup(target.group, target.version, target.plural)
         if resource is None:
-            return not_found_in(self._backend.registry, target.group, target.version)
+            return not_found_in(self._backend.registry, target.group)
+        if resource.deprecation:
+            request.warnings.append(resource.deprecation)
+        if request.method == "HEAD":
+            raise method_not_allowed()
         if target.namespace is not None and not resource.namespaced:
             raise no_such_resource()
         if target.name and resource.namespaced and target.namespace is None:
@@ -83,6 +90,8 @@ class Dispatcher:
         if target.subresource:
             return await self._subresource(resource, target, request)
         if target.verb not in resource.verbs or target.verb not in VERBS:
+            raise method_not_allowed()
+        if target.namespace is None and resource.namespaced and target.verb in {"create", "deletecollection"}:
             raise method_not_allowed()
         if bool(target.name) != (target.verb in OF_ITEMS):
             raise method_not_allowed()

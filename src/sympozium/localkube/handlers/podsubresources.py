@@ -1,15 +1,10 @@
-"""binding and eviction of pods, and the finalize subresource of namespaces."""
-
-from dataclasses import replace
-
-import orjson
+"""Binding of pods, and the finalize subresource of namespaces (eviction has a module of its own)."""
 
 from sympozium.localkube import metadata, negotiate
 from sympozium.localkube.bodies import read_object
-from sympozium.localkube.errors import ApiError, bad_request, conflict, invalid, success
+from sympozium.localkube.errors import bad_request, conflict, invalid, success
 from sympozium.localkube.handlers import pipeline, render
 from sympozium.localkube.handlers.backend import Backend
-from sympozium.localkube.handlers.deletion import delete
 from sympozium.localkube.handlers.options import write_options
 from sympozium.localkube.handlers.pipeline import PATCH_TRIES, Write
 from sympozium.localkube.handlers.read import find
@@ -91,81 +86,6 @@ def _bind(pod: Object, node: str, binding: Object) -> None:
     status = pod.setdefault("status", {})
     others = [item for item in status.get("conditions") or [] if item["type"] != "PodScheduled"]
     status["conditions"] = [*others, condition]
-
-
-async def evict(backend: Backend, resource: Resource, target: Target, request: Request) -> Answer:
-    """POST pods/<name>/eviction: marks the pod as disrupted, then deletes it.
-
-    PodDisruptionBudgets are stored and not kept here, so one that selects the pod refuses: an eviction
-    that ignored it would be worse than none.
-    """
-    form = negotiate.choose(request.accept)
-    eviction = read_object(request, "Eviction", "policy/v1").obj
-    entry = find(backend, resource, target)
-    pod = backend.presenter.shared(entry, resource)
-    budget = _budget(backend, pod)
-    if budget:
-        raise ApiError(
-            429,
-            "Cannot evict pod as it would violate the pod's disruption budget.",
-            causes=[
-                Cause(
-                    "",
-                    "DisruptionBudget",
-                    f"The disruption budget {budget} selects the pod, and budgets are not computed here",
-                )
-            ],
-            details={},
-        )
-    options = eviction.get("deleteOptions") or {}
-    if pod.get("status", {}).get("phase") not in {"Succeeded", "Failed"} and not options.get("dryRun"):
-        await _disrupt(backend, resource, target)
-    inner = replace(
-        request,
-        method="DELETE",
-        body=orjson.dumps(options),
-        headers={**request.headers, "content-type": "application/json"},
-    )
-    await delete(backend, resource, replace(target, subresource="", verb="delete"), inner)
-    return render.encode(success(code=201), form, 201)
-
-
-async def _disrupt(backend: Backend, resource: Resource, target: Target) -> None:
-    for _ in range(PATCH_TRIES):
-        entry = find(backend, resource, target)
-        pod = entry.object
-        condition = {
-            "type": "DisruptionTarget",
-            "status": "True",
-            "reason": "EvictionByEvictionAPI",
-            "message": "Eviction API: evicting",
-            "lastProbeTime": None,
-            "lastTransitionTime": metadata.now(),
-        }
-        status = pod.setdefault("status", {})
-        others = [item for item in status.get("conditions") or [] if item["type"] != "DisruptionTarget"]
-        status["conditions"] = [*others, condition]
-        try:
-            await backend.store.update(resource.bucket, entry.namespace, entry.name, pod, expect=entry.rev)
-        except StaleError:
-            continue
-        return
-    raise conflict(resource.group, resource.plural, target.name)
-
-
-def _budget(backend: Backend, pod: Object) -> str:
-    """The name of a budget in the pod's namespace whose selector takes the pod."""
-    labels = pod["metadata"].get("labels") or {}
-    for entry in backend.store.scan("policy/poddisruptionbudgets", pod["metadata"]["namespace"]):
-        selector = entry.object.get("spec", {}).get("selector")
-        if selector is None:
-            continue
-        wanted = selector.get("matchLabels") or {}
-        if selector.get("matchExpressions"):
-            return entry.name  # not evaluated: the careful answer
-        if all(labels.get(key) == value for key, value in wanted.items()):
-            return entry.name
-    return ""
 
 
 async def finalize(backend: Backend, resource: Resource, target: Target, request: Request) -> Answer:
