@@ -10,11 +10,21 @@ from typing import Protocol
 
 from sympozium.localkube.access.bootstraproles import cluster_roles, namespaced_roles
 from sympozium.localkube.access.rules import compile_rule, to_object, uncovered
+from sympozium.localkube.defaults.scheduling import SYSTEM_CLASSES
+from sympozium.localkube.defaults.storage import DEFAULT_CLASS
 from sympozium.localkube.types import Object
 
 GROUP = "rbac.authorization.k8s.io"
 API = f"/apis/{GROUP}/v1"
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+STANDARD: Object = {
+    "metadata": {"name": "standard", "annotations": {DEFAULT_CLASS: "true"}},
+    "provisioner": "sympozium.ai/local-path",
+    "reclaimPolicy": "Delete",
+    "volumeBindingMode": "WaitForFirstConsumer",
+    "allowVolumeExpansion": True,
+}
+"""A directory of this machine (`controllers.volumes`)."""
 AUTOUPDATE = "rbac.authorization.kubernetes.io/autoupdate"
 BOOTSTRAPPING = {"kubernetes.io/bootstrapping": "rbac-defaults"}
 
@@ -37,6 +47,30 @@ async def ensure(api: Caller) -> None:
         await _create(api, "/api/v1/namespaces", {"metadata": {"name": name}})
     for path, obj in objects():
         await _reconcile(api, path, obj)
+    for priority in priorities():
+        await _create(api, "/apis/scheduling.k8s.io/v1/priorityclasses", priority)
+    await _first_class(api)
+
+
+def priorities() -> Iterator[Object]:
+    """The classes of the cluster's own pods."""
+    texts = {
+        "system-cluster-critical": "Used for system critical pods that must run in the cluster, but can be moved to "
+        "another node if necessary.",
+        "system-node-critical": "Used for system critical pods that must not be moved from their current node.",
+    }
+    for name, value in SYSTEM_CLASSES.items():
+        yield {"metadata": {"name": name}, "value": value, "description": texts[name]}
+
+
+async def _first_class(api: Caller) -> None:
+    """The StorageClass `standard`, where there is no class at all: who has deleted it for their own keeps it so."""
+    path = "/apis/storage.k8s.io/v1/storageclasses"
+    code, answer = await api.request("GET", path)
+    if code != 200:
+        raise BootstrapError(f"{path}: {answer.get('message', code)}")
+    if not answer.get("items"):
+        await _create(api, path, STANDARD)
 
 
 def objects() -> Iterator[tuple[str, Object]]:

@@ -11,6 +11,7 @@ from sympozium.localkube.controllers.cronjob.controller import NAME as CRON, Cro
 from sympozium.localkube.controllers.disruption.controller import NAME as DISRUPTION, DisruptionController
 from sympozium.localkube.controllers.informer import Informer
 from sympozium.localkube.controllers.services import apiservice, controller as services, mirror
+from sympozium.localkube.controllers.volumes import binder, reclaim
 from sympozium.localkube.types import UserInfo
 
 CACHES = {
@@ -50,6 +51,8 @@ def parts(
         services.NAME: services.ServiceController(
             client(services.NAME), client(services.ENDPOINTS), caches, counts
         ).controller.run,
+        binder.NAME: binder.Binder(client(binder.NAME), caches, counts, place.volumes).controller.run,
+        reclaim.NAME: reclaim.Reclaimer(client(binder.NAME), caches, counts, place.volumes).controller.run,
         mirror.NAME: mirror.Mirror(client(mirror.NAME), caches, counts).controller.run,
     }
     if place.address:
