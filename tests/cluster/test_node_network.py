@@ -10,11 +10,15 @@ from cluster.node_support import FETCH, Hello, NodeCluster, cluster, ns, once, p
 __all__ = ["cluster", "ns", "web"]
 
 
-def test_without_policy_the_network_is_the_nodes(cluster: NodeCluster, ns: str, web: int) -> None:
-    cluster.create(policy(ns, []))
-    cluster.run_pod("p", ns, once(shell(f"{FETCH} http://127.0.0.1:{web}/")))
-    cluster.ended("p", ns)
-    assert cluster.logs("p", ns) == "hello\n"
+def test_the_network_of_the_machine_must_be_asked_for(cluster: NodeCluster, ns: str, web: int) -> None:
+    fetch = shell(f"{FETCH} http://127.0.0.1:{web}/ 2>&1 | tail -1")
+    cluster.run_pod("host", ns, once(fetch, hostNetwork=True))
+    cluster.run_pod("annotated", ns, once(fetch), annotations={"node.sympozium.ai/network": "host"})
+    cluster.run_pod("own", ns, once(fetch))
+    for name in ("host", "annotated", "own"):
+        cluster.ended(name, ns)
+    assert cluster.logs("host", ns) == cluster.logs("annotated", ns) == "hello\n"
+    assert "refused" in cluster.logs("own", ns)
 
 
 def test_denied_is_refused(cluster: NodeCluster, ns: str, web: int) -> None:
@@ -72,7 +76,7 @@ def test_names_are_resolved_by_the_node(cluster: NodeCluster, ns: str, web: int)
 
 def test_containers_of_a_pod_share_its_network(cluster: NodeCluster, ns: str) -> None:
     cluster.create(policy(ns, []))
-    serve = "python -m http.server --bind 127.0.0.1 8000 >/dev/null 2>&1"
+    serve = "python -m http.server 8000 >/dev/null 2>&1"
     probe = {"tcpSocket": {"port": 8000}, "periodSeconds": 1, "failureThreshold": 30}
     side = {**shell(serve), "name": "side", "restartPolicy": "Always", "startupProbe": probe}
     spec = once(
@@ -86,10 +90,16 @@ def test_containers_of_a_pod_share_its_network(cluster: NodeCluster, ns: str) ->
 
 
 def test_what_cannot_be_applied_is_said(cluster: NodeCluster, ns: str) -> None:
-    cluster.create(policy(ns, [{"to": [{"podSelector": {}}], "ports": [{"port": 80}]}]))
+    cluster.create(
+        policy(
+            ns, [{"to": [{"ipBlock": {"cidr": "192.0.2.0/24"}}], "ports": [{"port": 99, "protocol": "UDP"}]}]
+        )
+    )
     cluster.run_pod("p", ns, once(shell("true")), labels={"net": "own"})
     cluster.ended("p", ns)
-    assert "it allows nothing" in cluster.told("p", ns, "NetworkPolicyNotApplied")["NetworkPolicyNotApplied"]
+    assert (
+        "UDP is not passed on" in cluster.told("p", ns, "NetworkPolicyNotApplied")["NetworkPolicyNotApplied"]
+    )
 
 
 def test_the_world_is_not_this_machine(cluster: NodeCluster, ns: str, web: int) -> None:
@@ -101,5 +111,6 @@ def test_the_world_is_not_this_machine(cluster: NodeCluster, ns: str, web: int) 
     cluster.ended("p", ns)
     out = cluster.logs("p", ns)
     assert "hello" not in out
+    assert "refused" in out.splitlines()[0]  # the pod's own loopback
     # urllib wraps the reset or not, as it comes before or after the request was sent.
-    assert out.count("reset by peer") == 2
+    assert "reset by peer" in out.splitlines()[1]

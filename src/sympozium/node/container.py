@@ -61,7 +61,7 @@ class Pod(Protocol):
     @property
     def object(self) -> Object: ...
     @property
-    def host_ip(self) -> str: ...
+    def ip(self) -> str: ...
     @property
     def network(self) -> Network | None: ...
     def changed(self) -> None:
@@ -345,7 +345,7 @@ class Runner:
                 group=launch.group, network=self._pod.network, timeout=timeout,
             )  # fmt: skip
 
-        return probes.Target(self.container, self._pod.host_ip, self._pod.network, execute)
+        return probes.Target(self.container, self._pod.ip, self._pod.network, execute)
 
     # -- stopping
 

@@ -135,10 +135,15 @@ def _value_from(
 class NodeFacts:
     """What a pod may learn of its node."""
 
-    def __init__(self, name: str, host_ip: str, allocatable: Mapping[str, str]) -> None:
+    def __init__(self, name: str, host_ip: str, allocatable: Mapping[str, str], pod_ip: str = "") -> None:
         self.name = name
         self.host_ip = host_ip
         self.allocatable = allocatable
+        self.pod_ip = pod_ip or host_ip
+
+    def of(self, pod_ip: str) -> "NodeFacts":
+        """As the pod with this address sees them."""
+        return NodeFacts(self.name, self.host_ip, self.allocatable, pod_ip)
 
 
 def field_value(path: str, pod: Object, node: NodeFacts) -> str:
@@ -150,8 +155,8 @@ def field_value(path: str, pod: Object, node: NodeFacts) -> str:
         "metadata.uid": lambda: metadata["uid"],
         "spec.nodeName": lambda: node.name,
         "spec.serviceAccountName": lambda: spec.get("serviceAccountName", ""),
-        "status.podIP": lambda: node.host_ip,
-        "status.podIPs": lambda: node.host_ip,
+        "status.podIP": lambda: node.pod_ip,
+        "status.podIPs": lambda: node.pod_ip,
         "status.hostIP": lambda: node.host_ip,
         "status.hostIPs": lambda: node.host_ip,
         "metadata.labels": lambda: _map(metadata.get("labels")),

@@ -12,6 +12,7 @@ import subprocess
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network
 from pathlib import Path
 
 from sympozium.node import cgroups, mounts, sandbox, seccomp
@@ -37,6 +38,8 @@ class Host:
     """A path of the host -> where the pods' users can reach it."""
     own_network: bool
     uid_base: int
+    steers: bool = False
+    """Whether pods can have networks with everything in them that they may reach (see `steer`)."""
     network_problem: str = ""
     """Why there are no networks of pods' own, when there are none."""
     reason: str = ""
@@ -108,6 +111,11 @@ def probe(data_dir: Path) -> Host:
     facts.append(
         f"no network namespaces: {host.network_problem}" if host.network_problem else "network namespaces"
     )
+    if host.own_network and not (problem := _try_steering()):
+        host.steers = True
+        facts.append("Services")
+    elif host.own_network:
+        facts.append(f"no Services, and the machine's network for pods without policies: {problem}")
     complete = root and host.own_network and len(groups.controllers) == len(cgroups.CONTROLLERS)
     host.level = "strong" if complete else "medium"
     return host
@@ -162,6 +170,23 @@ def _cure() -> str:
     return (
         "In a container, allow user namespaces and mounts (for example `--security-opt seccomp=unconfined`)"
     )
+
+
+def _try_steering() -> str:
+    """As `_try_network`, for a network in which every address is answered."""
+    from sympozium.node import netns
+
+    if os.geteuid() != 0:
+        return "not started by root"
+    try:
+        network, sockets, steering = netns.steered(["0.0.0.0/0"], (), [(IPv4Network("0.0.0.0/0"), True)])
+    except OSError as exc:
+        return str(exc)
+    steering.close()
+    network.close()
+    for opened in sockets:
+        opened.close()
+    return ""
 
 
 def _try_network() -> str:

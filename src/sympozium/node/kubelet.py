@@ -22,12 +22,14 @@ from sympozium.node.machine import Machine
 from sympozium.node.objects import Object, all_containers, key
 from sympozium.node.pod import PodWorker
 from sympozium.node.server import RequestError
+from sympozium.node.switchboard import Switchboard
 
 _log = logging.getLogger(__name__)
 
 SHUTDOWN_GRACE = 5.0
 SHUTDOWN_LIMIT = 12.0
 CRASH_RETRY = 10.0
+RENAME_DELAY = 0.1
 
 
 class Kubelet:
@@ -42,6 +44,9 @@ class Kubelet:
         )
         self._workers: dict[str, PodWorker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._switchboard = (
+            Switchboard(client, machine, lambda: self._workers) if machine.host.steers else None
+        )
         self._slots: set[int] = set()
         self._stopping = False
         self._evictor = Evictor(machine.settings, lambda: list(self._workers.values()), told)
@@ -54,8 +59,13 @@ class Kubelet:
         self._machine.note_predecessor(self._machine.host.groups.clean())
         async with asyncio.TaskGroup() as group:
             following = group.create_task(self._informer.run())
-            evicting = group.create_task(self._evictor.run())
-            waiting = [group.create_task(e) for e in (self._informer.wait_synced(), stop.wait())]
+            helpers: list[asyncio.Task[None]] = [group.create_task(self._evictor.run())]
+            if self._switchboard:
+                helpers.append(group.create_task(self._switchboard.run()))
+                helpers.append(group.create_task(self._rename(self._switchboard)))
+            waiting: list[asyncio.Task[object]] = [
+                group.create_task(e) for e in (self._informer.wait_synced(), stop.wait())
+            ]
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             if self._informer.has_synced:
                 self._recover()
@@ -64,9 +74,17 @@ class Kubelet:
             await stop.wait()
             await self._shut_down()
             following.cancel()
-            evicting.cancel()
-            for task in waiting:
-                task.cancel()
+            for each in [*helpers, *waiting]:
+                each.cancel()
+
+    async def _rename(self, switchboard: Switchboard) -> None:
+        """Give running pods the names of Services that have come, changed or gone."""
+        while True:
+            await switchboard.changed.wait()
+            await asyncio.sleep(RENAME_DELAY)  # a rollout changes many at once
+            switchboard.changed.clear()
+            for worker in list(self._workers.values()):
+                worker.refresh_hosts()
 
     def _recover(self) -> None:
         """Remove what belongs to pods that are gone, and keep the users of those that are there."""
@@ -140,7 +158,7 @@ class Kubelet:
         if slot is None:
             slot = next(n for n in range(len(self._slots) + 1) if n not in self._slots)
         self._slots.add(slot)
-        worker = PodWorker(self._machine, pod, slot)
+        worker = PodWorker(self._machine, pod, slot, self._switchboard)
         self._workers[uid] = worker
         if len(self._workers) > self._machine.settings.max_pods:
             worker.refuse(

@@ -16,6 +16,7 @@ from sympozium.node.logs import LogWriter
 from sympozium.node.objects import Object, all_containers
 from sympozium.node.runtime import StartError
 from sympozium.node.sandbox import Mount, Sandbox
+from sympozium.node.switchboard import RESOLVER
 
 if TYPE_CHECKING:
     from sympozium.node.pod import PodWorker
@@ -145,7 +146,9 @@ async def _environment(pod: "PodWorker", container: Object, image: Image) -> dic
         **image.env,
         **machine.service_env,
     }
-    return env.build(container, pod.object, sources, base, machine.facts)
+    if pod.object["spec"].get("enableServiceLinks") is not False:
+        base = await pod.service_links() | base
+    return env.build(container, pod.object, sources, base, machine.facts.of(pod.ip))
 
 
 def _fresh_file(path: Path, owner: tuple[int, int] | None) -> Path:
@@ -159,19 +162,17 @@ def _fresh_file(path: Path, owner: tuple[int, int] | None) -> Path:
 
 def _etc(pod: "PodWorker", directory: Path, hostname: str, uid: int, gid: int) -> dict[str, str]:
     """The generated files of /etc, by name."""
-    aliases: dict[str, list[str]] = {}
-    for alias in pod.object["spec"].get("hostAliases") or ():
-        aliases.setdefault(alias["ip"], []).extend(alias.get("hostnames") or ())
-    if pod.egress:
-        for address, names in pod.egress.aliases().items():
-            aliases.setdefault(address, []).extend(names)
     passwd, group = sandbox.accounts(uid, gid)
     files = {
         "passwd": passwd,
         "group": group,
-        "hosts": sandbox.hosts(hostname, aliases),
+        "hosts": pod.hosts(),
         "hostname": hostname + "\n",
     }
+    if pod.steered:
+        files["resolv.conf"] = (
+            f"nameserver {RESOLVER}\noptions use-vc\n"  # by TCP: the relay knows nothing else
+        )
     for name, content in files.items():
         (directory / name).write_text(content)
     return {name: str(directory / name) for name in files}
@@ -187,7 +188,8 @@ def _volume_mounts(
             raise env.ConfigError(f"volumeMount {mount['name']}: the pod has no such volume")
         path = pod.volumes.path(volume)
         node_written = volumes.kind(volume) in volumes.NODE_WRITTEN
-        read_only = bool(mount.get("readOnly")) or node_written
+        claim = pod.volumes.claims.get(mount["name"])
+        read_only = bool(mount.get("readOnly")) or node_written or bool(claim and claim.read_only)
         sub_path = mount.get("subPath") or env.expand(mount.get("subPathExpr") or "", variables)
         if not sub_path:
             yield Mount(pod.machine.host.stage(str(path)), mount["mountPath"], read_only)

@@ -10,7 +10,16 @@ from urllib.parse import urlsplit
 
 from sympozium.kube import Client, KubeError
 from sympozium.kube.events import Recorder
-from sympozium.kube.resources import CONFIG_MAPS, NETWORK_POLICIES, PODS, SECRETS, SERVICE_ACCOUNTS
+from sympozium.kube.resources import (
+    CONFIG_MAPS,
+    NETWORK_POLICIES,
+    PERSISTENT_VOLUME_CLAIMS,
+    PERSISTENT_VOLUMES,
+    PODS,
+    RUNTIME_CLASSES,
+    SECRETS,
+    SERVICE_ACCOUNTS,
+)
 from sympozium.node import mounts, volumes
 from sympozium.node.env import ConfigError, NodeFacts, Ref
 from sympozium.node.host import Host
@@ -54,6 +63,10 @@ class Machine:
         self._recorder = recorder
         self._memory: set[Path] = set()
         self.service_env = _service_env(client.access.server)
+        self.api_server = (
+            self.service_env["KUBERNETES_SERVICE_HOST"],
+            int(self.service_env["KUBERNETES_SERVICE_PORT"]),
+        )
 
     @property
     def allow_host_path(self) -> bool:
@@ -93,13 +106,29 @@ class Machine:
         except KubeError as exc:
             raise OSError(f"network policies of namespace {namespace} cannot be read: {exc}") from exc
 
+    async def handler(self, runtime_class: str) -> str | None:
+        """The handler of a RuntimeClass, None when there is no such class. Raises OSError."""
+        try:
+            found = await self._client.find(RUNTIME_CLASSES, runtime_class)
+        except KubeError as exc:
+            raise OSError(f'RuntimeClass "{runtime_class}" cannot be read: {exc}') from exc
+        return None if found is None else str(found.get("handler", ""))
+
     def volume_access(self, pod: Object) -> volumes.Access:
         namespace = pod["metadata"]["namespace"]
 
         async def fetch(ref: Ref) -> Object | None:
             return await self.fetch(namespace, ref)
 
-        return volumes.Access(fetch, self._token, self._memory_volume)
+        async def find(what: str, name: str) -> Object | None:
+            try:
+                if what == "claim":
+                    return await self._client.find(PERSISTENT_VOLUME_CLAIMS, name, namespace)
+                return await self._client.find(PERSISTENT_VOLUMES, name)
+            except KubeError as exc:
+                raise ConfigError(f"{what} {name} cannot be read: {exc}") from exc
+
+        return volumes.Access(fetch, self._token, find, self._memory_volume)
 
     async def _token(self, pod: Object, audience: str, seconds: int) -> tuple[str, datetime]:
         meta = pod["metadata"]

@@ -16,12 +16,12 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sympozium.node import lo, mounts
+from sympozium.node import lo, mounts, steer
 from sympozium.node.lo import Listen
 
 _T = TypeVar("_T")
@@ -65,6 +65,20 @@ def create(local: Iterable[str] = (), listen: Iterable[Listen] = ()) -> tuple[Ne
     return Network(received[0], received[1]), [
         socket.socket(fileno=descriptor) for descriptor in received[2:]
     ]
+
+
+def steered(
+    local: Iterable[str], listen: Iterable[Listen], rules: Sequence[steer.Rule]
+) -> tuple[Network, list[socket.socket], steer.Steering]:
+    """As `create`, and one more socket, the last, that gets what `rules` take. For root. Raises OSError."""
+    network, sockets = create(local, [*listen, ("127.0.0.1", 0)])
+    try:
+        return network, sockets, steer.steer(rules, sockets[-1], network.net)
+    except OSError:
+        network.close()
+        for opened in sockets:
+            opened.close()
+        raise
 
 
 def socket_inside(network: Network) -> socket.socket:

@@ -1,9 +1,9 @@
 """Which destinations a pod may reach: NetworkPolicies and the pod's annotation, as values.
 
-A pod that no egress policy selects has the node's network. One that a policy selects gets a network of its
-own with exactly the destinations that this module finds: TCP to addresses (`ipBlock`) and to the
-`host:port` pairs of the annotation `node.sympozium.ai/egress`. Peers by pod or namespace have no address on this node: they
-allow nothing, and that is said.
+A pod that an egress policy selects reaches exactly the destinations that this module finds: TCP to addresses
+(`ipBlock`), to pods by labels, and to the `host:port` pairs of the annotation `node.sympozium.ai/egress`. One that
+no policy selects reaches the world and other pods, but of the machine's own loopback the API server alone and what
+the annotation names. Metadata services of clouds (169.254.0.0/16) must be named by a rule of their own.
 https://kubernetes.io/docs/concepts/services-networking/network-policies/
 """
 
@@ -13,9 +13,19 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 
 from sympozium.node.objects import Object
+from sympozium.node.peers import Labels, PodRule, matches, open_port
 
 ANNOTATION = "node.sympozium.ai/egress"
+NETWORK_ANNOTATION = "node.sympozium.ai/network"
 _LOOPBACK = IPv4Network("127.0.0.0/8")
+_NEVER_BY_DEFAULT = (
+    _LOOPBACK,
+    IPv4Network("169.254.0.0/16"),
+    IPv4Network("0.0.0.0/8"),
+    IPv4Network("224.0.0.0/3"),
+)
+ANY_PORT = 0
+DNS_PORT = 53
 
 
 class NotPossibleError(Exception):
@@ -24,7 +34,7 @@ class NotPossibleError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """TCP to `port` (0: every port of `ports_known`) at addresses in `network` but not in `excluded`."""
+    """TCP to `port` (0: to every port) at addresses in `network` but not in `excluded`."""
 
     network: IPv4Network
     port: int
@@ -34,7 +44,11 @@ class Rule:
         ip = IPv4Address(address)
         if ip in _LOOPBACK and not self.network.subnet_of(_LOOPBACK):
             return False  # "everywhere" is the world, not the services of this machine
-        return port == self.port and ip in self.network and not any(ip in net for net in self.excluded)
+        return (
+            self.port in {port, ANY_PORT}
+            and ip in self.network
+            and not any(ip in net for net in self.excluded)
+        )
 
 
 @dataclass(slots=True)
@@ -46,35 +60,27 @@ class Egress:
     """(host name, port) -> loopback address that stands for it inside the pod."""
     warnings: list[str] = field(default_factory=list)
     policies: tuple[str, ...] = ()
+    pods: list[PodRule] = field(default_factory=list)
+    open: bool = False
+    """No policy restricts the pod: the world and all pods, beside the rules."""
+    dns: bool = False
 
     def aliases(self) -> dict[str, list[str]]:
         """Lines of the pod's /etc/hosts."""
         return {address: [host] for (host, _), address in self.names.items()}
 
     def allows(self, address: str, port: int) -> bool:
+        if self.open and not any(IPv4Address(address) in network for network in _NEVER_BY_DEFAULT):
+            return True
         return any(rule.allows(address, port) for rule in self.rules)
 
-
-def matches(selector: Object | None, labels: dict[str, str]) -> bool:
-    """Whether a LabelSelector selects these labels; an empty one selects everything."""
-    selector = selector or {}
-    if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
-        return False
-    return all(_expression(e, labels) for e in selector.get("matchExpressions") or ())
-
-
-def _expression(expression: Object, labels: dict[str, str]) -> bool:
-    name, values = expression["key"], expression.get("values") or ()
-    match expression["operator"]:
-        case "In":
-            return name in labels and labels[name] in values
-        case "NotIn":
-            return labels.get(name) not in values
-        case "Exists":
-            return name in labels
-        case "DoesNotExist":
-            return name not in labels
-    return False
+    def allows_pod(self, pod: Object, port: int, namespace_labels: Labels) -> bool:
+        """Whether a port of another pod may be reached."""
+        if self.open or any(r.network.prefixlen == 0 and r.port in {port, ANY_PORT} for r in self.rules):
+            return True
+        return any(
+            rule.admits(pod, namespace_labels) and open_port(rule.ports, port, pod) for rule in self.pods
+        )
 
 
 def selecting(pod: Object, policies: Iterable[Object]) -> list[Object]:
@@ -91,8 +97,59 @@ def _types(spec: Object) -> list[str]:
     return spec.get("policyTypes") or (["Ingress", "Egress"] if "egress" in spec else ["Ingress"])
 
 
-def egress(pod: Object, policies: Iterable[Object]) -> Egress | None:
-    """What the pod may reach, or None when no policy restricts it."""
+def ingress_selecting(pod: Object, policies: Iterable[Object]) -> list[Object]:
+    """The ingress policies of the pod's namespace that select it."""
+    labels = pod["metadata"].get("labels") or {}
+    return [
+        policy
+        for policy in policies
+        if matches(policy["spec"].get("podSelector"), labels) and "Ingress" in _types(policy["spec"])
+    ]
+
+
+def ingress(
+    target: Object, port: int, policies: Iterable[Object], source: Object, source_labels: Labels
+) -> bool:
+    """Whether the pod `source`, whose namespace has these labels, may reach a port of `target`."""
+    chosen = ingress_selecting(target, policies)
+    return not chosen or any(
+        open_port(rule.get("ports") or (), port, target) and _from(rule, policy, source, source_labels)
+        for policy in chosen
+        for rule in policy["spec"].get("ingress") or ()
+    )
+
+
+def _from(rule: Object, policy: Object, source: Object, labels: Labels) -> bool:
+    peers = rule.get("from") or ()
+    return not peers or any(
+        ipaddress.ip_network(peer["ipBlock"]["cidr"], strict=False).prefixlen == 0
+        if "ipBlock" in peer
+        else PodRule(policy["metadata"]["namespace"], peer, ()).admits(source, labels)
+        for peer in peers
+    )
+
+
+def on_the_machines(pod: Object) -> bool:
+    """Whether the pod asks for the machine's own network."""
+    annotations = pod["metadata"].get("annotations") or {}
+    return bool(pod["spec"].get("hostNetwork")) or annotations.get(NETWORK_ANNOTATION) == "host"
+
+
+def unrestricted(pod: Object, api_server: tuple[str, int]) -> Egress:
+    """What a pod reaches that no egress policy selects, in a network of its own."""
+    result = Egress(open=True, dns=True)
+    address, port = api_server
+    if address in {"localhost", "127.0.0.1"}:
+        result.rules.append(Rule(IPv4Network("127.0.0.1"), port))
+    _annotated(pod, result)
+    return result
+
+
+def egress(pod: Object, policies: Iterable[Object], *, steered: bool = False) -> Egress | None:
+    """What the pod may reach, or None when no policy restricts it.
+
+    `steered` on a node where any port and any pod can be reached at all (`steer`).
+    """
     chosen = selecting(pod, policies)
     if not chosen:
         return None
@@ -100,13 +157,24 @@ def egress(pod: Object, policies: Iterable[Object]) -> Egress | None:
     for policy in chosen:
         for index, rule in enumerate(policy["spec"].get("egress") or ()):
             where = f"NetworkPolicy {policy['metadata']['name']} egress[{index}]"
-            ports = list(_ports(rule, where, result.warnings))
-            for network, excluded in _peers(rule, where, result.warnings):
+            ports = list(_ports(rule, where, result.warnings, steered=steered))
+            for network, excluded in _peers(rule, where, result.warnings, steered=steered):
                 result.rules += [Rule(network, port, excluded) for port in ports]
+            if steered:
+                result.pods += [
+                    PodRule(policy["metadata"]["namespace"], peer, tuple(rule.get("ports") or ()))
+                    for peer in rule.get("to") or ()
+                    if "ipBlock" not in peer
+                ]
+            result.dns = result.dns or any(p.get("port") == DNS_PORT for p in rule.get("ports") or ())
+    _annotated(pod, result)
+    return result
+
+
+def _annotated(pod: Object, result: Egress) -> None:
     annotation = (pod["metadata"].get("annotations") or {}).get(ANNOTATION, "")
     for host, port in destinations(annotation, result.warnings):
         _add_destination(result, host, port)
-    return result
 
 
 def _add_destination(result: Egress, host: str, port: int) -> None:
@@ -132,14 +200,22 @@ def destinations(annotation: str, warnings: list[str]) -> Iterator[tuple[str, in
         yield host, int(port)
 
 
-def _ports(rule: Object, where: str, warnings: list[str]) -> Iterator[int]:
-    if not rule.get("ports"):
+def _ports(rule: Object, where: str, warnings: list[str], *, steered: bool) -> Iterator[int]:
+    if not rule.get("ports") and steered:
+        yield ANY_PORT
+    elif not rule.get("ports"):
         warnings.append(
             f"{where} names no ports: this node allows named TCP ports only, so it allows nothing"
         )
     for port in rule.get("ports") or ():
+        if port.get("protocol", "TCP") != "TCP" and port.get("port") == DNS_PORT and steered:
+            continue  # the pod's resolver asks by TCP
         if port.get("protocol", "TCP") != "TCP":
             warnings.append(f"{where}: {port['protocol']} is not passed on by this node")
+        elif port.get("port") is None and steered:
+            yield ANY_PORT
+        elif not isinstance(port.get("port"), int) and steered and rule.get("to"):
+            continue  # a name has a meaning for pods alone
         elif not isinstance(port.get("port"), int):
             warnings.append(f"{where}: a port must be a number here, not {port.get('port')!r}")
         elif port.get("endPort", port["port"]) - port["port"] > 1024:
@@ -151,13 +227,15 @@ def _ports(rule: Object, where: str, warnings: list[str]) -> Iterator[int]:
 
 
 def _peers(
-    rule: Object, where: str, warnings: list[str]
+    rule: Object, where: str, warnings: list[str], *, steered: bool
 ) -> Iterator[tuple[IPv4Network, tuple[IPv4Network, ...]]]:
     if not rule.get("to"):
         yield IPv4Network("0.0.0.0/0"), ()
     for peer in rule.get("to") or ():
         block = peer.get("ipBlock")
         if block is None:
+            if steered:
+                continue  # by labels, connection by connection
             warnings.append(
                 f"{where}: peers by pod or namespace have no address on this node; it allows nothing"
             )

@@ -10,12 +10,13 @@ finished and ends by itself, so there is one way out.
 
 import asyncio
 import contextlib
+import json
 import logging
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sympozium.node import launch, network as networks, refusal, state, status, storage
+from sympozium.node import launch, network as networks, refusal, sandbox, services, state, status, storage
 from sympozium.node.container import Launch, Runner
 from sympozium.node.images import Image
 from sympozium.node.logs import LogWriter
@@ -25,12 +26,15 @@ from sympozium.node.objects import Object, all_containers, is_sidecar, key, pars
 from sympozium.node.publisher import Publisher
 from sympozium.node.relay import PodNetwork
 from sympozium.node.status import Verdict
+from sympozium.node.switchboard import Streams, Switchboard, pod_address
 from sympozium.node.volumes import VolumeError, Volumes
 
 _log = logging.getLogger(__name__)
 
 MOUNT_RETRY = (1.0, 60.0)
 SIZE_CHECK = 10.0
+RUNTIMES = ("bwrap",)
+"""Handlers of RuntimeClasses that this node has."""
 SIDECAR_MINIMUM_GRACE = 2.0
 DEADLINE_MESSAGE = "Pod was active on the node longer than the specified deadline"
 
@@ -38,8 +42,9 @@ DEADLINE_MESSAGE = "Pod was active on the node longer than the specified deadlin
 class PodWorker:
     """Runs one pod. Implements `container.Pod`."""
 
-    def __init__(self, machine: Machine, pod: Object, slot: int) -> None:
+    def __init__(self, machine: Machine, pod: Object, slot: int, switchboard: Switchboard | None) -> None:
         self.object = pod
+        self.switchboard = switchboard
         self.machine = machine
         self.directory = machine.pods / str(pod["metadata"]["uid"])
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -71,6 +76,47 @@ class PodWorker:
     @property
     def network(self) -> Network | None:
         return self._net.network if self._net else None
+
+    @property
+    def steered(self) -> bool:
+        return self._net is not None and self._net.steering is not None
+
+    @property
+    def ip(self) -> str:
+        """Of the pod; the node's own where it has no network in which another one would answer."""
+        return pod_address(self.state.slot) if self.steered else self.host_ip
+
+    @property
+    def hostname(self) -> str:
+        return str(self.object["spec"].get("hostname") or self.object["metadata"]["name"][:63].rstrip("-."))
+
+    def hosts(self) -> str:
+        """The text of /etc/hosts."""
+        aliases: dict[str, list[str]] = {}
+        for alias in self.object["spec"].get("hostAliases") or ():
+            aliases.setdefault(alias["ip"], []).extend(alias.get("hostnames") or ())
+        for address, found in (self.egress.aliases() if self.egress else {}).items():
+            aliases.setdefault(address, []).extend(found)
+        if self.steered and self.switchboard:
+            known = services.names(self.switchboard.table, self.object["metadata"]["namespace"])
+            for address, found in known.items():
+                aliases.setdefault(address, []).extend(found)
+        return sandbox.hosts(self.hostname, aliases, self.ip)
+
+    def refresh_hosts(self) -> None:
+        """Names of Services have changed. The file is written in place: containers have it bound."""
+        if self.steered:
+            text = self.hosts()
+            for file in self.directory.glob("containers/*/hosts"):
+                if file.read_text() != text:
+                    file.write_text(text)
+
+    async def service_links(self) -> dict[str, str]:
+        """The environment that the Services of the namespace give."""
+        if self.switchboard is None:
+            return {}
+        await self.switchboard.wait_synced()
+        return self.switchboard.environment(self.object["metadata"]["namespace"])
 
     @property
     def egress(self) -> networks.Egress | None:
@@ -116,7 +162,7 @@ class PodWorker:
 
     def build_status(self) -> Object:
         return status.build(
-            self.object, self.state.records, now=timestamp(), host_ip=self.host_ip,
+            self.object, self.state.records, now=timestamp(), host_ip=self.host_ip, pod_ip=self.ip,
             start_time=self.state.start_time, sandboxed=self.sandboxed, ending=self.ending, verdict=self.verdict,
         )  # fmt: skip
 
@@ -233,6 +279,7 @@ class PodWorker:
         delay = MOUNT_RETRY[0]
         while not self._stopping.is_set():
             try:
+                await self._check_runtime()
                 await self.volumes.mount()
                 await self._make_network()
             except VolumeError as exc:
@@ -247,20 +294,63 @@ class PodWorker:
             delay = min(delay * 2, MOUNT_RETRY[1])
         return False
 
+    async def _check_runtime(self) -> None:
+        """Raises OSError for a RuntimeClass that this node does not have."""
+        if name := self.object["spec"].get("runtimeClassName"):
+            handler = await self.machine.handler(name)
+            if handler is None:
+                raise OSError(f'failed to get sandbox runtime: RuntimeClass "{name}" not found')
+            if handler not in RUNTIMES:
+                raise OSError(
+                    f"failed to get sandbox runtime: no runtime for {json.dumps(handler)} is configured; "
+                    f"this node has {', '.join(RUNTIMES)}"
+                )
+
     async def _make_network(self) -> None:
-        policies = await self.machine.network_policies(self.object["metadata"]["namespace"])
-        egress = networks.egress(self.object, policies)
-        self._policies = egress.policies if egress else ()
-        if egress is None or self._net is not None:
+        """A network of its own where the node can give one or a policy asks for it; else the machine's."""
+        if self._net is not None:
             return
-        if not self.machine.host.own_network:
+        pod, host = self.object, self.machine.host
+        policies = await self.machine.network_policies(pod["metadata"]["namespace"])
+        self._policies = self._chosen(policies)
+        steered = host.steers and self.switchboard is not None
+        egress = networks.egress(pod, policies, steered=steered)
+        if egress is None and not (steered and (self._policies or not networks.on_the_machines(pod))):
+            if self._policies:
+                self.event(
+                    "Warning",
+                    "NetworkPolicyNotApplied",
+                    "Ingress policies are not held on this node: it is not root",
+                )
+            return
+        if not host.own_network:
             raise networks.NotPossibleError(
-                f"NetworkPolicy {', '.join(egress.policies)} restricts the pod, and this node cannot make networks: "
-                f"{self.machine.host.network_problem}. Remove the policy, or start the node as root"
+                f"NetworkPolicy {', '.join(self._policies)} restricts the pod, and this node cannot make networks: "
+                f"{host.network_problem}. Remove the policy, or start the node as root"
             )
-        self._net = await PodNetwork.make(egress, key(self.object))
-        for warning in egress.warnings:
+        if steered and self.switchboard:
+            self._net = await self._steered(self.switchboard, egress)
+        elif egress:
+            self._net = await PodNetwork.make(egress, key(pod))
+        for warning in egress.warnings if egress else ():
             self.event("Warning", "NetworkPolicyNotApplied", warning)
+
+    async def _steered(self, switchboard: Switchboard, egress: networks.Egress | None) -> PodNetwork:
+        allowed = egress or networks.unrestricted(self.object, self.machine.api_server)
+
+        async def connect(address: str, port: int) -> Streams | None:
+            return await switchboard.connect(self.object, allowed, address, port)
+
+        await switchboard.wait_synced()
+        return await PodNetwork.make_steered(allowed, key(self.object), pod_address(self.state.slot), connect)
+
+    def _chosen(self, policies: list[Object]) -> tuple[str, ...]:
+        """Names of the policies that select the pod."""
+        found = [
+            *networks.selecting(self.object, policies),
+            *networks.ingress_selecting(self.object, policies),
+        ]
+        return tuple(dict.fromkeys(policy["metadata"]["name"] for policy in found))
 
     async def _flow(self, group: asyncio.TaskGroup) -> None:
         sidecars: list[Runner] = []
@@ -334,7 +424,7 @@ class PodWorker:
 
     async def _compare_policies(self) -> None:
         policies = await self.machine.network_policies(self.object["metadata"]["namespace"])
-        names = tuple(p["metadata"]["name"] for p in networks.selecting(self.object, policies))
+        names = self._chosen(policies)
         if names != self._policies:
             self._policies = names
             self.event("Warning", "NetworkPolicyNotApplied", "The egress policies of this pod have changed since it "

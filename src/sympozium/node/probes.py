@@ -67,6 +67,8 @@ async def attempt(handler: Object, target: Target, timeout: float) -> tuple[bool
             if "sleep" in handler:
                 await asyncio.sleep(handler["sleep"]["seconds"])
                 return True, ""
+            if "grpc" in handler:
+                return await _grpc(handler["grpc"], target)
             return await _http(handler["httpGet"], target)
     except TimeoutError:
         return False, f"no answer within {timeout:g} s"
@@ -88,6 +90,19 @@ async def _connect(
         sock.close()
         raise
     return await asyncio.open_connection(sock=sock, ssl=tls, server_hostname=host if tls else None)
+
+
+async def _grpc(action: Object, target: Target) -> tuple[bool, str]:
+    from sympozium.node import grpchealth
+
+    reader, writer = await _connect(action, target)
+    try:
+        authority = f"{target.host}:{action['port']}"
+        return await grpchealth.check(reader, writer, action.get("service") or "", authority)
+    except asyncio.IncompleteReadError:
+        return False, "error: the server has closed the connection without an answer"
+    finally:
+        writer.close()
 
 
 async def _http(action: Object, target: Target) -> tuple[bool, str]:

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from sympozium.node.objects import Object, all_containers
 from sympozium.node.volumes import kind
 
-VOLUMES = {"emptyDir", "configMap", "secret", "projected", "downwardAPI", "hostPath"}
+VOLUMES = {
+    "emptyDir", "configMap", "secret", "projected", "downwardAPI", "hostPath", "persistentVolumeClaim", "ephemeral",
+}  # fmt: skip
 PROJECTED = {"configMap", "secret", "downwardAPI", "serviceAccountToken"}
 
 _POD_FLAGS = {
@@ -19,7 +21,6 @@ _POD_FLAGS = {
     "shareProcessNamespace": "each container has processes of its own",
 }
 _POD_FIELDS = {
-    "runtimeClassName": "the one runtime is bubblewrap",
     "resourceClaims": "no dynamic resources",
     "setHostnameAsFQDN": "pods have no domain",
     "ephemeralContainers": "no ephemeral containers",
@@ -98,6 +99,3 @@ def _container(container: Object) -> Iterator[str]:
     for name in (container.get("resources") or {}).get("limits") or {}:
         if name not in {"cpu", "memory", "ephemeral-storage"}:
             yield f"{where}: limit of {name}: this node has none"
-    for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
-        if "grpc" in (container.get(probe) or {}):
-            yield f"{where}: {probe}.grpc: use exec, httpGet or tcpSocket"

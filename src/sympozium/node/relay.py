@@ -2,35 +2,53 @@
 
 The node accepts on sockets that live inside the pod's network (`netns`) and connects from its own. What was
 asked for is the accepted socket's own address; it is checked against the rules again here, connection by
-connection, because a socket listens for a port and the rules name addresses.
+connection, because a socket listens for a port and the rules name addresses. Where the node can steer (`steer`),
+one socket gets everything that does not go to the pod itself; elsewhere there is one for each allowed port.
 """
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 import socket
+from collections.abc import Awaitable, Callable
+from ipaddress import IPv4Network
 from typing import Self
 
-from sympozium.node import netns
+from sympozium.node import netns, steer
 from sympozium.node.netns import Network
-from sympozium.node.network import Egress
+from sympozium.node.network import DNS_PORT, Egress, Rule
+from sympozium.node.switchboard import CLUSTER, RESOLVER, RefusedError, Streams, resolver_of_the_machine
 
 _log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 10.0
 _CHUNK = 64 * 1024
+EVERYWHERE = IPv4Network("0.0.0.0/0")
+_LOOPBACK = IPv4Network("127.0.0.0/8")
+
+
+Connect = Callable[[str, int], Awaitable[Streams | None]]
+"""To a Service or a pod, by address; None for an address of neither. Raises RefusedError or OSError."""
 
 
 class PodNetwork:
     """The network of one pod. `network` is what its containers are started in."""
 
-    def __init__(self, egress: Egress, name: str, network: Network, sockets: list[socket.socket]) -> None:
+    def __init__(
+        self,
+        egress: Egress,
+        name: str,
+        network: Network,
+        sockets: list[socket.socket],
+        steering: steer.Steering | None = None,
+        connect: Connect | None = None,
+    ) -> None:
         self.egress = egress
         self.network = network
+        self.steering = steering
         self._name = name
         self._sockets = sockets
-        self._connections: set[asyncio.Task[None]] = set()
+        self._connect = connect
         self.refused = 0
 
     @classmethod
@@ -39,6 +57,17 @@ class PodNetwork:
         network, sockets = await asyncio.to_thread(netns.create, _local(egress), _listeners(egress))
         return cls(egress, name, network, sockets)
 
+    @classmethod
+    async def make_steered(cls, egress: Egress, name: str, address: str, connect: Connect) -> Self:
+        """Make one in which every address is answered by the relay, `address` by the pod. Raises OSError."""
+        rules = [
+            (IPv4Network(address), False), (CLUSTER, True), (IPv4Network("127.0.0.0/8"), False), (EVERYWHERE, True),
+        ]  # fmt: skip
+        named = {(inside, port) for (_, port), inside in egress.names.items()}
+        loopback = {(str(r.network.network_address), r.port) for r in egress.rules if _is_loopback(r)}
+        made = await asyncio.to_thread(netns.steered, [str(EVERYWHERE)], sorted(named | loopback), rules)
+        return cls(egress, name, *made, connect)
+
     async def serve(self) -> None:
         """Relay until cancelled; ends every connection then."""
         async with asyncio.TaskGroup() as group:
@@ -46,6 +75,8 @@ class PodNetwork:
                 group.create_task(self._accept(opened, group))
 
     def close(self) -> None:
+        if self.steering is not None:
+            self.steering.close()
         for opened in self._sockets:
             opened.close()
         self.network.close()
@@ -62,25 +93,30 @@ class PodNetwork:
             connection.setblocking(False)
             group.create_task(self._connection(connection))
 
-    def _destination(self, address: str, port: int) -> tuple[str, int] | None:
+    async def _open(self, address: str, port: int) -> Streams:
+        """What the pod has asked for. Raises RefusedError or OSError."""
         for (host, named), inside in self.egress.names.items():
             if inside == address and named == port:
-                return host, port
-        return (address, port) if self.egress.allows(address, port) else None
+                return await asyncio.open_connection(host, port)
+        if address == RESOLVER and self._connect:
+            machine = resolver_of_the_machine() if port == DNS_PORT and self.egress.dns else None
+            if machine is None:
+                raise RefusedError("names are not resolved for this pod")
+            return await asyncio.open_connection(machine, port)
+        if self._connect and (found := await self._connect(address, port)):
+            return found
+        if not self.egress.allows(address, port):
+            raise RefusedError(f"{address}:{port} is not allowed by its egress policies")
+        return await asyncio.open_connection(address, port)
 
     async def _connection(self, inner: socket.socket) -> None:
         address, port = inner.getsockname()[:2]
-        destination = self._destination(address, port)
-        if destination is None:
-            self.refused += 1
-            _log.info("pod %s: %s:%s is not allowed by its egress policies", self._name, address, port)
-            _reset(inner)
-            return
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
-                outer = await asyncio.open_connection(*destination)
+                outer = await self._open(address, port)
         except (OSError, TimeoutError) as exc:
-            _log.info("pod %s: connection to %s:%s: %s", self._name, *destination, exc)
+            self.refused += isinstance(exc, RefusedError)
+            _log.info("pod %s: connection to %s:%s: %s", self._name, address, port, exc)
             _reset(inner)
             return
         streams = await asyncio.open_connection(sock=inner)
@@ -109,10 +145,17 @@ def _reset(connection: socket.socket) -> None:
     connection.close()
 
 
+def _is_loopback(rule: Rule) -> bool:
+    return (
+        rule.network.prefixlen == 32
+        and rule.network.subnet_of(_LOOPBACK)
+        and not rule.network.subnet_of(CLUSTER)
+    )
+
+
 def _local(egress: Egress) -> list[str]:
-    loopback = ipaddress.IPv4Network("127.0.0.0/8")
     return list(
-        dict.fromkeys(str(rule.network) for rule in egress.rules if not rule.network.subnet_of(loopback))
+        dict.fromkeys(str(rule.network) for rule in egress.rules if not rule.network.subnet_of(_LOOPBACK))
     )
 
 

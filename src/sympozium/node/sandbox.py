@@ -125,8 +125,8 @@ def accounts(uid: int, gid: int) -> tuple[str, str]:
     return "\n".join(users) + "\n", "\n".join(groups) + "\n"
 
 
-def hosts(hostname: str, aliases: Mapping[str, list[str]]) -> str:
+def hosts(hostname: str, aliases: Mapping[str, list[str]], address: str = "127.0.0.1") -> str:
     """`/etc/hosts`: loopback, the pod itself, and `aliases` (address -> names)."""
-    lines = ["127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback", f"127.0.0.1\t{hostname}"]
+    lines = ["127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback", f"{address}\t{hostname}"]
     lines += [f"{address}\t{' '.join(names)}" for address, names in aliases.items()]
     return "# Written by the node for this pod.\n" + "\n".join(lines) + "\n"

@@ -248,6 +248,7 @@ def build(
     host_ip: str,
     start_time: str,
     sandboxed: bool,
+    pod_ip: str = "",
     ending: bool = False,
     verdict: Verdict | None = None,
 ) -> Object:
@@ -274,7 +275,7 @@ def build(
     if inits:
         result["initContainerStatuses"] = statuses(inits, initial=True)
     if sandboxed or any(record.attempt >= 0 for record in records.values()):
-        result |= {"podIP": host_ip, "podIPs": [{"ip": host_ip}]}
+        result |= {"podIP": pod_ip or host_ip, "podIPs": [{"ip": pod_ip or host_ip}]}
     if generation := pod["metadata"].get("generation"):
         result["observedGeneration"] = generation
     if verdict is not None and current == FAILED:

@@ -5,6 +5,7 @@ are always read-only to the pod. Tokens are renewed at 80 % of their life. Every
 own user of the host, so file modes like 0400 mean what they say.
 """
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -15,14 +16,16 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from sympozium import quantities
-from sympozium.node import atomicdir, env
+from sympozium.node import atomicdir, claims, env
 from sympozium.node.atomicdir import File
+from sympozium.node.claims import Claim
 from sympozium.node.env import NodeFacts, Ref
 from sympozium.node.objects import Object, parse_time
 
 _log = logging.getLogger(__name__)
 
 NODE_WRITTEN = ("configMap", "secret", "projected", "downwardAPI")
+CLAIMED = ("persistentVolumeClaim", "ephemeral")
 TOKEN_SHARE = 0.8
 
 
@@ -43,6 +46,7 @@ class Access:
     fetch: Callable[[Ref], Awaitable[Object | None]]
     token: Callable[[Object, str, int], Awaitable[tuple[str, datetime]]]
     """(pod, audience, seconds) -> token and its expiry."""
+    find: claims.Find
     memory: Callable[[Path, int | None], bool]
     """Mount a memory file system of a size; False where the node cannot."""
 
@@ -62,6 +66,8 @@ class Volumes:
         self._warn = warn
         self._tokens: dict[tuple[str, int], Token] = {}
         self._memory: set[str] = set()
+        self.claims: dict[str, Claim] = {}
+        """By the name of the volume, once it is mounted."""
 
     def _volumes(self) -> list[Object]:
         return self.pod["spec"].get("volumes") or []
@@ -69,6 +75,8 @@ class Volumes:
     def path(self, volume: Object) -> Path:
         if host := volume.get("hostPath"):
             return Path(host["path"])
+        if claim := self.claims.get(volume["name"]):
+            return claim.path
         return self._directory / kind(volume) / str(volume["name"])
 
     async def mount(self) -> None:
@@ -121,6 +129,11 @@ class Volumes:
                                "systems (it does not run as root); the volume is on disk")  # fmt: skip
         elif which == "hostPath":
             _host_path(volume["hostPath"])
+        elif which in CLAIMED:
+            claim = await claims.resolve(volume, self.pod, self._access.find)
+            if claim.given and self._owner and not claim.read_only:
+                await asyncio.to_thread(claims.give, claim.path, self._owner)
+            self.claims[volume["name"]] = claim
         else:
             self._prepare(path, 0o755)
             await self._fill(volume)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sympozium.node import network
+from sympozium.node import network, peers
 from sympozium.node.objects import Object
 
 
@@ -34,7 +34,7 @@ def block(cidr: str, port: int, **more: Any) -> Object:
     ({"matchExpressions": [{"key": "a", "operator": "Unknown"}]}, {"a": ""}, False),
 ])  # fmt: skip
 def test_selectors(selector: Object, labels: dict[str, str], expected: bool) -> None:
-    assert network.matches(selector, labels) is expected
+    assert peers.matches(selector, labels) is expected
 
 
 def test_only_egress_policies_restrict() -> None:

@@ -22,6 +22,9 @@ class Api:
         self.tokens = 0
         self.life = timedelta(hours=1)
 
+    async def find(self, what: str, name: str) -> Object | None:
+        return None
+
     async def fetch(self, ref: Ref) -> Object | None:
         return self.objects.get(ref)
 
@@ -38,7 +41,7 @@ def make(tmp_path: Path, api: Api, *specs: Object) -> Volumes:
         "metadata": {"name": "p", "namespace": "n", "uid": "u", "labels": {"a": "1"}},
         "spec": {"volumes": list(specs)},
     }
-    access = Access(api.fetch, api.token, lambda path, size: False)
+    access = Access(api.fetch, api.token, api.find, lambda path, size: False)
     return Volumes(pod, tmp_path, access, FACTS, None, lambda reason, message: None)
 
 
