@@ -200,7 +200,18 @@ def test_a_limit_is_not_made_a_request() -> None:
 def test_without_network_rules_nothing_is_restricted() -> None:
     made = plan(inputs())
     assert not [o for o in made.objects if o["kind"] == "NetworkPolicy"]
-    assert made.job["spec"]["template"]["metadata"]["annotations"] == {"node.sympozium.ai/offline": "shell"}
+    assert made.job["spec"]["template"]["metadata"]["annotations"] == {
+        "node.sympozium.ai/network": "host", "node.sympozium.ai/offline": "shell",
+    }  # fmt: skip
+
+
+def test_no_run_may_fill_the_node() -> None:
+    spec = plan(inputs()).job["spec"]["template"]["spec"]
+    empty = [v for v in spec["volumes"] if "emptyDir" in v]
+    assert empty
+    assert all("sizeLimit" in v["emptyDir"] for v in empty)
+    shell = next(c for c in spec["initContainers"] if c["name"] == "shell")
+    assert shell["resources"]["limits"]["memory"] == "2Gi"
 
 
 def test_a_closed_network_is_open_to_what_the_run_needs() -> None:

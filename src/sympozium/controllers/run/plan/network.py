@@ -18,6 +18,8 @@ from sympozium.kube.conditions import condition
 from sympozium.policy import network
 
 ANNOTATION: Final = "node.sympozium.ai/egress"
+HOST_NETWORK: Final = "node.sympozium.ai/network"
+"""A run under no network policy reaches what the machine reaches: its model and its tools may be on the loopback."""
 OFFLINE: Final = "node.sympozium.ai/offline"
 """Containers without any network. What the model wrote runs in `shell`, which then reaches neither the bus nor
 anything else by itself; `fetch_url` is the way out, and the gate judges each call."""
@@ -36,7 +38,7 @@ def add_network(inputs: Inputs, plan: Plan) -> dict[str, str]:
     """Add the NetworkPolicy, if there is one; returns the pod's annotations."""
     allowed = network.egress(inputs.policy)
     if not allowed.restricted:
-        return {}
+        return {HOST_NETWORK: "host"}
     if not allowed.event_bus:
         raise PlanError(
             "networkPolicy.allowEventBus is false: a run cannot report without the bus; set it to true"

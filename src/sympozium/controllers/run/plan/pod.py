@@ -25,6 +25,12 @@ ACCOUNT_FILES: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
 _GRACE: Final = 30
 _AGENT_REQUESTS: Final = {"cpu": "50m", "memory": "128Mi"}
 _SMALL_REQUESTS: Final = {"cpu": "20m", "memory": "64Mi"}
+_SHELL_LIMITS: Final = {"memory": "2Gi"}
+"""Where neither run nor policy has set one: what the model wrote may not take what others need. /tmp counts, since
+it is memory on a node of ours."""
+_SIZES: Final = {"workspace": "20Gi", "journal": "1Gi", "shell-tmp": "2Gi"}
+_SOCKET_SIZE: Final = "16Mi"
+"""A run that fills a volume beyond its size is evicted before it fills the disk of its node."""
 
 
 def job(inputs: Inputs, *, deadline: int, annotations: dict[str, str], accounts: dict[str, str]) -> Object:
@@ -128,7 +134,7 @@ def _shell(inputs: Inputs) -> Object:
         "shell",
         (box.image if box else None) or inputs.images.shell,
         env=_env(inputs.run.spec.env),
-        resources=_resources(box.resources if box else None, _SMALL_REQUESTS),
+        resources=_resources(box.resources if box else None, _SMALL_REQUESTS, _SHELL_LIMITS),
         volumeMounts=mounts,
         security=context,
         **changes,
@@ -199,13 +205,15 @@ def _sidecar(name: str, image: str, **fields: Any) -> Object:
     return {**_container(name, image, **fields), "restartPolicy": "Always"}
 
 
-def _resources(wanted: ResourceRequirements | None, requests: dict[str, str]) -> Object:
-    """What was asked for, with modest requests where nothing was: limits only where somebody set them.
+def _resources(
+    wanted: ResourceRequirements | None, requests: dict[str, str], default: dict[str, str] | None = None
+) -> Object:
+    """What was asked for, with modest requests where nothing was: limits where somebody set them, or by `default`.
 
     Kubernetes would make a limit the request too. A policy's limit of two cores would then keep two cores free for
     a shell that mostly waits, and a small machine could run nothing.
     """
-    limits = dict(wanted.limits) if wanted else {}
+    limits = {**(default or {}), **(wanted.limits if wanted else {})}
     asked = dict(wanted.requests) if wanted else {}
     modest = {
         key: quantities.smaller(value, limits[key]) if key in limits else value
@@ -232,4 +240,4 @@ def _secret(volume: str, name: str) -> Object:
 
 
 def _empty(volume: str) -> Object:
-    return {"name": volume, "emptyDir": {}}
+    return {"name": volume, "emptyDir": {"sizeLimit": _SIZES.get(volume, _SOCKET_SIZE)}}
