@@ -22,7 +22,8 @@ class Plan:
     """In this order: revisions, claims, pods; `status` only when there is nothing else to do (None: it is right).
 
     `record`: a ControllerRevision to create. `renumber`, `change`: (old, new). `claims` with the pod they are for.
-    `blocked`: (pod name, why it cannot be made yet).
+    `updated`: pods whose claims or labels are in `change`.
+    `contested`: claims that somebody else controls. `blocked`: (pod name, why it cannot be made yet).
     """
 
     record: Object | None = None
@@ -30,6 +31,8 @@ class Plan:
     forget: list[Object] = field(default_factory=list)
     claims: list[tuple[str, Object]] = field(default_factory=list)
     change: list[tuple[Object, Object]] = field(default_factory=list)
+    updated: list[str] = field(default_factory=list)
+    contested: list[str] = field(default_factory=list)
     create: list[Object] = field(default_factory=list)
     delete: list[Object] = field(default_factory=list)
     blocked: list[tuple[str, str]] = field(default_factory=list)
@@ -128,7 +131,7 @@ class _Step:
             if self._replica(ordinal, pod) and self.ordered:
                 return
         for pod in self.condemned:
-            self.plan.change += claims.reowned(self.set, pod, self.known)
+            self.plan.change += self._reowned(pod)
         if self.plan.change:
             return  # a claim that goes with its pod must be the pod's before the pod is deleted
         if self._condemn() or self.plan.acts:
@@ -151,11 +154,21 @@ class _Step:
             self.plan.claims += [(name, claim) for claim in lacking]
         if self.ordered and not self._usable(pod):
             return True
-        self.plan.change += claims.reowned(self.set, pod, self.known)
+        changes = self._reowned(pod)
         corrected = identity.corrected(self.set, pod)
         if corrected is not None and not deleting(pod):
-            self.plan.change.append((pod, corrected))
+            changes.append((pod, corrected))
+        if changes:
+            self.plan.change += changes
+            self.plan.updated.append(name)
         return False
+
+    def _reowned(self, pod: Object) -> list[tuple[Object, Object]]:
+        changes = claims.reowned(self.set, pod, self.known)
+        for claim, _ in changes:
+            if claims.contested(self.set, pod, claim):
+                self.plan.contested.append(claim["metadata"]["name"])
+        return changes
 
     def _usable(self, pod: Object) -> bool:
         running = phase(pod) == "Running"

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from sympozium.localkube.controllers.api import Client
-from sympozium.localkube.controllers.apps import claims, identity
+from sympozium.localkube.controllers.apps import identity
 from sympozium.localkube.controllers.apps.children import Children, claim
 from sympozium.localkube.controllers.apps.hands import Hands, path
 from sympozium.localkube.controllers.apps.loop import STEPS, already_there, loop, terminating_namespace
@@ -64,7 +64,7 @@ class StatefulSetController:
             known = self._known(found, pods.mine)
             plan = decide(found, pods.mine, revisions.mine, known, dt.datetime.now(dt.UTC))
             if plan.acts:
-                await self._carry_out(found, plan, known)
+                await self._carry_out(found, plan)
                 continue
             if plan.status is not None:
                 await self._hands.status(found, plan.status)
@@ -90,7 +90,7 @@ class StatefulSetController:
                     known[name] = one
         return known
 
-    async def _carry_out(self, found: Object, plan: Plan, known: claims.Known) -> None:
+    async def _carry_out(self, found: Object, plan: Plan) -> None:
         if plan.record is not None:
             await self._record(found, plan.record)
         if plan.renumber is not None:
@@ -98,7 +98,15 @@ class StatefulSetController:
         for name, wished in plan.claims:
             await self._claim(found, name, wished)
         for old, new in plan.change:
-            await self._change(found, old, new, known)
+            await self._hands.change(old, new)
+        for name in plan.contested:
+            text = (
+                f"PersistentVolumeClaim {name} has a conflicting OwnerReference that acts as a manging controller,"
+                " the retention policy is ignored for this claim"
+            )
+            await self._hands.tell(found, [("Warning", "ConflictingController", text)])
+        for name in plan.updated:
+            await self._tell(found, "Update", name)
         for pod in plan.create:
             await self._create(found, pod)
         for pod in plan.delete:
@@ -106,23 +114,8 @@ class StatefulSetController:
         for revision in plan.forget:
             await self._hands.delete(revision)
 
-    async def _change(self, found: Object, old: Object, new: Object, known: claims.Known) -> None:
-        await self._hands.change(old, new)
-        name = old["metadata"]["name"]
-        if old["kind"] == "Pod":
-            await self._tell(found, "Update", name)
-        elif known.get(name) is not None and controller_of(new) is None and controller_of(old) is not None:
-            owner = controller_of(old) or {}
-            if owner.get("uid") != found["metadata"]["uid"] and owner.get("kind") != "Pod":
-                text = (
-                    f"PersistentVolumeClaim {name} has a conflicting OwnerReference that acts as a manging"
-                    " controller, the retention policy is ignored for this claim"
-                )
-                await self._hands.tell(found, [("Warning", "ConflictingController", text)])
-
     async def _create(self, found: Object, pod: Object) -> None:
         name = pod["metadata"]["name"]
-        pod["metadata"].pop("generateName", None)
         try:
             await self._hands.create(pod)
         except ApiError as error:
@@ -157,7 +150,7 @@ class StatefulSetController:
         await self._hands.tell(found, [("Normal", "SuccessfulCreate", text)])
 
     async def _tell(self, found: Object, verb: str, pod: str, error: str = "") -> None:
-        text = f"{verb.lower()} Pod {pod} in StatefulSet {found['metadata']['name']}"
+        text = f"{verb} Pod {pod} in StatefulSet {found['metadata']['name']}"
         if error:
             event = ("Warning", f"Failed{verb}", f"{text} failed error: {error}")
         else:
