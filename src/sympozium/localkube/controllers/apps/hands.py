@@ -5,7 +5,7 @@ anew in the meantime is not ours to delete.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from sympozium.localkube.controllers.api import Client, path_of
 from sympozium.localkube.controllers.apps.children import Claims
@@ -21,7 +21,7 @@ Event = tuple[str, str, str]
 
 
 class Hands:
-    """One controller's writes. `plurals` are of the kinds that it writes."""
+    """One controller's writes."""
 
     def __init__(self, client: Client, component: str, caches: dict[str, Informer]) -> None:
         """`caches` are by kind."""
@@ -111,14 +111,6 @@ class Hands:
         if references:
             meta["ownerReferences"] = references
         await self.change(child, {**child, "metadata": meta})
-
-    async def each(
-        self, objects: Sequence[Object], action: Callable[[Object], str], owner: Object, reason: str
-    ) -> None:
-        """Delete the objects and record an event of `owner` about each."""
-        for obj in objects:
-            if await self.delete(obj):
-                await self.tell(owner, [("Normal", reason, action(obj))])
 
 
 PLURALS = {
