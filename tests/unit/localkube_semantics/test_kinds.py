@@ -94,7 +94,12 @@ def test_nulls_empty_lists_and_unknown_fields_go_and_structs_stay():
     obj["metadata"]["creationTimestamp"] = None
     assert pod.unknown_fields(obj) == ["spec.containers[0].bogus"]
     pruned = pod.prune(obj)
-    assert pruned["spec"] == {"containers": [{"name": "a"}], "volumes": [{"name": "v", "emptyDir": {}}]}
+    assert pruned["spec"] == {
+        "volumes": [{"name": "v", "emptyDir": {}}],
+        "containers": [{"name": "a", "resources": {}}],
+    }
+    assert list(pruned) == ["metadata", "spec", "status"]
+    assert list(pruned["spec"]) == ["volumes", "containers"], "in the order of the Go struct"
     assert pruned["metadata"] == {"name": "x", "namespace": "n"}
     policy = kind("networking.k8s.io", "v1", "NetworkPolicy").prune(
         named(spec={"podSelector": {}, "ingress": [{}]})

@@ -43,8 +43,8 @@ def _container(container: Object, *, host_network: bool) -> None:
         container["imagePullPolicy"] = pull_policy(container.get("image", ""))
     for port in container.get("ports") or ():
         fill(port, protocol="TCP")
-        if host_network:
-            port.setdefault("hostPort", port.get("containerPort"))
+        if host_network and port.get("containerPort"):
+            port.setdefault("hostPort", port["containerPort"])
     for env in container.get("env") or ():
         _field_reference((env.get("valueFrom") or {}).get("fieldRef"))
     for name in ("livenessProbe", "readinessProbe", "startupProbe"):

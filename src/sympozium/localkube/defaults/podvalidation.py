@@ -73,6 +73,15 @@ def _word(obj: Object, key: str, supported: tuple[str, ...], path: str, causes: 
             causes.append(gotext.unsupported(f"{path}.{key}", value, supported))
 
 
+_SOURCES = (
+    *("emptyDir", "hostPath", "gitRepo", "gcePersistentDisk", "awsElasticBlockStore", "secret", "nfs", "iscsi"),
+    *("glusterfs", "flocker", "persistentVolumeClaim", "rbd", "cinder", "cephfs", "quobyte", "downwardAPI"),
+    *("fc", "flexVolume", "configMap", "azureFile", "vsphereVolume", "photonPersistentDisk", "portworxVolume"),
+    *("azureDisk", "storageos", "projected", "scaleIO", "csi", "ephemeral", "image"),
+)
+"""In the order in which they are looked at: the first one is the volume's type, the others are too many."""
+
+
 def _volumes(volumes: list[Object], path: str, causes: Causes) -> set[str]:
     names: set[str] = set()
     for index, volume in enumerate(volumes):
@@ -85,7 +94,7 @@ def _volumes(volumes: list[Object], path: str, causes: Causes) -> set[str]:
         else:
             causes += _label(name, f"{at}.name")
         names.add(name)
-        sources = [key for key in volume if key != "name"]
+        sources = sorted((key for key in volume if key != "name"), key=_SOURCES.index)
         if not sources:
             causes.append(gotext.required(at, "must specify a volume type"))
         causes += [

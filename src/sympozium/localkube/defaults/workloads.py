@@ -173,7 +173,7 @@ def _stateful_pod(spec: Object) -> Object:
     pod = dict(spec["template"]["spec"])
     pod.pop("hostname", None)
     pod.pop("subdomain", None)
-    names = [one["metadata"]["name"] for one in spec.get("volumeClaimTemplates") or ()]
+    names = [one["metadata"].get("name", "") for one in spec.get("volumeClaimTemplates") or ()]
     if names:
         made = [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in names]
         pod["volumes"] = made + [one for one in pod.get("volumes") or () if one.get("name") not in names]

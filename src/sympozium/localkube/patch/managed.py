@@ -11,6 +11,7 @@ from sympozium.localkube.errors import apply_conflict
 from sympozium.localkube.patch import fields as sets, typed
 from sympozium.localkube.patch.fields import Fields
 from sympozium.localkube.schema.node import Node
+from sympozium.localkube.schema.shapes import zero
 from sympozium.localkube.types import Object
 
 APPLY = "Apply"
@@ -84,7 +85,7 @@ def update(old: Object | None, new: Object, node: Node, manager: Manager) -> Non
     `[{}]` clears them.
     """
     entries = _entries_of_update(old, new, manager)
-    before = _empty(new, node) if old is None else old
+    before = _empty(node) if old is None else old
     comparison = typed.Comparison(_owned_part(before, manager.reset), _owned_part(new, manager.reset), node)
     changed = sets.union(comparison.added, comparison.modified)
     key = (manager.name, UPDATE, manager.api_version, manager.subresource)
@@ -202,13 +203,12 @@ def _placeless(fields: Fields) -> Fields:
     return {**out, "f:metadata": rest} if rest else out
 
 
-def _empty(new: Object, node: Node) -> Object:
-    """What a new object is compared with. Built-in types have their structs and required lists even when
-    nothing was written, so the writer owns what is in them and not the places themselves.
+def _empty(node: Node) -> Object:
+    """What a new object is compared with: built-in types have their structs even when nothing was written, so
+    the writer owns what is in them and not the places themselves.
     """
-    if not node.nullable:
-        return {}
-    return {key: {} for key in ("spec", "status") if isinstance(new.get(key), dict)}
+    made: Object | None = zero(node)
+    return made or {}
 
 
 def _entries_of_update(old: Object | None, new: Object, manager: Manager) -> dict[_Key, _Entry]:

@@ -104,6 +104,9 @@ _Trees = tuple[Fields, Fields, Fields]
 def _compare(old: Any, new: Any, node: Node, trees: _Trees) -> None:
     if old is new:
         return
+    if old is None or new is None:
+        # A null has the form of what it is compared with.
+        old, new = _like(old, new), _like(new, old)
     if _granular(old, node) and _granular(new, node):
         _compare_maps(old, new, node, trees)
         return
@@ -115,6 +118,10 @@ def _compare(old: Any, new: Any, node: Node, trees: _Trees) -> None:
             return
     if not same(old, new):
         trees[1][SELF] = MEMBER
+
+
+def _like(value: Any, other: Any) -> Any:
+    return type(other)() if value is None and isinstance(other, dict | list) and other else value
 
 
 def _compare_maps(old: dict[str, Any], new: dict[str, Any], node: Node, trees: _Trees) -> None:
@@ -135,19 +142,12 @@ def _pair(old: Any, new: Any, key: str, element: str, node: Node, trees: _Trees)
         trees[2][element] = _whole(old[key], node)
 
 
-_STRUCTS = frozenset({"metadata", "spec", "template"})
-"""Fields of built-in types that exist in Go even when nobody wrote them, so nobody owns the place itself;
-required fields are the same."""
-
-
 def _whole(value: Any, node: Node) -> Fields:
     """A place that came or went, with everything in it."""
     out: Fields = {SELF: MEMBER}
     if _granular(value, node):
         for key, inner in value.items():
-            below = out[f"f:{key}"] = _whole(inner, node.child(key) or FREE)
-            if len(below) > 1 and node.nullable and (key in _STRUCTS or key in node.required):
-                del below[SELF]
+            out[f"f:{key}"] = _whole(inner, node.child(key) or FREE)
     elif isinstance(value, list):
         for element, item in (elements(value, node) or {}).items():
             out[element] = _whole(item, node.items or FREE)

@@ -23,6 +23,7 @@ from sympozium.localkube.schema.node import (
     STRING,
     Node,
 )
+from sympozium.localkube.schema.shapes import Shape, shapes
 
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 OBJECT_META = _META + "ObjectMeta"
@@ -82,6 +83,9 @@ class Definitions:
             self._nodes[name] = found
             found.name = _go_name(name)
             self._fill(found, raw)
+            line = shapes().get(name)
+            if line is not None and found.properties:
+                found.shape = Shape(line, found.properties)
         return found
 
     def _fill(self, node: Node, raw: dict[str, Any]) -> None:

@@ -36,7 +36,7 @@ class BuiltinType:
         return type_errors(obj, self.node, self.kind)
 
     def prune(self, obj: Object) -> Object:
-        """Also drops what the API server's own types do not write: nulls, empty optional lists and maps."""
+        """Also gives it the form in which the API server's own types write themselves."""
         tidy(obj, self.node, canonical)
         return obj
 
@@ -48,7 +48,7 @@ class BuiltinType:
         if self._strategy.generation:
             obj["metadata"]["generation"] = 1
         self._strategy.create(obj)
-        return obj
+        return self.prune(obj)
 
     def prepare_update(self, obj: Object, old: Object, subresource: str) -> Object:
         strategy = self._strategy
@@ -57,7 +57,7 @@ class BuiltinType:
         strategy.update(obj, old, subresource)
         if strategy.generation and not same(_spec(obj), _spec(old)):
             obj["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
-        return obj
+        return self.prune(obj)
 
     def _status(self, obj: Object, old: Object) -> Object:
         made = {**old, "metadata": obj["metadata"]}

@@ -5,7 +5,10 @@ once. Nodes are made once, are shared, and never change afterwards; kinds that c
 (JSONSchemaProps) are cycles of nodes. Where a schema says nothing (`type` empty), any JSON is allowed.
 """
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from sympozium.localkube.schema.shapes import Shape
 
 ANY: Final = ""
 OBJECT: Final = "object"
@@ -55,6 +58,7 @@ class Node:
         "raw",
         "required",
         "rules",
+        "shape",
         "strategies",
         "type",
     )
@@ -81,6 +85,8 @@ class Node:
         self.strategies: tuple[str, ...] = ()
         self.checks: tuple[Any, ...] = ()
         self.rules: tuple[Any, ...] = ()
+        self.shape: Shape | None = None
+        """How a built-in struct is written; None for maps and custom resources."""
 
     def copy(self) -> "Node":
         """Another node that shares the children."""

@@ -2,14 +2,15 @@
 
 Custom resources lose unknown fields unless `x-kubernetes-preserve-unknown-fields` keeps them; the fields
 that are specified beneath such a place are still looked at. Built-in kinds lose unknown fields as a
-typed decoder loses them, and with them nulls and optional lists and maps that are empty, since that is how
-the API server's own types write themselves (structs that are empty stay: `emptyDir: {}` means something).
+typed decoder loses them, and with them nulls and lists and maps that are empty; what their types write even
+then (`shapes`) is added.
 """
 
 from collections.abc import Callable
 from typing import Any
 
 from sympozium.localkube.schema.node import ARRAY, INTEGER, OBJECT, QUANTITY, STRING, Node, is_whole
+from sympozium.localkube.schema.shapes import arrange, zero
 
 
 def prune(value: Any, node: Node) -> Any:
@@ -46,7 +47,7 @@ _WALKED = (dict, list, float)
 
 
 def tidy(value: Any, node: Node, canonical: Callable[[Any], str]) -> Any:
-    """`prune` for built-in kinds: also drops nulls, and optional lists and maps that are empty.
+    """`prune` for built-in kinds: the form in which the API server's own types write themselves.
 
     `canonical` writes quantities.
     """
@@ -55,30 +56,12 @@ def tidy(value: Any, node: Node, canonical: Callable[[Any], str]) -> Any:
             if node.type == OBJECT and not node.preserve:
                 value.clear()
             return value
-        dropped = []
-        for key, inner in value.items():
-            child = node.properties.get(key) or node.additional
-            if child is None:
-                if not node.preserve:
-                    dropped.append(key)
-            elif inner is None:
-                dropped.append(key)
-            elif inner.__class__ in _WALKED:
-                value[key] = tidy(inner, child, canonical)
-                if not inner and _omitted(key, child, node):
-                    dropped.append(key)
-            elif child.type == QUANTITY:
-                value[key] = canonical(inner)
-        for key in dropped:
-            del value[key]
+        _tidy_object(value, node, canonical)
         return value
     if isinstance(value, list):
-        if node.items is not None:
-            zero = _ZEROS.get(node.items.type)
-            value[:] = [
-                tidy(zero() if item is None and zero is not None else item, node.items, canonical)
-                for item in value
-            ]
+        items = node.items
+        if items is not None:
+            value[:] = [_filled(item, items, canonical) for item in value]
         return value
     if node.type == QUANTITY:
         return canonical(value)
@@ -87,14 +70,40 @@ def tidy(value: Any, node: Node, canonical: Callable[[Any], str]) -> Any:
     return value
 
 
-_ZEROS: dict[str, Callable[[], Any]] = {OBJECT: dict, STRING: str, INTEGER: int}
-"""What a null in a list is to Go: the zero value of the items' type."""
+def _tidy_object(value: dict[str, Any], node: Node, canonical: Callable[[Any], str]) -> None:
+    properties, additional = node.properties, node.additional
+    dropped = []
+    for key, inner in value.items():
+        child = properties.get(key)
+        if child is None:
+            if additional is not None:
+                value[key] = _filled(inner, additional, canonical)
+            elif not node.preserve:
+                dropped.append(key)
+        elif inner is None:
+            dropped.append(key)
+        elif inner.__class__ in _WALKED:
+            value[key] = tidy(inner, child, canonical)
+            if not inner and _omitted(child):
+                dropped.append(key)
+        elif child.type == QUANTITY:
+            value[key] = canonical(inner)
+    for key in dropped:
+        del value[key]
+    if node.shape is not None:
+        arrange(value, node.shape)
 
 
-def _omitted(key: str, child: Node, parent: Node) -> bool:
-    """Whether the API server's types leave this field out when it is empty."""
-    if key in parent.required or parent.additional is not None or child.preserve:
-        return False
+def _filled(value: Any, node: Node, canonical: Callable[[Any], str]) -> Any:
+    """An item of a list or map: a null is the zero value of its type to Go."""
+    if value is None:
+        value = zero(node)
+        return {} if value is None and node.type == OBJECT and node.additional is None else value
+    return value if value.__class__ is str and node.type == STRING else tidy(value, node, canonical)
+
+
+def _omitted(child: Node) -> bool:
+    """Whether nothing is left of an empty list or map: storage does not tell it from none."""
     return child.type == ARRAY or (child.type == OBJECT and child.additional is not None)
 
 
