@@ -194,7 +194,10 @@ def test_a_limit_is_not_made_a_request() -> None:
         sandbox={"enabled": True, "resources": {"limits": {"cpu": "10m"}, "requests": {"memory": "1Gi"}}}
     )
     resources = _containers(plan(inputs(run_=small)))["shell"]["resources"]
-    assert resources == {"limits": {"cpu": "10m"}, "requests": {"cpu": "10m", "memory": "1Gi"}}
+    assert resources == {
+        "limits": {"cpu": "10m", "memory": "2Gi"},
+        "requests": {"cpu": "10m", "memory": "1Gi"},
+    }
 
 
 def test_without_network_rules_nothing_is_restricted() -> None:
