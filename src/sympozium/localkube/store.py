@@ -26,6 +26,7 @@ from typing import Any, Literal
 
 import orjson
 
+from sympozium.localkube.database import DatabaseError, connect
 from sympozium.localkube.feed import Change, Watcher
 from sympozium.localkube.types import Object
 
@@ -36,17 +37,6 @@ Key = tuple[str, str]
 
 HISTORY_SECONDS = 600.0
 COMPACT_BATCH = 500
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS log (
-  rev INTEGER PRIMARY KEY AUTOINCREMENT,
-  bucket TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL,
-  op INTEGER NOT NULL,      -- 0 created, 1 updated, 2 deleted
-  prev INTEGER NOT NULL,    -- revision of the state before, 0 for created
-  value BLOB NOT NULL       -- the object; for a deletion its last state
-);
-CREATE INDEX IF NOT EXISTS log_by_key ON log (bucket, namespace, name, rev);
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL);
-"""
 TYPES: tuple[Literal["ADDED", "MODIFIED", "DELETED"], ...] = ("ADDED", "MODIFIED", "DELETED")
 
 
@@ -120,39 +110,28 @@ class _Staged:
     done: asyncio.Future[Entry]
 
 
-def _keep_private(path: Path) -> None:
-    """Secrets are in it. SQLite gives its journal files the mode of the database."""
-    path.touch(mode=0o600)
-    for file in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
-        if file.exists():
-            file.chmod(0o600)
-
-
 class Store:
     """Open with `Store(path)`; use from one event loop; `close()` at the end."""
 
     def __init__(self, path: Path | str) -> None:
-        if str(path) != ":memory:":
-            _keep_private(Path(path))
-        self._db = sqlite3.connect(path, isolation_level=None)
+        """Raises StoreError when the file cannot be used."""
         try:
-            self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            self._db.execute("PRAGMA wal_autocheckpoint=2000")
-            self._db.executescript(SCHEMA)
-            self._db.execute("BEGIN IMMEDIATE")
-            self._db.execute("COMMIT")
-        except sqlite3.OperationalError as error:
-            self._db.close()
-            raise StoreError(f"cannot open {path}: {error} (is another localkube using it?)") from error
+            self._db = connect(path)
+        except DatabaseError as error:
+            raise StoreError(str(error)) from error
         self._buckets: dict[str, _Bucket] = {}
         self._staged: dict[tuple[str, Key], _Staged] = {}
         self._marks: list[tuple[float, int]] = []
         self._awaited: list[tuple[int, asyncio.Future[None]]] = []
+        self._flushing: asyncio.Handle | None = None
         self._closed = False
         self._oldest = 0
-        self.revision = self._load()
+        self._swept = 0
+        try:
+            self.revision = self._load()
+        except sqlite3.Error as error:
+            self._db.close()
+            raise StoreError(f"cannot read {path}: {error}") from error
         self._next = self.revision
 
     # -- reading -------------------------------------------------------------------------------
@@ -264,39 +243,51 @@ class Store:
         obj.setdefault("metadata", {})["resourceVersion"] = str(rev)
         entry = Entry(*key, rev, orjson.dumps(obj))
         loop = asyncio.get_running_loop()
-        if not self._staged:
-            self._begin()
-            loop.call_soon(self._flush)
-        self._db.execute(
-            "INSERT INTO log (rev, bucket, namespace, name, op, prev, value) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (rev, bucket, *key, op, old.rev if old else 0, entry.raw),
-        )
+        try:
+            if self._flushing is None:
+                self._db.execute("BEGIN IMMEDIATE")
+                self._flushing = loop.call_soon(self._flush)
+            self._db.execute(
+                "INSERT INTO log (rev, bucket, namespace, name, op, prev, value) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (rev, bucket, *key, op, old.rev if old else 0, entry.raw),
+            )
+        except sqlite3.Error as error:
+            self._abandon(error)
+            raise UnwritableError(str(error)) from error
         self._next = rev
         change = Change(TYPES[op], rev, entry, old)
         staged = self._staged[bucket, key] = _Staged(bucket, change, loop.create_future())
         return await asyncio.shield(staged.done)
 
-    def _begin(self) -> None:
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
-        except sqlite3.Error as error:
-            raise UnwritableError(str(error)) from error
+    def _abandon(self, error: sqlite3.Error) -> None:
+        """Nothing of the batch is written, and each of its writers learns why.
+
+        Also when one insert fails: SQLite may then have rolled back all of them, and what followed would be
+        outside a transaction.
+        """
+        if self._flushing is not None:
+            self._flushing.cancel()
+            self._flushing = None
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+        self._next = self.revision
+        batch = list(self._staged.values())
+        self._staged.clear()
+        for staged in batch:
+            staged.done.set_exception(UnwritableError(str(error)))
+            staged.done.exception()  # retrieved here too: its writer may have been cancelled
 
     def _flush(self) -> None:
         """Commit, then memory, then watchers, then writers."""
-        batch = list(self._staged.values())
-        self._staged.clear()
+        self._flushing = None
         try:
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
-            log.exception("commit of %d writes failed", len(batch))
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            self._next = self.revision
-            for staged in batch:
-                staged.done.set_exception(UnwritableError(str(error)))
-                staged.done.exception()  # retrieved here too: its writer may have been cancelled
+            log.exception("commit of %d writes failed", len(self._staged))
+            self._abandon(error)
             return
+        batch = list(self._staged.values())
+        self._staged.clear()
         for staged in batch:
             self._apply(staged.bucket, staged.change)
             staged.done.set_result(staged.change.entry)
@@ -371,39 +362,58 @@ class Store:
     async def compact_by_time(self, *, keep: float = HISTORY_SECONDS, now: float | None = None) -> int:
         """Marks this moment, and forgets what was superseded before the marks older than `keep` seconds.
 
-        Called about once a minute; returns the oldest revision that is left.
+        Called about once a minute; returns the oldest revision that is left. Raises UnwritableError: the next
+        call tries again.
         """
         at = time.monotonic() if now is None else now
         self._marks.append((at, self.revision))
         due = [mark for mark in self._marks if mark[0] <= at - keep]
         if due:
-            self._marks = self._marks[len(due) :]
             await self.compact(due[-1][1])
+            self._marks = self._marks[len(due) :]
         return self._oldest
 
     async def compact(self, rev: int) -> None:
-        """Forgets states that were superseded at or before `rev`, in small batches.
+        """Forgets states that were superseded at or before `rev`, in small batches. Raises UnwritableError.
 
-        The state of each object at `rev` itself stays, so history from `rev` on is complete.
+        The state of each object at `rev` itself stays, so history from `rev` on is complete. Only what came
+        since the last time is read: each row names the one that it superseded.
         """
-        target = min(rev, self.revision)
-        if target <= self._oldest:
-            return
-        await self._between_commits()
-        self._db.execute("INSERT OR REPLACE INTO meta VALUES ('oldest', ?)", (target,))
-        self._oldest = target
-        while True:
-            await self._between_commits()
-            done = self._db.execute(
-                "DELETE FROM log WHERE rev IN (SELECT a.rev FROM log a WHERE a.rev <= ? AND (a.op = 2 OR"
-                " EXISTS (SELECT 1 FROM log b WHERE b.bucket = a.bucket AND b.namespace = a.namespace"
-                " AND b.name = a.name AND b.rev > a.rev AND b.rev <= ?)) LIMIT ?)",
-                (target, target, COMPACT_BATCH),
-            ).rowcount
-            if done < COMPACT_BATCH:
-                break
-            await asyncio.sleep(0)
-        self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        target = max(min(rev, self.revision), self._oldest)
+        try:
+            if target > self._oldest:
+                await self._between_commits()
+                self._db.execute("INSERT OR REPLACE INTO meta VALUES ('oldest', ?)", (target,))
+                self._oldest = target
+            while self._swept < self._oldest:
+                await self._between_commits()
+                self._sweep()
+                await asyncio.sleep(0)
+            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        except sqlite3.Error as error:
+            raise UnwritableError(f"compaction: {error}") from error
+
+    def _sweep(self) -> None:
+        """One batch of compaction, in one commit with how far it has come."""
+        low = self._swept
+        last = self._db.execute(
+            "SELECT max(rev) FROM (SELECT rev FROM log WHERE rev > ? AND rev <= ? ORDER BY rev LIMIT ?)",
+            (low, self._oldest, COMPACT_BATCH),
+        ).fetchone()[0]
+        high = self._oldest if last is None else last
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            self._db.execute(
+                "DELETE FROM log WHERE rev IN (SELECT prev FROM log WHERE rev > ? AND rev <= ?)", (low, high)
+            )
+            self._db.execute("DELETE FROM log WHERE rev > ? AND rev <= ? AND op = 2", (low, high))
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('swept', ?)", (high,))
+            self._db.execute("COMMIT")
+        except sqlite3.Error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+        self._swept = high
 
     async def _between_commits(self) -> None:
         while self._staged:
@@ -420,7 +430,8 @@ class Store:
         """Commits what is staged and closes the database."""
         if self._closed:
             return
-        if self._staged:
+        if self._flushing is not None:
+            self._flushing.cancel()
             self._flush()
         self._closed = True
         self.end_watches()
@@ -433,8 +444,8 @@ class Store:
         return found
 
     def _load(self) -> int:
-        row = self._db.execute("SELECT value FROM meta WHERE key = 'oldest'").fetchone()
-        self._oldest = row[0] if row else 0
+        marks = dict(self._db.execute("SELECT key, value FROM meta"))
+        self._oldest, self._swept = marks.get("oldest", 0), marks.get("swept", 0)
         rows = self._db.execute(
             "SELECT bucket, namespace, name, max(rev), op, value FROM log"
             " GROUP BY bucket, namespace, name ORDER BY bucket, namespace, name"
