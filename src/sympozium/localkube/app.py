@@ -30,7 +30,7 @@ from sympozium.localkube.present import Presenter
 from sympozium.localkube.resources import Registry
 from sympozium.localkube.schema.openapi import OpenAPI
 from sympozium.localkube.semantics import Managed, MutableTypes
-from sympozium.localkube.store import Store
+from sympozium.localkube.store import Store, UnwritableError
 from sympozium.localkube.types import UserInfo
 
 log = logging.getLogger(__name__)
@@ -124,7 +124,10 @@ class APIServer:
 
 
 async def compact_forever(store: Store) -> None:
-    """Forgets old history about once a minute."""
+    """Forgets old history about once a minute; while the disk is full it stays."""
     while True:
-        await store.compact_by_time()
+        try:
+            await store.compact_by_time()
+        except UnwritableError as error:
+            log.warning("old history is kept: %s", error)
         await asyncio.sleep(COMPACT_SECONDS)
