@@ -6,7 +6,7 @@ loop's: an empty queue costs nothing.
 
 import asyncio
 from collections import deque
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 K = TypeVar("K")
 
@@ -14,11 +14,21 @@ BASE_DELAY = 0.02
 MAX_DELAY = 60.0
 
 
+class Ready(Protocol[K]):
+    """The keys that wait for a worker; a deque, or something with an order of its own."""
+
+    def append(self, key: K, /) -> None: ...
+
+    def popleft(self) -> K: ...
+
+    def __len__(self) -> int: ...
+
+
 class Queue(Generic[K]):
     """A work queue for one event loop."""
 
     def __init__(self) -> None:
-        self._ready: deque[K] = deque()
+        self._ready: Ready[K] = deque()
         self._waiting: set[K] = set()
         self._busy: set[K] = set()
         self._dirty: set[K] = set()

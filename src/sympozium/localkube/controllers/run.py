@@ -169,7 +169,9 @@ def _parts(
         ).controller.run,
         JOB: JobController(client(JOB), caches.jobs, caches.pods, counts).controller.run,
         ttl.NAME: ttl.TTLAfterFinished(client(ttl.NAME), caches.jobs, counts).controller.run,
-        SCHEDULER: Scheduler(scheduler_client, caches.pods, caches.nodes, counts).controller.run,
+        SCHEDULER: Scheduler(
+            scheduler_client, caches.by_plural() | {"namespaces": caches.namespaces}, counts
+        ).controller.run,
         nodes.NAME: nodes.NodeController(node_client, caches.nodes, caches.leases, caches.pods, counts).run,
         CRD_NAME: CRDCleanup(client(CRD_NAME), caches.crds, counts).controller.run,
         GARBAGE: garbage.run,

@@ -84,6 +84,7 @@ def _bind(pod: Object, node: str, binding: Object) -> None:
         pod["metadata"]["generation"] += 1
         condition["observedGeneration"] = pod["metadata"]["generation"]
     status = pod.setdefault("status", {})
+    status.pop("nominatedNodeName", None)  # it has its place
     others = [item for item in status.get("conditions") or [] if item["type"] != "PodScheduled"]
     status["conditions"] = [*others, condition]
 

@@ -1,99 +1,59 @@
-"""Which node a pod can be on, and if none, why: on values.
+"""Whether a pod can be on one node, and if not, why: kube-scheduler's filters in its order and words. Pure.
 
-Filters: ready, not cordoned, taints, nodeSelector and required node affinity, room for requests and
-number of pods. What a pod asks for that is not decided here (affinity between pods, spread constraints)
-leaves it Pending with a message that says so, rather than being passed over.
-https://kubernetes.io/docs/concepts/scheduling-eviction/kube-scheduler/
+The first filter that objects is the reason; it says whether taking other pods away would help.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from decimal import Decimal
 
+from sympozium.localkube.controllers.scheduler.resources import (
+    DEFAULT_PODS,
+    Amounts,
+    Load,
+    allocatable,
+    conflicts,
+    host_ports,
+    requests,
+)
 from sympozium.localkube.types import Object
-from sympozium.quantities import parse
 
-DEFAULT_PODS = 110
-
-
-@dataclass(slots=True)
-class Load:
-    """What the pods of a node have asked for: their number, and amounts by resource."""
-
-    pods: int = 0
-    amounts: dict[str, Decimal] = field(default_factory=dict)
-
-    def add(self, asked: dict[str, Decimal]) -> None:
-        self.pods += 1
-        for name, amount in asked.items():
-            self.amounts[name] = self.amounts.get(name, Decimal(0)) + amount
-
-    def remove(self, asked: dict[str, Decimal]) -> None:
-        self.pods -= 1
-        for name, amount in asked.items():
-            self.amounts[name] -= amount
+UNSCHEDULABLE = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
+NOT_READY = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
+NO_TOLERATION = "node(s) had untolerated taint(s)"
+NO_MATCH = "node(s) didn't match Pod's node affinity/selector"
+NO_PORT = "node(s) didn't have free ports for the requested pod ports"
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """`node` is "" when none fits; `message` then has the sentence of kube-scheduler."""
+class Obstacle:
+    """`reasons` are counted over the nodes; `curable` when the absence of other pods could help."""
 
-    node: str
-    message: str = ""
-
-
-def choose(pod: Object, nodes: Sequence[Object], loads: dict[str, Load]) -> Choice:
-    """The fitting node with the fewest pods. `loads` is by node name, of pods that have not ended."""
-    unsupported = not_decided(pod)
-    if unsupported:
-        return Choice("", f"this scheduler does not decide {unsupported}: remove it from the pod")
-    why: Counter[str] = Counter()
-    fitting: list[tuple[int, str]] = []
-    for node in nodes:
-        name = node["metadata"]["name"]
-        load = loads.get(name) or Load()
-        problems = list(obstacles(pod, node, load))
-        if problems:
-            why.update(problems)
-        else:
-            fitting.append((load.pods, name))
-    if fitting:
-        return Choice(min(fitting)[1])
-    reasons = ", ".join(sorted(f"{count} {reason}" for reason, count in why.items()))
-    text = f"0/{len(nodes)} nodes are available" + (f": {reasons}." if reasons else ".")
-    return Choice("", text if nodes else "no nodes available to schedule pods")
+    reasons: tuple[str, ...]
+    curable: bool = False
 
 
-def not_decided(pod: Object) -> str:
-    """The scheduling field of the pod that this scheduler has no answer to, or ""."""
-    spec = pod["spec"]
-    affinity = spec.get("affinity") or {}
-    for key in ("podAffinity", "podAntiAffinity"):
-        if (affinity.get(key) or {}).get("requiredDuringSchedulingIgnoredDuringExecution"):
-            return f"spec.affinity.{key}"
-    for constraint in spec.get("topologySpreadConstraints") or ():
-        if constraint.get("whenUnsatisfiable", "DoNotSchedule") == "DoNotSchedule":
-            return "spec.topologySpreadConstraints"
-    return ""
-
-
-def obstacles(pod: Object, node: Object, load: Load) -> Iterable[str]:
-    """Why the pod cannot be on the node, in kube-scheduler's words; the first kind of reason is enough."""
+def obstacle(pod: Object, node: Object, load: Load) -> Obstacle | None:
+    """What keeps the pod off the node, by what the node has given away already."""
     spec = node.get("spec") or {}
     if spec.get("unschedulable") and not _tolerated(pod, UNSCHEDULABLE):
-        return ["node(s) were unschedulable"]
-    if not is_ready(node):
-        return ["node(s) were not ready"]
-    for taint in spec.get("taints") or ():
-        if taint.get("effect") in {"NoSchedule", "NoExecute"} and not _tolerated(pod, taint):
-            return [f"node(s) had untolerated taint {{{taint['key']}: {taint.get('value', '')}}}"]
+        return Obstacle(("node(s) were unschedulable",))
+    if any(not _tolerated(pod, taint) for taint in hard_taints(node)):
+        return Obstacle((NO_TOLERATION,))
     if not selected(pod, node):
-        return ["node(s) didn't match Pod's node affinity/selector"]
-    return _room(pod, node, load)
+        return Obstacle((NO_MATCH,))
+    if conflicts(host_ports(pod), load.ports):
+        return Obstacle((NO_PORT,), curable=True)
+    return _room(requests(pod), node, load)
 
 
-UNSCHEDULABLE = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
+def hard_taints(node: Object) -> Iterable[Object]:
+    """Taints that keep pods away. A node that is not ready counts as tainted so, as its controller would do."""
+    for taint in (node.get("spec") or {}).get("taints") or ():
+        if taint.get("effect") in {"NoSchedule", "NoExecute"} and taint["key"] != UNSCHEDULABLE["key"]:
+            yield taint
+    if not is_ready(node):
+        yield NOT_READY
 
 
 def is_ready(node: Object) -> bool:
@@ -112,6 +72,11 @@ def tolerates(toleration: Object, taint: Object) -> bool:
     key, operator = toleration.get("key") or "", toleration.get("operator") or "Equal"
     if operator == "Exists":
         return key in {"", taint["key"]}
+    if operator in {"Gt", "Lt"}:
+        value, mine = taint.get("value") or "", toleration.get("value") or ""
+        if key != taint["key"] or not (_integer(value) and _integer(mine)):
+            return False
+        return int(value) > int(mine) if operator == "Gt" else int(value) < int(mine)
     return bool(key == taint["key"] and (toleration.get("value") or "") == (taint.get("value") or ""))
 
 
@@ -124,14 +89,18 @@ def selected(pod: Object, node: Object) -> bool:
     affinity = ((pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}).get(
         "requiredDuringSchedulingIgnoredDuringExecution"
     )
-    if not affinity:
-        return True
+    return not affinity or node_selected(affinity, node)
+
+
+def node_selected(selector: Object, node: Object) -> bool:
+    """A NodeSelector: one of its terms has to hold whole; a term that says nothing never holds."""
+    labels = node["metadata"].get("labels") or {}
     fields = {"metadata.name": node["metadata"]["name"]}
     return any(
         (term.get("matchExpressions") or term.get("matchFields"))
         and all(_expression(e, labels) for e in term.get("matchExpressions") or ())
         and all(_expression(e, fields) for e in term.get("matchFields") or ())
-        for term in affinity.get("nodeSelectorTerms") or ()
+        for term in selector.get("nodeSelectorTerms") or ()
     )
 
 
@@ -156,49 +125,14 @@ def _integer(text: str) -> bool:
     return text.removeprefix("-").isdecimal()
 
 
-def _room(pod: Object, node: Object, load: Load) -> list[str]:
-    allocatable = (node.get("status") or {}).get("allocatable") or {}
-    found = []
-    if load.pods >= int(parse(allocatable.get("pods") or DEFAULT_PODS)):
+def _room(asked: Amounts, node: Object, load: Load) -> Obstacle | None:
+    given = allocatable(node)
+    found, hopeless = [], False
+    if load.pods + 1 > int(given.get("pods", DEFAULT_PODS)):
         found.append("Too many pods")
-    for name, amount in sorted(requests(pod).items()):
-        free = parse(allocatable.get(name) or 0) - load.amounts.get(name, Decimal(0))
-        if amount > free:
+    for name, amount in sorted(asked.items()):
+        whole = given.get(name, Decimal(0))
+        if amount > whole - load.amounts.get(name, Decimal(0)):
             found.append(f"Insufficient {name}")
-    return found
-
-
-def requests(pod: Object) -> dict[str, Decimal]:
-    """What a pod needs at its greediest moment.
-
-    Main containers and sidecars add up; an ordinary init container runs beside the sidecars before it.
-    """
-    spec = pod["spec"]
-    total: dict[str, Decimal] = {}
-    peak: dict[str, Decimal] = {}
-    for container in spec.get("initContainers") or ():
-        asked = _container(container)
-        if container.get("restartPolicy") == "Always":
-            total = _sum(total, asked)
-        else:
-            peak = _max(peak, _sum(total, asked))
-    for container in spec.get("containers") or ():
-        total = _sum(total, _container(container))
-    overhead = {name: parse(value) for name, value in (spec.get("overhead") or {}).items()}
-    return {name: amount for name, amount in _sum(_max(peak, total), overhead).items() if amount}
-
-
-def _container(container: Object) -> dict[str, Decimal]:
-    resources = container.get("resources") or {}
-    asked = {**(resources.get("limits") or {}), **(resources.get("requests") or {})}
-    return {name: parse(value) for name, value in asked.items()}
-
-
-def _sum(first: dict[str, Decimal], second: dict[str, Decimal]) -> dict[str, Decimal]:
-    zero = Decimal(0)
-    return {name: first.get(name, zero) + second.get(name, zero) for name in first | second}
-
-
-def _max(first: dict[str, Decimal], second: dict[str, Decimal]) -> dict[str, Decimal]:
-    zero = Decimal(0)
-    return {name: max(first.get(name, zero), second.get(name, zero)) for name in first | second}
+            hopeless = hopeless or amount > whole
+    return Obstacle(tuple(found), curable=not hopeless) if found else None
