@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from sympozium.localkube.resources import Column
-from sympozium.localkube.tables import pods, workloads
+from sympozium.localkube.tables import cluster, pods, workloads
 from sympozium.localkube.tables.age import age, duration, parse_time
 from sympozium.localkube.types import Object
 
@@ -173,12 +173,11 @@ def _service(obj: Object, now: datetime) -> list[Any]:
         f"{p['port']}{':' + str(p['nodePort']) if p.get('nodePort') else ''}/{p.get('protocol', 'TCP')}"
         for p in spec.get("ports") or []
     ]
-    external = spec.get("externalName") if spec.get("type") == "ExternalName" else None
     return [
         _name(obj),
         spec.get("type", ""),
         spec.get("clusterIP") or "<none>",
-        external or _none(spec.get("externalIPs") or []),
+        cluster.external_ip(obj),
         _none(ports),
         _age(obj, now),
         _labels(spec.get("selector")),
@@ -249,6 +248,7 @@ _TABLES: dict[str, tuple[str, Cells]] = {
     "mutatingwebhookconfigurations": ("Name|Webhooks:integer|Age", _webhooks),
     "validatingwebhookconfigurations": ("Name|Webhooks:integer|Age", _webhooks),
     "networkpolicies": ("Name|Pod-Selector|Age", _network_policy),
+    **cluster.TABLES,
 }
 DEFAULT = (_columns("Name|Age"), default_cells)
 TABLES: dict[str, tuple[tuple[Column, ...], Cells]] = {
