@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from sympozium.localkube.store import Entry
 
 QUEUE_LIMIT = 10_000
+QUEUE_BYTES = 32 * 1024 * 1024
+"""Of encoded objects in one queue: ten thousand of the largest ones would be more than a machine has."""
 
 
 @dataclass(slots=True, eq=False)
@@ -37,6 +39,7 @@ class Watcher:
         self._namespace = namespace
         self._forget = forget
         self._queue: list[Change] = []
+        self._size = 0
         self._waiter: asyncio.Future[None] | None = None
         self.closed = False
         self.overflowed = False
@@ -47,11 +50,12 @@ class Watcher:
             return
         if self._namespace is not None and change.entry.namespace != self._namespace:
             return
-        if len(self._queue) >= QUEUE_LIMIT:
+        if len(self._queue) >= QUEUE_LIMIT or self._size > QUEUE_BYTES:
             self.overflowed = True
             self.close()
             return
         self._queue.append(change)
+        self._size += len(change.entry.raw)
         self._wake()
 
     def replay(self, change: Change) -> None:
@@ -72,7 +76,7 @@ class Watcher:
             finally:
                 timer.cancel()
                 self._waiter = None
-        changes, self._queue = self._queue, []
+        changes, self._queue, self._size = self._queue, [], 0
         return changes
 
     @property

@@ -24,7 +24,13 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 PEER_CERTIFICATE = "sympozium.peer_certificate"
+ABORT = "sympozium.abort"
+"""In the scope: cuts the connection, whatever of the answer is not sent."""
 GZIP_FROM = 128 * 1024
+BODY_SECONDS = 60.0
+"""For a request's body to be here whole; as long as kube-apiserver lets a request take."""
+STALL_SECONDS = 60.0
+"""For a client of a stream to take one chunk: one that hangs must not keep its events in our memory."""
 
 
 class Application:
@@ -36,7 +42,12 @@ class Application:
         if scope["type"] != "http":
             raise TypeError(f"localkube serves http, not {scope['type']}")
         try:
-            request = await self._read(scope, receive)
+            async with asyncio.timeout(BODY_SECONDS):
+                request = await self._read(scope, receive)
+        except TimeoutError:
+            log.warning("a request's body was not here within %d s", BODY_SECONDS)
+            scope[ABORT]()
+            return
         except ApiError as error:
             await _send_answer(send, refusal(error), {}, head=scope["method"] == "HEAD")
             return
@@ -44,7 +55,7 @@ class Application:
             return
         answer = await self._chain.handle(request)
         if isinstance(answer, Stream):
-            await _send_stream(receive, send, answer)
+            await _send_stream(receive, send, answer, scope[ABORT])
         else:
             await _send_answer(send, answer, request.headers, head=request.method == "HEAD")
 
@@ -103,17 +114,25 @@ async def _send_answer(send: Send, answer: Answer, asked: Any, *, head: bool) ->
         body = gzip.compress(body, compresslevel=1)
         extra.append(("content-encoding", "gzip"))
     extra.append(("content-length", str(len(body))))
+    if answer.status == 413:
+        # The rest of the body would have to be read and thrown away before the next request.
+        extra.append(("connection", "close"))
     await send(_start(answer, extra))
     await send({"type": "http.response.body", "body": b"" if head else body})
 
 
-async def _send_stream(receive: Receive, send: Send, stream: Stream) -> None:
+async def _send_stream(receive: Receive, send: Send, stream: Stream, abort: Callable[[], None]) -> None:
     async with asyncio.TaskGroup() as group:
         listener = group.create_task(_until_disconnect(receive, stream))
         try:
             await send(_start(stream, []))
             async for chunk in stream.chunks:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                try:
+                    async with asyncio.timeout(STALL_SECONDS):
+                        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                except TimeoutError:
+                    abort()
+                    break
             await send({"type": "http.response.body", "body": b""})
         finally:
             listener.cancel()
