@@ -15,6 +15,8 @@ from sympozium.localkube.access import bootstrap
 from sympozium.localkube.access.access import Access
 from sympozium.localkube.access.pki import CertificateAuthority
 from sympozium.localkube.admission.chain import AdmissionChain
+from sympozium.localkube.admission.quota.plugin import Pending, QuotaPlugin
+from sympozium.localkube.admission.quota.recount import Recount
 from sympozium.localkube.builtin import BUILTIN
 from sympozium.localkube.chain import Chain
 from sympozium.localkube.client import InProcess
@@ -67,12 +69,15 @@ class APIServer:
         self.types = MutableTypes(BUILTIN)
         objects = StoredObjects(self.store)
         self.access = Access(objects, self.authority, token_file=token_file)
+        charged = Pending()
         self.admission = AdmissionChain(
             objects,
             self.access,
             json_patch=json_patch,
             node_of=lambda group, version, kind: getattr(self.types.get(group, version, kind), "node", None),
+            quotas=QuotaPlugin(self.store, charged),
         )
+        self.quotas = Recount(self.store, charged)
         presenter = Presenter(self.types)
         self.customs = CustomResources(self.store, self.registry, self.types)
         backend = Backend(
@@ -92,7 +97,7 @@ class APIServer:
         counters = Counters()
         counters.others.append(("localkube_controller_total", ("controller", "what"), self.controller_counts))
         counters.others.append(("localkube_webhook_total", ("webhook", "what"), self.admission.counts))
-        nodes = NodeLogs(
+        self.nodes = nodes = NodeLogs(
             certificate=self.authority.kubelet_client.certificate,
             key=self.authority.kubelet_client.key,
             authority=self.authority.certificate_path,
@@ -113,9 +118,10 @@ class APIServer:
         self.readiness.bootstrapped = True
 
     def drain(self) -> None:
-        """Ends all watches; /readyz fails from now on."""
+        """Ends all watches and streams; /readyz fails from now on."""
         self.readiness.draining = True
         self.store.end_watches()
+        self.nodes.end_streams()
 
     async def close(self) -> None:
         self.drain()

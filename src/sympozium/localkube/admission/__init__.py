@@ -8,6 +8,8 @@
 | `pods` | DefaultTolerationSeconds, Priority |
 | `jobs` | what this server could not follow is refused |
 | `escalation` | RBAC: nobody grants what they do not hold |
+| `limitranges`, `quota` | LimitRange and ResourceQuota |
+| `podsecurity` | Pod Security Standards by namespace labels |
 | `noderestriction` | a node writes itself and its own pods |
 | `policies` | Validating- and MutatingAdmissionPolicy |
 | `webhooks` | Mutating- and ValidatingWebhookConfiguration over HTTPS |

@@ -19,8 +19,11 @@ from sympozium.localkube.admission import (
     runtimeclasses,
     storage,
 )
+from sympozium.localkube.admission.limitranges import LimitRanges
+from sympozium.localkube.admission.podsecurity.plugin import PodSecurity
 from sympozium.localkube.admission.policies.mutating import MutatingPolicies, NodeOf
 from sympozium.localkube.admission.policies.validating import ValidatingPolicies
+from sympozium.localkube.admission.quota.plugin import QuotaPlugin
 from sympozium.localkube.admission.serviceaccounts import ServiceAccountAdmission
 from sympozium.localkube.admission.services import ServiceAdmission
 from sympozium.localkube.admission.webhooks.dispatch import JsonPatch, Webhooks
@@ -30,9 +33,11 @@ from sympozium.localkube.types import AdmissionRequest, AdmissionResult
 class AdmissionChain:
     """Implements `types.Admission`. `close()` ends the webhook connections."""
 
-    def __init__(self, objects: Objects, access: Access, *, json_patch: JsonPatch, node_of: NodeOf) -> None:
+    def __init__(
+        self, objects: Objects, access: Access, *, json_patch: JsonPatch, node_of: NodeOf, quotas: QuotaPlugin
+    ) -> None:
         """`json_patch(obj, operations)` gives the patched object and raises ApiError; `node_of(group, version,
-        kind)` the schema of a kind.
+        kind)` the schema of a kind; `quotas` the plugin of ResourceQuotas.
         """
         self._objects = objects
         self._access = access
@@ -40,6 +45,9 @@ class AdmissionChain:
         self._services = ServiceAdmission(objects)
         authorizer = access.authorizer
         self._mutating = MutatingPolicies(objects, authorizer, json_patch=json_patch, node_of=node_of)
+        self._limits = LimitRanges(objects)
+        self._quota = quotas
+        self._security = PodSecurity(objects)
         self._validating = ValidatingPolicies(objects, authorizer)
         self._webhooks = Webhooks(objects, authorizer, json_patch=json_patch)
 
@@ -63,6 +71,7 @@ class AdmissionChain:
     async def _plugins(self, request: AdmissionRequest) -> None:
         """The built-in mutating plugins: run again after a webhook has changed the object."""
         await self._accounts.mutate(request)
+        self._limits.mutate(request)
         pods.mutate(request, self._objects)
         runtimeclasses.mutate(request, self._objects)
         storage.mutate(request, self._objects)
@@ -76,8 +85,12 @@ class AdmissionChain:
         priorityclasses.check(request, self._objects)
         storage.validate(request, self._objects)
         self._services.validate(request)
-        warnings = await self._validating.validate(request)
-        return [*warnings, *await self._webhooks.validate(request)]
+        self._limits.validate(request)
+        warnings = self._security.validate(request)
+        warnings += await self._validating.validate(request)
+        warnings += await self._webhooks.validate(request)
+        await self._quota.validate(request)
+        return warnings
 
     async def close(self) -> None:
         await self._webhooks.close()

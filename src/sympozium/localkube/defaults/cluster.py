@@ -67,14 +67,9 @@ def _check_event(event: Object, _old: Object | None, _subresource: str) -> list[
     return []
 
 
-def _reset_status(obj: Object) -> None:
-    obj["status"] = {}
-
-
 NAMESPACE = Strategy(
     status=True, default=_default_namespace, create=_create_namespace, update=_update_namespace
 )
 NODE = Strategy(status=True, status_metadata=True, check=_check_node)
 LEASE = Strategy(check=_check_lease)
 EVENT = Strategy(check=_check_event)
-QUOTA = Strategy(status=True, create=_reset_status)
