@@ -6,7 +6,7 @@ import pytest
 
 from sympozium.localkube.access.rbac import RBAC
 from sympozium.localkube.access.union import Union
-from sympozium.localkube.admission import escalation, jobs, namespaces, pods, webhookconfigs
+from sympozium.localkube.admission import escalation, namespaces, pods, webhookconfigs
 from sympozium.localkube.admission.serviceaccounts import MOUNT_PATH, ServiceAccountAdmission
 from sympozium.localkube.errors import ApiError
 from sympozium.localkube.types import AdmissionRequest, UserInfo
@@ -273,22 +273,6 @@ def test_nobody_binds_a_role_that_holds_more_than_they_do(objects, holder, alice
 
 
 # -- what could not be followed
-
-
-@pytest.mark.parametrize(
-    ("spec", "field"),
-    [
-        ({"backoffLimitPerIndex": 1}, "spec.backoffLimitPerIndex"),
-        ({"successPolicy": {}}, "spec.successPolicy"),
-        ({"podFailurePolicy": {"rules": [{"action": "Count"}, {"action": "FailIndex"}]}}, "spec.podFailurePolicy.rules[1].action"),
-    ],
-)  # fmt: skip
-def test_jobs_that_the_controller_does_not_do_are_refused(spec, field):
-    with pytest.raises(ApiError) as refused:
-        jobs.check(write("jobs", {"spec": spec}, group="batch"))
-    assert [cause.field for cause in refused.value.causes] == [field]
-    jobs.check(write("jobs", {"spec": spec | {"managedBy": "other.dev/controller"}}, group="batch"))
-    jobs.check(write("jobs", {"spec": {}}, group="batch"))
 
 
 def test_conditions_that_do_not_compile_are_refused():

@@ -11,7 +11,6 @@ from sympozium.localkube.access.access import Access
 from sympozium.localkube.access.objects import Objects
 from sympozium.localkube.admission import (
     escalation,
-    jobs,
     namespaces,
     noderestriction,
     pods,
@@ -81,7 +80,6 @@ class AdmissionChain:
         """Returns warnings. Raises ApiError to refuse."""
         escalation.check(request, self._access.rbac, self._access.authorizer)
         noderestriction.check(request, self._objects)
-        jobs.check(request)
         priorityclasses.check(request, self._objects)
         storage.validate(request, self._objects)
         self._services.validate(request)

@@ -12,7 +12,7 @@ twice or never. Successes of an Indexed Job need no list: an index is in `comple
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sympozium.localkube.controllers.job import indexes
+from sympozium.localkube.controllers.job import indexes, perindex
 from sympozium.localkube.controllers.job.failurepolicy import Verdict, judge
 from sympozium.localkube.controllers.job.pods import failed, index_of, phase, tracked
 from sympozium.localkube.types import Object
@@ -32,6 +32,9 @@ class Account:
     completed: set[int]
     release: list[Object] = field(default_factory=list)
     verdict: Verdict | None = None
+    failed_indexes: set[int] = field(default_factory=set)
+    held: dict[int, Object] = field(default_factory=dict)
+    """With a limit for each index: failed pods that are counted when their replacement is there."""
 
     @property
     def all_failed(self) -> int:
@@ -71,12 +74,42 @@ def account(job: Object, pods: Sequence[Object]) -> Account:
         uncounted_failed=[uid for uid in failures if uid in live],
         completed=indexes.parse(status.get("completedIndexes") or ""),
     )
+    if perindex.per_index(job):
+        _per_index(job, pods, state)
+    waiting = {pod["metadata"]["uid"] for pod in state.held.values()}
     for pod in pods:
-        if tracked(pod):
+        if tracked(pod) and pod["metadata"]["uid"] not in waiting:
             _add(job, pod, state)
     if indexed(job):
         state.succeeded = len(state.completed)
     return state
+
+
+def _per_index(job: Object, pods: Sequence[Object], state: Account) -> None:
+    wait = waits_for_end(job)
+    state.failed_indexes = perindex.failed_indexes(job, pods, wait_for_end=wait)
+    ended = any(c["status"] == "True" and c["type"] in _ENDS for c in _conditions(job))
+    if ended or job["metadata"].get("deletionTimestamp") or job["spec"].get("suspend"):
+        return  # nothing is replaced any more: all are counted
+    settled = state.completed | state.failed_indexes | _successes(pods)
+    state.held = perindex.held(job, pods, settled, wait_for_end=wait)
+    for pod in list(state.held.values()):
+        # A rule that fails the whole Job needs its pod now.
+        if judge(job["spec"].get("podFailurePolicy"), pod).action == "FailJob":
+            state.held.clear()
+            return
+
+
+_ENDS = {"SuccessCriteriaMet", "FailureTarget", "Complete", "Failed"}
+
+
+def _conditions(job: Object) -> list[Object]:
+    return (job.get("status") or {}).get("conditions") or []
+
+
+def _successes(pods: Sequence[Object]) -> set[int]:
+    ended = [pod for pod in pods if tracked(pod) and phase(pod) == "Succeeded"]
+    return {index for pod in ended if (index := index_of(pod)) is not None}
 
 
 def _add(job: Object, pod: Object, state: Account) -> None:

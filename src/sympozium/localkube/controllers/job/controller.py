@@ -11,6 +11,7 @@ from collections import Counter
 from sympozium.localkube.controllers.api import Client, path_of
 from sympozium.localkube.controllers.controller import Controller
 from sympozium.localkube.controllers.informer import Informer, Key, key_of
+from sympozium.localkube.controllers.job import perindex
 from sympozium.localkube.controllers.job.decide import Plan, decide
 from sympozium.localkube.controllers.job.pods import FINALIZER, build, tracked
 from sympozium.localkube.controllers.mergepatch import difference
@@ -93,7 +94,7 @@ class JobController:
         for pod in plan.delete:
             await self._delete(job, pod)
         for index in plan.create:
-            await self._create(job, index)
+            await self._create(job, index, plan)
         for pod in plan.release:
             await self._release(pod)
         return bool(plan.discard or plan.delete or plan.create or plan.release)
@@ -116,10 +117,13 @@ class JobController:
         for kind, reason, message in plan.events:
             await record(self._client, NAME, stored, reason, message, warning=kind == "Warning")
 
-    async def _create(self, job: Object, index: int | None) -> None:
+    async def _create(self, job: Object, index: int | None, plan: Plan) -> None:
         path = path_of("v1", "pods", job["metadata"]["namespace"])
+        carried: dict[str, str] = {}
+        if index is not None and perindex.per_index(job):
+            carried = perindex.annotations(*plan.failures.get(index, (0, 0)))
         try:
-            pod = await self._client.create(path, build(job, index))
+            pod = await self._client.create(path, build(job, index, carried))
         except ApiError as error:
             await record(self._client, NAME, job, "FailedCreate", f"Error creating: {error}", warning=True)
             raise

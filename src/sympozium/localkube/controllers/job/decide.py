@@ -9,7 +9,7 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sympozium.localkube.controllers.job import indexes
+from sympozium.localkube.controllers.job import indexes, perindex
 from sympozium.localkube.controllers.job.account import Account, account, indexed, waits_for_end
 from sympozium.localkube.controllers.job.pods import (
     active,
@@ -50,6 +50,8 @@ class Plan:
     discard: list[Object] = field(default_factory=list)
     again: float | None = None
     events: list[tuple[str, str, str]] = field(default_factory=list)
+    failures: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """By index to create: its failures and ignored failures so far (backoffLimitPerIndex)."""
 
 
 def condition(job: Object, kind: str) -> Object | None:
@@ -145,6 +147,9 @@ class _Step:
         failure = self._failure()
         if failure is not None:
             return self._set("FailureTarget", "True", *failure)
+        met = perindex.success(self.job, self.state.completed)
+        if met:
+            return self._set("SuccessCriteriaMet", "True", "SuccessPolicy", met)
         if self._complete():
             return self._set("SuccessCriteriaMet", "True", *REACHED)
         return None
@@ -160,6 +165,17 @@ class _Step:
         left = self._deadline()
         if left is not None and left <= 0:
             return "DeadlineExceeded", "Job was active longer than specified deadline"
+        return self._failed_indexes()
+
+    def _failed_indexes(self) -> tuple[str, str] | None:
+        if not perindex.per_index(self.job):
+            return None
+        failed, most = len(self.state.failed_indexes), self.spec.get("maxFailedIndexes")
+        if most is not None and failed > int(most):
+            text = "Job has exceeded the specified maximal number of failed indexes"
+            return "MaxFailedIndexesExceeded", text
+        if failed and failed + len(self.state.completed) >= int(self.spec.get("completions") or 0):
+            return "FailedIndexes", "Job has failed indexes"
         return None
 
     def _restart_policy(self) -> str:
@@ -219,6 +235,7 @@ class _Step:
             "succeeded",
             "failed",
             "completedIndexes",
+            "failedIndexes",
         }
         status = {key: value for key, value in old.items() if key not in done}
         status |= {
@@ -235,6 +252,8 @@ class _Step:
             "failed": state.failed,
             "completedIndexes": indexes.render(state.completed) if indexed(self.job) else "",
         }
+        if perindex.per_index(self.job):
+            status["failedIndexes"] = indexes.render(state.failed_indexes)
         return status | {key: value for key, value in optional.items() if value}
 
     # -- pods ----------------------------------------------------------------------------------
@@ -275,19 +294,41 @@ class _Step:
         kept = []
         for pod in sorted(self.active, key=expendable_first, reverse=True):
             index = index_of(pod)
-            if index is None or index >= completions or index in self.state.completed | taken:
+            done = self.state.completed | self.state.failed_indexes | taken
+            if index is None or index >= completions or index in done:
                 self.plan.discard.append(pod)
             else:
                 taken.add(index)
                 kept.append(pod)
         if waits_for_end(self.job):
             taken |= {index for pod in self.terminating if (index := index_of(pod)) is not None}
-        free = [index for index in range(completions) if index not in self.state.completed | taken]
+        taken |= self.state.completed | self.state.failed_indexes
+        free = [index for index in range(completions) if index not in taken]
         room = self._parallelism() - len(kept) - self._occupied()
         if room < 0:
             self.plan.discard += sorted(kept, key=expendable_first)[:-room]
         elif not self.plan.discard:
+            if perindex.per_index(self.job):
+                free = self._rested(free)
             self._create(list(free[:room]))
+
+    def _rested(self, free: list[int]) -> list[int]:
+        """The indexes whose back-off is over; each has a clock of its own."""
+        rested = []
+        for index in free:
+            pod = self.state.held.get(index)
+            if pod is None:
+                rested.append(index)
+                continue
+            failures = sum(perindex.counts_after(self.job, pod))
+            delay = min(BACKOFF * 2.0 ** min(failures - 1, 10), BACKOFF_LIMIT)
+            left = delay - (self.now - finish_time(pod)).total_seconds()
+            if left > 0:
+                self.plan.again = left if self.plan.again is None else min(left, self.plan.again)
+            else:
+                self.plan.failures[index] = perindex.counts_after(self.job, pod)
+                rested.append(index)
+        return rested
 
     def _parallelism(self) -> int:
         given = self.spec.get("parallelism")
@@ -300,7 +341,7 @@ class _Step:
     def _create(self, wanted: Sequence[int | None]) -> None:
         if not wanted:
             return
-        wait = self._backoff()
+        wait = 0.0 if perindex.per_index(self.job) else self._backoff()
         if wait > 0:
             self.plan.again = wait if self.plan.again is None else min(wait, self.plan.again)
             return

@@ -100,15 +100,15 @@ def expendable_first(pod: Object) -> tuple[bool, int, bool, str]:
     return bool(pod["spec"].get("nodeName")), order, ready(pod), newest
 
 
-def build(job: Object, index: int | None) -> Object:
-    """The pod to create for a Job, of one completion index if it is Indexed."""
+def build(job: Object, index: int | None, annotations: dict[str, str] | None = None) -> Object:
+    """The pod to create for a Job, of one completion index if it is Indexed; `annotations` are added."""
     meta, template = job["metadata"], copy.deepcopy(job["spec"]["template"])
     given = template.get("metadata") or {}
     made: Object = {
         "generateName": f"{meta['name']}-" if index is None else f"{meta['name']}-{index}-",
         "namespace": meta["namespace"],
         "labels": dict(given.get("labels") or {}),
-        "annotations": dict(given.get("annotations") or {}),
+        "annotations": {**(given.get("annotations") or {}), **(annotations or {})},
         "finalizers": [*(f for f in given.get("finalizers") or () if f != FINALIZER), FINALIZER],
         "ownerReferences": [
             {
