@@ -2,8 +2,8 @@
 
 import pytest
 
-from sympozium.localkube.controllers.scheduler.controller import wanted
 from sympozium.localkube.controllers.scheduler.choose import choose
+from sympozium.localkube.controllers.scheduler.controller import wanted
 from sympozium.localkube.controllers.scheduler.resources import Load, requests
 
 
@@ -71,7 +71,9 @@ def test_the_emptiest_node_is_taken_and_reasons_are_counted():
     choice = choose(
         pod(cpu="2"), [node("a", ready=False), node("b", ready=False), node("c")], {"c": full(pod(cpu="1"))}
     )
-    assert choice.message == "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) had untolerated taint(s)."
+    assert (
+        choice.message == "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) had untolerated taint(s)."
+    )
     assert choose(pod(), [], {}).message == "no nodes available to schedule pods"
 
 
