@@ -38,6 +38,9 @@ def _create_only(name: str, kind: str, group: str | None = None, version: str | 
 POD_SUBS = (
     STATUS,
     Subresource(name="log", kind="Pod", verbs=("get",)),
+    Subresource(name="attach", kind="PodAttachOptions", verbs=("create", "get")),
+    Subresource(name="exec", kind="PodExecOptions", verbs=("create", "get")),
+    Subresource(name="portforward", kind="PodPortForwardOptions", verbs=("create", "get")),
     _create_only("binding", "Binding"),
     _create_only("eviction", "Eviction", "policy", "v1"),
 )

@@ -16,7 +16,7 @@ from sympozium.localkube.handlers.dispatch import Dispatcher
 from sympozium.localkube.handlers.health import Counters
 from sympozium.localkube.store import UnwritableError
 from sympozium.localkube.types import Attributes, Decision
-from sympozium.localkube.wire import Answer, Request, Stream
+from sympozium.localkube.wire import Answer, Request, Stream, Tunnel
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class Chain:
         self._dispatcher = dispatcher
         self._counters = counters
 
-    async def handle(self, request: Request) -> Answer | Stream:
+    async def handle(self, request: Request) -> Answer | Stream | Tunnel:
         """Never raises an Exception; cancellation leaves a write either stored or not, never half."""
         verb = request.method.lower()
         try:

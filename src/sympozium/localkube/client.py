@@ -13,7 +13,7 @@ import orjson
 
 from sympozium.localkube.errors import ApiError
 from sympozium.localkube.types import Object, UserInfo
-from sympozium.localkube.wire import Answer, Request, Stream
+from sympozium.localkube.wire import Answer, Request, Stream, Tunnel
 
 JSON = "application/json"
 
@@ -21,7 +21,7 @@ JSON = "application/json"
 class Handler(Protocol):
     """The chain after authentication (`localkube.chain.Chain.handle`)."""
 
-    async def handle(self, request: Request) -> Answer | Stream: ...
+    async def handle(self, request: Request) -> Answer | Stream | Tunnel: ...
 
 
 class InProcess:
@@ -54,6 +54,7 @@ class InProcess:
         if isinstance(answer, Stream):
             await answer.close()
             raise TypeError(f"{method} {path} answers with a stream: use watch()")
+        assert isinstance(answer, Answer)  # a tunnel is for who asks for an upgrade
         is_json = answer.content_type.startswith(JSON)
         return answer.status, orjson.loads(answer.body) if answer.body and is_json else {}
 
@@ -72,6 +73,7 @@ class InProcess:
             raise ApiError(
                 answer.status, status["message"], reason=status["reason"], details=status.get("details")
             )
+        assert isinstance(answer, Stream)
         try:
             async for chunk in answer.chunks:
                 for line in chunk.splitlines():

@@ -4,7 +4,8 @@ HTTPS (`http/`) and the in-process client (`client.py`) both build a `Request` a
 `Stream` back from the chain, so neither has rules that the other lacks.
 """
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote
 
@@ -32,14 +33,15 @@ class Request:
 
     @property
     def query(self) -> dict[str, str]:
-        """Parameters, the last one of a name wins; empty values are kept."""
+        """Parameters, the first one of a name wins; empty values are kept."""
         if self._query is None:
-            self._query = dict(parse_qsl(self.query_string, keep_blank_values=True))
+            self._query = dict(reversed(parse_qsl(self.query_string, keep_blank_values=True)))
         return self._query
 
     def flag(self, name: str) -> bool:
-        """A boolean parameter as Kubernetes clients write it: `true` or `1`."""
-        return self.query.get(name, "").lower() in {"1", "true", "t"}
+        """A boolean parameter: `false` and `0` are false, and whatever else is there is true."""
+        found = self.query.get(name)
+        return found is not None and found.lower() not in {"false", "0"}
 
     @property
     def accept(self) -> str:
@@ -81,3 +83,17 @@ class Stream:
 
 def json_answer(obj: Object, status: int = 200) -> Answer:
     return Answer(status=status, body=orjson.dumps(obj))
+
+
+@dataclass(slots=True, kw_only=True)
+class Tunnel:
+    """An upgrade that a node has granted: the client's connection is to become the node's.
+
+    `run(reader, writer, extra header lines)` is given that connection, sends the 101 answer and returns when
+    it is over; `discard` is for when there is no such connection any more.
+    """
+
+    run: Callable[[asyncio.StreamReader, asyncio.StreamWriter, list[str]], Awaitable[None]]
+    discard: Callable[[], None]
+    status: int = 101
+    headers: list[tuple[str, str]] = field(default_factory=list)

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from sympozium.node import probes, status
 from sympozium.node.cgroups import Group
@@ -25,6 +25,9 @@ from sympozium.node.objects import Object, timestamp
 from sympozium.node.runtime import Credentials, Exit, Process, StartError
 from sympozium.node.sandbox import Sandbox
 from sympozium.node.status import Record
+
+if TYPE_CHECKING:
+    from sympozium.node.execution import Inside
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +56,8 @@ class Launch:
     termination_log: Path
     guard: MemoryGuard | None = None
     """Where no control group holds the memory limit."""
+    seccomp: bytes | None = None
+    """The system call filter, for programs that are run inside later."""
 
 
 class Pod(Protocol):
@@ -337,15 +342,37 @@ class Runner:
 
     def _target(self, launch: Launch) -> probes.Target:
         async def execute(argv: Sequence[str], timeout: float) -> tuple[int, str]:  # noqa: ASYNC109
-            from sympozium.node import runtime
+            from sympozium.node import execution
 
-            box = launch.sandbox
-            return await runtime.execute(
-                launch.process, argv, env=box.env, uid=box.uid, cwd=box.cwd, credentials=launch.credentials,
-                group=launch.group, network=self._pod.network, timeout=timeout,
-            )  # fmt: skip
+            return await execution.execute(self._inside(launch), argv, timeout)
 
         return probes.Target(self.container, self._pod.ip, self._pod.network, execute)
+
+    def _inside(self, launch: Launch) -> "Inside":
+        from sympozium.node.execution import Inside
+
+        box = launch.sandbox
+        return Inside(
+            launch.process,
+            box.env,
+            box.cwd,
+            launch.credentials,
+            launch.group,
+            self._pod.network,
+            launch.seccomp,
+        )
+
+    # -- for clients
+
+    @property
+    def inside(self) -> "Inside | None":
+        """What a program needs to be run in the container; None when it does not run."""
+        return self._inside(self._launch) if self._launch and self._launch.process.running else None
+
+    @property
+    def process(self) -> Process | None:
+        """None when the container does not run."""
+        return self._launch.process if self._launch and self._launch.process.running else None
 
     # -- stopping
 

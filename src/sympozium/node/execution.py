@@ -11,18 +11,16 @@ import contextlib
 import fcntl
 import marshal
 import os
-import resource
 import signal
 import socket
-import struct
 import subprocess
 import sys
-import termios
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from sympozium.node import terminal
 from sympozium.node.cgroups import Group
 from sympozium.node.netns import Network
 from sympozium.node.runtime import Credentials, Process, StartError
@@ -32,7 +30,6 @@ _NAMESPACES = ("user", "ipc", "uts", "net", "cgroup", "pid", "mnt")
 _SCRIPT = str(Path(__file__).with_name("inside.py"))
 _START_SECONDS = 20.0
 _OUTPUT_LIMIT = 10240
-_BUFFER = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +50,13 @@ class Execution:
     terminal, `stdin` and `stdout` are its master. Whoever takes a descriptor (sets it to None) closes it.
     """
 
-    def __init__(self, popen: "subprocess.Popen[bytes]", *, terminal: bool) -> None:
+    def __init__(self, popen: "subprocess.Popen[bytes]", *, tty: bool) -> None:
         self._popen = popen
         self._loop = asyncio.get_running_loop()
         self._pidfd = os.pidfd_open(popen.pid)
         self._ended: asyncio.Future[int] = self._loop.create_future()
         self._loop.add_reader(self._pidfd, self._reap)
-        self.terminal = terminal
+        self.terminal = tty
         self.stdin = _detached(popen.stdin)
         self.stdout = _detached(popen.stdout)
         self.stderr = _detached(popen.stderr)
@@ -87,7 +84,7 @@ class Execution:
 
     def resize(self, width: int, height: int) -> None:
         if self.terminal and self.stdout is not None:
-            set_size(self.stdout, width, height)
+            terminal.set_size(self.stdout, width, height)
 
     def close(self) -> None:
         """Close what nobody has taken: pipes end, a terminal hangs up."""
@@ -95,11 +92,6 @@ class Execution:
             assert descriptor is not None
             os.close(descriptor)
         self.stdin = self.stdout = self.stderr = None
-
-
-def set_size(terminal: int, width: int, height: int) -> None:
-    """The window size of a terminal, in characters; its foreground processes get SIGWINCH."""
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
 
 
 def _detached(file: "IO[bytes] | None") -> int | None:
@@ -113,14 +105,22 @@ def _detached(file: "IO[bytes] | None") -> int | None:
 
 
 async def start(
-    inside: Inside, argv: Sequence[str], *, stdin: bool = False, tty: bool = False, stdout: bool = True, stderr: bool = True
+    inside: Inside,
+    argv: Sequence[str],
+    *,
+    stdin: bool = False,
+    tty: bool = False,
+    stdout: bool = True,
+    stderr: bool = True,
 ) -> Execution:
     """Returns when the program has been executed. Raises StartError with a runtime's text, TimeoutError."""
     target = inside.process.payload()
     if target is None:
         raise StartError("the container is not running")
     if any("\0" in word for word in (*argv, *inside.env.values(), inside.cwd)):
-        raise StartError("a NUL byte in the command, the environment or the directory: no process can be given one")
+        raise StartError(
+            "a NUL byte in the command, the environment or the directory: no process can be given one"
+        )
     ours, theirs = socket.socketpair()
     with ours, theirs, contextlib.ExitStack() as opened:
         config, descriptors = _config(inside, argv, target, opened, tty=tty)
@@ -129,10 +129,10 @@ async def start(
         os.write(memory, marshal.dumps(config))
         popen = _launch(memory, theirs.fileno(), descriptors, stdin=stdin and not tty, stdout=stdout and not tty,
                         stderr=stderr and not tty)  # fmt: skip
-        execution = Execution(popen, terminal=tty)
+        execution = Execution(popen, tty=tty)
         try:
             theirs.close()
-            _confine(inside, popen.pid, target)
+            _confine(inside, popen.pid)
             ours.setblocking(False)
             ours.send(b"x")
             async with asyncio.timeout(_START_SECONDS):
@@ -149,7 +149,7 @@ def _config(
 ) -> tuple[dict[str, Any], list[int]]:
     """What `inside.py` is told, and the descriptors in it. By one directory, so that all are of one process."""
     try:
-        process = os.open(f"/proc/{target}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        process = os.open(f"/proc/{target}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         opened.callback(os.close, process)
         spaces = {}
         for name in _NAMESPACES:
@@ -157,10 +157,13 @@ def _config(
             opened.callback(os.close, spaces[name])
         outer = fcntl.ioctl(spaces["user"], _NS_GET_PARENT)
         opened.callback(os.close, outer)
+        limit = _process_limit(process)
     except OSError as exc:
         raise StartError(f"the container is ending: {exc}") from exc
     network = inside.network
-    entered = [] if network is None else [network.net] if network.user is None else [network.user, network.net]
+    entered = (
+        [] if network is None else [network.net] if network.user is None else [network.user, network.net]
+    )
     descriptors = [outer, *spaces.values(), *entered]
     credentials = inside.credentials
     env = dict(inside.env)
@@ -169,7 +172,7 @@ def _config(
     config = {
         "parent": os.getpid(), "outer": outer, "namespaces": spaces, "network": entered, "argv": list(argv),
         "env": env, "cwd": inside.cwd, "tty": tty, "size": None, "seccomp": inside.seccomp,
-        "credentials": (credentials.uid, credentials.gid) if credentials else None, "highest": 4096,
+        "credentials": (credentials.uid, credentials.gid) if credentials else None, "processes": limit,
     }  # fmt: skip
     return config, descriptors
 
@@ -190,14 +193,21 @@ def _launch(
         raise StartError(f"{sys.executable} cannot be started: {exc}") from exc
 
 
-def _confine(inside: Inside, pid: int, target: int) -> None:
-    """Into the container's control group and under its limits, before anything of it runs."""
+def _confine(inside: Inside, pid: int) -> None:
+    """Into the container's control group, before anything of it runs."""
     try:
         if inside.group is not None:
             inside.group.add(pid)
-        resource.prlimit(pid, resource.RLIMIT_NPROC, resource.prlimit(target, resource.RLIMIT_NPROC))
     except OSError as exc:
-        raise StartError(f"the program cannot be put under the container's limits: {exc}") from exc
+        raise StartError(f"the program cannot be put into the container's control group: {exc}") from exc
+
+
+def _process_limit(directory: int) -> int | None:
+    """The RLIMIT_NPROC that the container was started with, if it has one."""
+    with open(os.open("limits", os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)) as file:  # noqa: PTH123  # by descriptor
+        line = next(line for line in file if line.startswith("Max processes"))
+    soft = line.removeprefix("Max processes").split()[0]
+    return int(soft) if soft.isdigit() else None
 
 
 async def _started(channel: socket.socket, execution: Execution) -> None:

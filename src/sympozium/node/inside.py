@@ -21,6 +21,7 @@ import ctypes
 import fcntl
 import marshal
 import os
+import resource
 import select
 import signal
 import stat
@@ -35,6 +36,8 @@ _CAPABILITY_VERSION_3 = 0x20080522
 _TIOCSCTTY, _TIOCSWINSZ, _TIOCSPTLCK, _TIOCGPTPEER = 0x540E, 0x5414, 0x40045431, 0x5441
 _PTMX = os.makedev(5, 2)
 _SETUP_FAILED = 125
+_HIGHEST = 4096
+"""Above every descriptor that this process can have: it starts with a handful."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -42,7 +45,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 class _Program(ctypes.Structure):
     """struct sock_fprog."""
 
-    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_char_p)]  # noqa: RUF012  # of ctypes
+    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_char_p)]  # of ctypes
 
 
 class InsideError(Exception):
@@ -63,7 +66,7 @@ def _prctl(option: int, *values: Any) -> None:
 
 def _same(descriptor: int, name: str) -> bool:
     """Whether this process is in that namespace already."""
-    mine, theirs = os.stat(f"/proc/self/ns/{name}"), os.fstat(descriptor)
+    mine, theirs = os.stat(f"/proc/self/ns/{name}"), os.fstat(descriptor)  # noqa: PTH116  # without pathlib: it starts faster
     return (mine.st_dev, mine.st_ino) == (theirs.st_dev, theirs.st_ino)
 
 
@@ -121,7 +124,7 @@ def _terminal(size: tuple[int, int] | None) -> tuple[int, int]:
 
 
 def _search(argv: list[str], env: dict[str, str]) -> NoReturn:
-    """execve by the container's PATH. Raises InsideError."""
+    """Execve by the container's PATH. Raises InsideError."""
     name = argv[0]
     places = [name] if "/" in name else [
         f"{directory or '.'}/{name}" for directory in env.get("PATH", os.defpath).split(":")
@@ -129,7 +132,7 @@ def _search(argv: list[str], env: dict[str, str]) -> NoReturn:
     denied = False
     for place in places:
         try:
-            os.execve(place, argv, env)
+            os.execve(place, argv, env)  # noqa: S606  # that is the point
         except PermissionError:
             denied = True
         except (FileNotFoundError, NotADirectoryError):
@@ -166,10 +169,14 @@ def _program(config: dict[str, Any], channel: int, alive: int) -> NoReturn:
     try:
         os.chdir(config["cwd"])
     except OSError as exc:
-        raise InsideError(f'chdir to cwd ("{config["cwd"]}") failed: {os.strerror(exc.errno or 0).lower()}') from exc
+        raise InsideError(
+            f'chdir to cwd ("{config["cwd"]}") failed: {os.strerror(exc.errno or 0).lower()}'
+        ) from exc
     os.closerange(3, channel)
-    os.closerange(channel + 1, config["highest"])
+    os.closerange(channel + 1, _HIGHEST)
     os.set_inheritable(channel, False)
+    if config["processes"] is not None:
+        resource.setrlimit(resource.RLIMIT_NPROC, (config["processes"],) * 2)
     if config["seccomp"]:
         _filter(config["seccomp"])
     _search(config["argv"], config["env"])
@@ -206,7 +213,7 @@ def main() -> None:
         except BaseException:  # noqa: BLE001  # nothing may run on here as a copy of the parent
             os._exit(_SETUP_FAILED)
     os.closerange(3, hold)
-    os.closerange(hold + 1, config["highest"])
+    os.closerange(hold + 1, _HIGHEST)
     for number in range(3):
         os.close(number)
     while True:

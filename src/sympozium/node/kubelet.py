@@ -10,6 +10,7 @@ import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sympozium.kube import Client, ConflictError, Informer, KubeError
 from sympozium.kube.informer import drop_managed_fields
@@ -23,6 +24,11 @@ from sympozium.node.objects import Object, all_containers, key
 from sympozium.node.pod import PodWorker
 from sympozium.node.server import RequestError
 from sympozium.node.switchboard import Switchboard
+
+if TYPE_CHECKING:
+    from sympozium.node.execution import Inside
+    from sympozium.node.streaming.attach import Attached
+    from sympozium.node.streaming.portforward import Destination
 
 _log = logging.getLogger(__name__)
 
@@ -227,6 +233,47 @@ class Kubelet:
         worker = self._workers.get(uid)
         writer = worker.runners[container].writer if worker and not previous else None
         return directory / f"{attempts[int(previous)]}.log", writer
+
+    # -- what the streams need: `streaming.endpoint` has the protocol
+
+    def _worker(self, namespace: str, name: str, uid: str) -> PodWorker:
+        pod = self._informer.get(namespace, name)
+        if pod is None:
+            raise RequestError(404, "pod does not exist")
+        if uid and uid != pod["metadata"]["uid"]:
+            raise RequestError(404, "pod not found")
+        worker = self._workers.get(pod["metadata"]["uid"])
+        if worker is None:
+            raise RequestError(500, f"pod {name}_{namespace} is not running")
+        return worker
+
+    def inside(self, namespace: str, pod: str, container: str, uid: str) -> "Inside":
+        """A container to run a program in. Raises RequestError."""
+        runner = self._worker(namespace, pod, uid).runners.get(container)
+        inside = runner.inside if runner else None
+        if inside is None:
+            raise RequestError(500, f'container not found ("{container}")')
+        return inside
+
+    def attached(self, namespace: str, pod: str, container: str, uid: str) -> "Attached":
+        """A container to attach to. Raises RequestError."""
+        from sympozium.node.streaming.attach import Attached
+
+        runner = self._worker(namespace, pod, uid).runners.get(container)
+        process = runner.process if runner else None
+        if runner is None or process is None:
+            raise RequestError(500, f"container {container} not found in pod {pod}_{namespace}")
+        spec = runner.container
+        return Attached(process, tty=bool(spec.get("tty")), stdin_once=bool(spec.get("stdinOnce")))
+
+    def destination(self, namespace: str, pod: str, uid: str) -> "Destination":
+        """The network of a pod to forward ports to. Raises RequestError."""
+        from sympozium.node.streaming.portforward import Destination
+
+        worker = self._worker(namespace, pod, uid)
+        if not worker.sandboxed or worker.phase in status.TERMINAL:
+            raise RequestError(500, f"not able to forward: pod {pod}_{namespace} is not running")
+        return Destination(pod, worker.object["metadata"]["uid"], worker.network)
 
 
 def _waiting(pod: Object, container: str) -> str:

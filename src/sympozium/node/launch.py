@@ -52,6 +52,7 @@ async def launch(pod: "PodWorker", container: Object, image: Image, log: LogWrit
             hostname, argv, variables, uid, gid, tuple(mounts), cwd=container.get("workingDir") or "/",
             read_only_root=bool((container.get("securityContext") or {}).get("readOnlyRootFilesystem")),
             etc=_etc(pod, directory, hostname, uid, gid), offline=container["name"] in offline(pod.object),
+            terminal=bool(container.get("tty")),
         )  # fmt: skip
         credentials = machine.host.credentials(pod.state.slot, _user_number(pod.object, uid))
         held = limits(pod, container)
@@ -63,13 +64,14 @@ async def launch(pod: "PodWorker", container: Object, image: Image, log: LogWrit
             box, bwrap=machine.host.bwrap, layout=machine.host.layout, output=log.feed, credentials=credentials,
             group=group, network=pod.network, seccomp=machine.host.seccomp,
             processes=None if "pids" in machine.host.groups.bases else held.pids,
+            stdin=bool(container.get("stdin")),
         )  # fmt: skip
     guard = None
     if "memory" not in machine.host.groups.bases:
         guard = MemoryGuard(
             process, held.memory or int(quantities.parse(machine.facts.allocatable["memory"]))
         )
-    return Launch(process, group, box, credentials, termination_log, guard)
+    return Launch(process, group, box, credentials, termination_log, guard, machine.host.seccomp)
 
 
 def offline(pod: Object) -> set[str]:
@@ -143,6 +145,7 @@ async def _environment(pod: "PodWorker", container: Object, image: Image) -> dic
         "PATH": ":".join((*image.path, *sandbox.DEFAULT_PATH)),
         "HOSTNAME": pod.object["spec"].get("hostname") or pod.object["metadata"]["name"],
         "HOME": "/tmp",  # noqa: S108  # inside the sandbox
+        **({"TERM": "xterm"} if container.get("tty") else {}),
         **image.env,
         **machine.service_env,
     }

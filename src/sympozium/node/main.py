@@ -51,8 +51,10 @@ async def run(
     machine = Machine(settings, host, images, client, recorder, facts)
     registration = Registration(client, settings, host, images)
     kubelet = Kubelet(client, machine, registration.short_of)
-    logs = server.LogServer(
-        kubelet.locate_log, lambda user, groups: _may_read(client, settings.name, user, groups)
+    logs = server.NodeServer(
+        kubelet.locate_log,
+        kubelet,
+        lambda user, groups, verb: _may(client, settings.name, user, groups, verb),
     )
     port = await logs.start(endpoint.port, server.tls(endpoint.certificate, endpoint.key, endpoint.client_ca))
     registration.port = port
@@ -89,7 +91,7 @@ async def _retire(registration: Registration) -> None:
         _log.info("the API server does not hear that this node stops: %s", exc)
 
 
-async def _may_read(client: Client, node: str, user: str, groups: list[str]) -> bool:
+async def _may(client: Client, node: str, user: str, groups: list[str], verb: str) -> bool:
     """Ask the API server whether somebody may reach into this node."""
     review = {
         "apiVersion": "authorization.k8s.io/v1",
@@ -97,7 +99,7 @@ async def _may_read(client: Client, node: str, user: str, groups: list[str]) -> 
         "spec": {
             "user": user,
             "groups": groups,
-            "resourceAttributes": {"verb": "get", "resource": "nodes", "subresource": "proxy", "name": node},
+            "resourceAttributes": {"verb": verb, "resource": "nodes", "subresource": "proxy", "name": node},
         },
     }
     try:

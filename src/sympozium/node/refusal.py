@@ -26,7 +26,7 @@ _POD_FIELDS = {
     "ephemeralContainers": "no ephemeral containers",
 }
 _CONTAINER_FIELDS = {
-    "stdin": "no standard input", "tty": "no terminal", "volumeDevices": "no block devices",
+    "volumeDevices": "no block devices",
 }  # fmt: skip
 _SECURITY_FIELDS = {
     "seLinuxOptions": "no SELinux labels", "windowsOptions": "this is not Windows", "procMount": "/proc is the default",

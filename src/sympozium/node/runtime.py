@@ -10,23 +10,21 @@ is told from one that does not exist.
 
 import asyncio
 import contextlib
-import fcntl
 import json
 import logging
 import os
 import resource
 import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import IO
 
-from sympozium.node import mounts, sandbox
+from sympozium.node import mounts, sandbox, terminal
 from sympozium.node.cgroups import Group
 from sympozium.node.netns import Network
 from sympozium.node.sandbox import Sandbox
-
-_NS_GET_PARENT = 0xB702  # ioctl_ns(2)
+from sympozium.node.stdin import Stdin
+from sympozium.node.taps import Tap, Taps
 
 _log = logging.getLogger(__name__)
 
@@ -63,17 +61,31 @@ class StartError(Exception):
 class Process:
     """A running container. Made by `start`; `wait` must be awaited for its descriptors to be released."""
 
-    def __init__(self, popen: "subprocess.Popen[bytes]", status: int, output: Output) -> None:
+    def __init__(
+        self,
+        popen: "subprocess.Popen[bytes]",
+        status: int,
+        output: Output,
+        *,
+        console: int | None,
+        stdin: Stdin | None,
+    ) -> None:
+        """`console` is the master of the container's terminal, in place of its pipes."""
         self._popen = popen
         self._loop = asyncio.get_running_loop()
         self._output = output
         self._status = status
         self._status_text = b""
-        self._stderr_tail = b""
+        self._tail = b""
         self.child: int | None = None
         """PID 1 of the sandbox, as a process id of the host."""
         self.ready: asyncio.Future[None] = self._loop.create_future()
+        self._console = console
+        self.stdin = stdin
+        self._streams: dict[int, str] = {}
         self._open: set[int] = set()
+        self._taps = Taps(self._resume)
+        self._paused = False
         self._drained = asyncio.Event()
         self._exited = asyncio.Event()
         self._pidfd = os.pidfd_open(popen.pid)
@@ -81,28 +93,56 @@ class Process:
         self._listen()
 
     def _listen(self) -> None:
-        assert self._popen.stdout is not None
-        assert self._popen.stderr is not None
-        for name, file in (("stdout", self._popen.stdout), ("stderr", self._popen.stderr)):
-            os.set_blocking(file.fileno(), False)
-            self._open.add(file.fileno())
-            self._loop.add_reader(file.fileno(), self._read_output, name, file)
+        if self._console is not None:
+            self._streams = {self._console: "stdout"}
+        else:
+            assert self._popen.stdout is not None
+            assert self._popen.stderr is not None
+            self._streams = {self._popen.stdout.fileno(): "stdout", self._popen.stderr.fileno(): "stderr"}
+        for descriptor in self._streams:
+            os.set_blocking(descriptor, False)
+            self._open.add(descriptor)
+            self._loop.add_reader(descriptor, self._read_output, descriptor)
         os.set_blocking(self._status, False)
         self._open.add(self._status)
         self._loop.add_reader(self._status, self._read_status)
         self._loop.add_reader(self._pidfd, self._reap)
 
-    def _read_output(self, name: str, file: "IO[bytes]") -> None:
+    def _read_output(self, descriptor: int) -> None:
+        name = self._streams[descriptor]
         try:
-            data = os.read(file.fileno(), 65536)
+            data = os.read(descriptor, 65536)
         except BlockingIOError:
             return
+        except OSError:  # EIO: the last process has left the terminal
+            data = b""
         if not data:
-            self._finished(file.fileno())
+            self._finished(descriptor)
             return
-        if name == "stderr":
-            self._stderr_tail = (self._stderr_tail + data)[-2048:]
+        if name == "stderr" or self._console is not None:
+            self._tail = (self._tail + data)[-2048:]
         self._output(name, data)
+        self._taps.put(name, data)
+        if self._taps.full and not self._paused:
+            self._paused = True
+            for one in self._open & set(self._streams):
+                self._loop.remove_reader(one)
+
+    def _resume(self) -> None:
+        """Read on: every attached client has room again."""
+        if self._paused:
+            self._paused = False
+            for one in self._open & set(self._streams):
+                self._loop.add_reader(one, self._read_output, one)
+
+    def tap(self) -> Tap:
+        """All output from now on, for an attached client, who must close it."""
+        return self._taps.add()
+
+    def resize(self, width: int, height: int) -> None:
+        """Of the terminal, if the container has one. Raises OSError."""
+        if self._console is not None and self._console in self._open:
+            terminal.set_size(self._console, width, height)
 
     def _read_status(self) -> None:
         try:
@@ -128,6 +168,8 @@ class Process:
     def _finished(self, descriptor: int) -> None:
         self._loop.remove_reader(descriptor)
         self._open.discard(descriptor)
+        if not self._open & set(self._streams):
+            self._taps.end()
         if not self._open:
             self._drained.set()
 
@@ -181,14 +223,16 @@ class Process:
         await self._exited.wait()
         await self._drained.wait()
         if self._pidfd >= 0:
-            for descriptor in (self._pidfd, self._status, self._child_fd):
+            for descriptor in (self._pidfd, self._status, self._child_fd, self._console):
                 if descriptor is not None:
                     os.close(descriptor)
             for file in (self._popen.stdout, self._popen.stderr):
                 if file is not None:
                     file.close()
+            if self.stdin is not None:
+                self.stdin.close()
             self._pidfd = -1
-            self._child_fd = None
+            self._child_fd = self._console = None
         return self._exit()
 
     def _exit(self) -> Exit:
@@ -199,7 +243,7 @@ class Process:
         rc = self._popen.returncode
         if rc < 0:
             return Exit(128 - rc, executed=True, error=f"the sandbox itself was ended by signal {-rc}")
-        text = self._stderr_tail.decode(errors="replace").strip()
+        text = self._tail.decode(errors="replace").strip()
         return Exit(128, executed=False, error=text.removeprefix("bwrap: ") or f"bwrap ended with {rc}")
 
 
@@ -214,11 +258,13 @@ async def start(
     network: Network | None = None,
     seccomp: bytes | None = None,
     processes: int | None = None,
+    stdin: bool = False,
 ) -> Process:
     """Start `box`. `network` is the network to start in, the node's own when None.
 
     `processes` limits the number of processes by rlimit, which counts in the user namespace of the
-    sandbox: for machines without a pids controller.
+    sandbox: for machines without a pids controller. With `stdin` the process has an input that clients can write,
+    else an empty one.
 
     Returns when the sandbox exists and is in its control group; the program may still fail to execute,
     which `Process.wait` tells. Raises StartError when the sandbox could not be made.
@@ -234,18 +280,24 @@ async def start(
     args_fd = _memory_file("bwrap-args", b"".join(text.encode() + b"\0" for text in arguments))
     inherited = [fd for fd in (block_read, status_write, args_fd, seccomp_fd) if fd is not None]
     shared = [mount.descriptor for mount in box.mounts if mount.descriptor is not None]
+    owner = (credentials.uid, credentials.gid) if credentials else None
+    console, slave = terminal.open_pair(owner) if box.terminal else (None, None)
+    session = ["setsid", "--ctty"] if box.terminal else []
     try:
         popen = _spawn(
-            [bwrap, "--args", str(args_fd), "--", *box.argv], [*inherited, *shared], credentials, network
-        )
+            [*session, bwrap, "--args", str(args_fd), "--", *box.argv], [*inherited, *shared], credentials, network,
+            stdin=stdin, console=slave, path=os.defpath if session else "",
+        )  # fmt: skip
     except OSError as exc:
+        if console is not None:
+            os.close(console)
         os.close(block_write)
         os.close(status_read)
         raise StartError(f"{bwrap} cannot be started: {exc}") from exc
     finally:
-        for descriptor in inherited:
+        for descriptor in (*inherited, *([slave] if slave is not None else [])):
             os.close(descriptor)
-    process = Process(popen, status_read, output)
+    process = Process(popen, status_read, output, console=console, stdin=_input(popen, console, wanted=stdin))
     try:
         await process.ready
         if process.child is not None and group is not None:
@@ -273,7 +325,9 @@ def _spawn(
     credentials: Credentials | None,
     network: Network | None,
     *,
-    path: str = "",
+    stdin: bool,
+    console: int | None,
+    path: str,
 ) -> "subprocess.Popen[bytes]":
     """Fork and exec; in another network namespace when one is given.
 
@@ -291,9 +345,10 @@ def _spawn(
             mounts.enter_network(network.net)
         return subprocess.Popen(
             argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdin=console if console is not None else subprocess.PIPE if stdin else subprocess.DEVNULL,
+            stdout=subprocess.PIPE if console is None else console,
+            stderr=subprocess.PIPE if console is None else console,
+            bufsize=0,
             pass_fds=inherited,
             cwd="/",
             env={"PATH": path} if path else {},
@@ -307,120 +362,19 @@ def _spawn(
             os.close(own)
 
 
+def _input(popen: "subprocess.Popen[bytes]", console: int | None, *, wanted: bool) -> Stdin | None:
+    if not wanted:
+        return None
+    if console is not None:
+        return Stdin(os.dup(console), terminal=True)
+    assert popen.stdin is not None
+    descriptor = os.dup(popen.stdin.fileno())
+    popen.stdin.close()
+    return Stdin(descriptor, terminal=False)
+
+
 def _memory_file(name: str, content: bytes) -> int:
     descriptor = os.memfd_create(name, 0)
     os.write(descriptor, content)
     os.lseek(descriptor, 0, os.SEEK_SET)
     return descriptor
-
-
-async def execute(
-    process: Process,
-    argv: Sequence[str],
-    *,
-    env: Mapping[str, str],
-    uid: int,
-    cwd: str,
-    credentials: Credentials | None,
-    group: Group | None,
-    network: Network | None,
-    timeout: float,  # noqa: ASYNC109  # what runs inside has to be ended, not only awaited
-) -> tuple[int, str]:
-    """Run a program inside a running container: exit code (123 for any failure) and 10 KiB of its output.
-
-    By nsenter(1) twice, since bwrap nests two user namespaces and its others belong to the outer one, as the
-    container's own user. Joining a user namespace gives capabilities in it, which the first exec of an ordinary
-    user loses again; for user 0 setpriv(1) takes them away. Command and environment travel in a memory
-    file for xargs(1): as arguments everybody could read them, and in the environment of the helpers
-    they could make these do something else while they are still outside. The system call filter of the
-    container is not on it: the pod's author wrote this command, not what runs in the container.
-    Raises StartError when it cannot be run, TimeoutError after `timeout` seconds, having ended it.
-    """
-    target = process.payload()
-    if target is None:
-        raise StartError("the container is not running")
-    with contextlib.ExitStack() as opened:
-        try:
-            inner = os.open(f"/proc/{target}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
-            opened.callback(os.close, inner)
-            outer = fcntl.ioctl(inner, _NS_GET_PARENT)
-            opened.callback(os.close, outer)
-        except OSError as exc:
-            raise StartError(f"the container is ending: {exc}") from exc
-        words = [*(f"{name}={value}" for name, value in env.items()), *argv]
-        payload = _memory_file("exec", b"".join(os.fsencode(word) + b"\0" for word in words))
-        opened.callback(os.close, payload)
-        drop = ["--bounding-set=-all", "--inh-caps=-all"] if uid == 0 else []
-        command = ["nsenter", f"--user=/proc/self/fd/{outer}", "-t", str(target), "-i", "-u", "-p", "-m",
-                   "--preserve-credentials", "--", "nsenter", f"--user=/proc/self/fd/{inner}",
-                   "--preserve-credentials", "--", "setpriv", "--no-new-privs", *drop, "--",
-                   "xargs", "-0", "-x", "-a", f"/proc/self/fd/{payload}", "env", "-i", f"--chdir={cwd}"]  # fmt: skip
-        try:
-            popen = _spawn(command, (outer, inner, payload), credentials, network, path=os.defpath)
-        except OSError as exc:
-            raise StartError(f"nsenter cannot be started: {exc}") from exc
-    return await _collected(popen, group, timeout)
-
-
-async def _collected(
-    popen: "subprocess.Popen[bytes]", group: Group | None, seconds: float
-) -> tuple[int, str]:
-    """Exit code and output of a helper that runs inside; it is ended when that takes too long."""
-    loop = asyncio.get_running_loop()
-    if group is not None:
-        with contextlib.suppress(OSError):  # it may have ended already
-            group.add(popen.pid)
-    output = bytearray()
-    done = loop.create_future()
-    assert popen.stdout is not None
-    assert popen.stderr is not None
-    pidfd = os.pidfd_open(popen.pid)
-    loop.add_reader(pidfd, _finish, loop, pidfd, done)
-    files = (popen.stdout, popen.stderr)
-    for file in files:
-        os.set_blocking(file.fileno(), False)
-        loop.add_reader(file.fileno(), _collect, loop, file, output)
-    try:
-        async with asyncio.timeout(seconds):
-            await done
-        for file in files:  # what was written just before the end
-            while _collect(loop, file, output):
-                pass
-        return popen.wait(), output[:10240].decode(errors="replace")
-    finally:
-        loop.remove_reader(pidfd)
-        if popen.poll() is None:
-            _kill_tree(popen.pid)
-            popen.wait()
-        for file in files:
-            loop.remove_reader(file.fileno())
-            file.close()
-        os.close(pidfd)
-
-
-def _finish(loop: asyncio.AbstractEventLoop, pidfd: int, done: "asyncio.Future[None]") -> None:
-    loop.remove_reader(pidfd)
-    if not done.done():
-        done.set_result(None)
-
-
-def _collect(loop: asyncio.AbstractEventLoop, file: "IO[bytes]", output: bytearray) -> bool:
-    try:
-        data = os.read(file.fileno(), 65536)
-    except BlockingIOError:
-        return False
-    if not data:
-        loop.remove_reader(file.fileno())
-    elif len(output) < 10240:
-        output += data
-    return bool(data)
-
-
-def _kill_tree(pid: int) -> None:
-    """The nsenter has forked into the process namespace: its child is the program."""
-    with contextlib.suppress(OSError):
-        with open(f"/proc/{pid}/task/{pid}/children") as file:  # noqa: PTH123
-            children = file.read().split()
-        for child in children:
-            os.kill(int(child), signal.SIGKILL)
-    os.kill(pid, signal.SIGKILL)

@@ -51,6 +51,8 @@ class Sandbox:
     seccomp: bool = True
     offline: bool = False
     """A network namespace of its own with nothing but its loopback, whatever the pod's network is."""
+    terminal: bool = False
+    """Started as the foreground process of a terminal of its own."""
     etc: Mapping[str, str] = field(default_factory=dict)
     """Generated files: name in /etc -> host path."""
 
@@ -79,7 +81,9 @@ def arguments(
     if box.offline:
         result.append("--unshare-net")
     result += ["--uid", str(box.uid), "--gid", str(box.gid), "--cap-drop", "ALL", "--disable-userns"]
-    result += ["--die-with-parent", "--new-session", "--hostname", box.hostname]
+    result += ["--die-with-parent", "--hostname", box.hostname]
+    if not box.terminal:  # it has the session of its terminal, which is not the node's
+        result.append("--new-session")
     result += ["--block-fd", str(block_fd), "--json-status-fd", str(status_fd), "--clearenv"]
     for name, value in box.env.items():
         result += ["--setenv", name, value]

@@ -1,9 +1,10 @@
-"""The node's HTTPS endpoint: container logs, for the API server.
+"""The node's HTTPS endpoint, for the API server: container logs, and what `streaming` serves.
 
-`GET /containerLogs/<namespace>/<pod>/<container>` with the options of PodLogOptions, as a kubelet has it. The
-client shows a certificate of the cluster's CA; members of `system:masters` (the API server's own kubelet
-client) may read, anybody else when a SubjectAccessReview says that they may `get nodes/proxy`. Answers are
-chunked, one request for each connection.
+`GET /containerLogs/<namespace>/<pod>/<container>` with the options of PodLogOptions, as a kubelet has it, and
+`/exec/...`, `/attach/...`, `/portForward/...`. The client shows a certificate of the cluster's CA; members of
+`system:masters` (the API server's own kubelet client) may do all of it, anybody else when a
+SubjectAccessReview says that they may `get nodes/proxy`, for streams `create nodes/proxy` whatever the
+method: a WebSocket's GET is no reading. One request for each connection; the answer of a log is chunked.
 """
 
 import asyncio
@@ -13,21 +14,26 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from sympozium.node import logs
 from sympozium.node.logs import LogWriter, Query
 
+if TYPE_CHECKING:
+    from sympozium.node.streaming.endpoint import Pods
+
 _log = logging.getLogger(__name__)
 
-_HEAD_LIMIT = 32 * 1024
+_HEAD_LIMIT = 256 * 1024  # a command is part of the address
 _HEAD_TIMEOUT = 10.0
-_REASONS = {200: "OK", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed"}
+_REASONS = {200: "OK", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
+            500: "Internal Server Error"}  # fmt: skip
+_STREAMS = ("exec", "attach", "portForward")
 
 
 class RequestError(Exception):
-    """An answer other than 200, in words for the user of `kubectl logs`."""
+    """An answer other than 200, in words for the user of kubectl."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -36,8 +42,8 @@ class RequestError(Exception):
 
 Locate = Callable[[str, str, str, bool], tuple[Path, LogWriter | None]]
 """(namespace, pod, container, previous) -> its log and who writes it. Raises RequestError."""
-Authorize = Callable[[str, list[str]], Awaitable[bool]]
-"""(user, groups) -> whether they may read logs of this node."""
+Authorize = Callable[[str, list[str], str], Awaitable[bool]]
+"""(user, groups, verb) -> whether they may reach into this node."""
 
 
 def tls(certificate: Path, key: Path, client_ca: Path) -> ssl.SSLContext:
@@ -87,11 +93,12 @@ def query_of(parameters: dict[str, list[str]]) -> tuple[Query, bool]:
     return query, flag("previous")
 
 
-class LogServer:
-    """`start` binds; `close` ends every open answer."""
+class NodeServer:
+    """`start` binds; `close` ends every open answer and stream."""
 
-    def __init__(self, locate: Locate, authorize: Authorize) -> None:
+    def __init__(self, locate: Locate, pods: "Pods", authorize: Authorize) -> None:
         self._locate = locate
+        self._pods = pods
         self._authorize = authorize
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
@@ -114,7 +121,11 @@ class LogServer:
         self._open.add(task)
         try:
             with contextlib.suppress(
-                ConnectionError, TimeoutError, asyncio.IncompleteReadError, ssl.SSLError
+                ConnectionError,
+                TimeoutError,
+                asyncio.IncompleteReadError,
+                asyncio.LimitOverrunError,
+                ssl.SSLError,
             ):
                 await self._serve(reader, writer)
         finally:
@@ -125,12 +136,13 @@ class LogServer:
         async with asyncio.timeout(_HEAD_TIMEOUT):
             head = await reader.readuntil(b"\r\n\r\n")
         try:
-            line = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
-            chunks = await self._answer(line, *_identity(writer))
+            chunks = await self._handle(head, reader, writer)
         except RequestError as exc:
             body = str(exc).encode()
             writer.write(_head(exc.code, f"Content-Length: {len(body)}") + body)
             await writer.drain()
+            return
+        if chunks is None:
             return
         writer.write(_head(200, "Transfer-Encoding: chunked"))
         await writer.drain()
@@ -141,20 +153,58 @@ class LogServer:
             sending.cancel()
             leaving.cancel()
 
-    async def _answer(self, line: list[str], user: str, groups: list[str]) -> AsyncIterator[bytes]:
-        if len(line) != 3:
+    async def _handle(
+        self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> AsyncIterator[bytes] | None:
+        """The answer of a log, or None when a stream has been served. Raises RequestError."""
+        line, *headers = head[:-4].split(b"\r\n")
+        words = line.decode("latin-1").split(" ")
+        if len(words) != 3:
             raise RequestError(400, "not an HTTP request")
-        if line[0] != "GET":
+        try:
+            url = urlsplit(words[1])
+        except ValueError as exc:
+            raise RequestError(400, f"not an address: {exc}") from exc
+        parts = tuple(unquote(part) for part in url.path.strip("/").split("/"))
+        query = parse_qs(url.query, keep_blank_values=True)
+        user, groups = _identity(writer)
+        verb = "create" if parts[0] in _STREAMS else "get"
+        if "system:masters" not in groups and not await self._authorize(user, groups, verb):
+            raise RequestError(403, f"user {user!r} may not {verb} nodes/proxy")
+        if parts[0] not in _STREAMS:
+            return self._log(words[0], parts, query)
+        await self._stream(words[0], parts, query, headers, reader, writer)
+        return None
+
+    def _log(
+        self, method: str, parts: tuple[str, ...], parameters: dict[str, list[str]]
+    ) -> AsyncIterator[bytes]:
+        if method != "GET":
             raise RequestError(405, "only GET")
-        url = urlsplit(line[1])
-        parts = [unquote(part) for part in url.path.strip("/").split("/")]
         if len(parts) != 4 or parts[0] != "containerLogs":
-            raise RequestError(404, "paths: /containerLogs/NAMESPACE/POD/CONTAINER")
-        if "system:masters" not in groups and not await self._authorize(user, groups):
-            raise RequestError(403, f"user {user!r} may not get nodes/proxy")
-        query, previous = query_of(parse_qs(url.query, keep_blank_values=True))
+            raise RequestError(
+                404, "paths: /containerLogs/NAMESPACE/POD/CONTAINER, /exec, /attach, /portForward"
+            )
+        query, previous = query_of(parameters)
         path, log_writer = self._locate(parts[1], parts[2], parts[3], previous)
         return logs.read(path, query, log_writer)
+
+    async def _stream(
+        self,
+        method: str,
+        parts: tuple[str, ...],
+        query: dict[str, list[str]],
+        headers: list[bytes],
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        """exec, attach, port-forward. Imported at the first one: a node that never streams does not pay."""
+        from sympozium.node.streaming import endpoint, upgrade
+
+        if method not in {"GET", "POST"}:
+            raise RequestError(405, "only GET and POST")
+        head = upgrade.Head(method, parts, query, upgrade.parse_headers(headers))
+        await endpoint.serve(head, self._pods, reader, writer)
 
 
 def _identity(writer: asyncio.StreamWriter) -> tuple[str, list[str]]:

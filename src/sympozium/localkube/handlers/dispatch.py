@@ -25,7 +25,7 @@ from sympozium.localkube.handlers.logs import NodeLogs, log
 from sympozium.localkube.handlers.options import check_timeout
 from sympozium.localkube.resources import Resource
 from sympozium.localkube.routes import Target
-from sympozium.localkube.wire import Answer, Request, Stream
+from sympozium.localkube.wire import Answer, Request, Stream, Tunnel
 
 Handler = Callable[[Backend, Resource, Target, Request], Awaitable[Answer | Stream]]
 
@@ -51,7 +51,7 @@ SUBRESOURCES: dict[tuple[str, str], Handler] = {
     ("finalize", "update"): podsubresources.finalize,
 }
 OF_ITEMS = frozenset({"get", "update", "patch", "delete"})
-STREAMS = frozenset({"exec", "attach", "portforward", "proxy"})
+STREAMS = frozenset({"exec", "attach", "portforward"})
 
 
 class Dispatcher:
@@ -69,7 +69,7 @@ class Dispatcher:
         self._counters = counters
         self._checks = checks
 
-    async def dispatch(self, target: Target | None, request: Request) -> Answer | Stream:
+    async def dispatch(self, target: Target | None, request: Request) -> Answer | Stream | Tunnel:
         check_timeout(request, target)
         if target is None:
             parts = request.segments()
@@ -101,13 +101,14 @@ class Dispatcher:
             return await self._binding(target, request)
         return await VERBS[target.verb](self._backend, resource, target, request)
 
-    async def _subresource(self, resource: Resource, target: Target, request: Request) -> Answer | Stream:
+    async def _subresource(
+        self, resource: Resource, target: Target, request: Request
+    ) -> Answer | Stream | Tunnel:
         name = target.subresource
-        if resource.kind == "Pod" and not resource.group and name in STREAMS:
+        if resource.kind == "Pod" and not resource.group and name == "proxy":
             raise ApiError(
                 501,
-                f"pods/{name} is not served by this API server: run the command in the container's own shell, "
-                "or use a cluster",
+                "pods/proxy is not served by this API server: use kubectl port-forward",
                 reason="NotImplemented",
                 details={},
             )
@@ -116,6 +117,10 @@ class Dispatcher:
             raise no_such_resource()
         if target.verb not in served.verbs:
             raise method_not_allowed()
+        if resource.kind == "Pod" and not resource.group and name in STREAMS:
+            from sympozium.localkube.handlers.streams.connect import connect
+
+            return await connect(self._backend, self._nodes, resource, target, request)
         if name == "log":
             return await log(self._backend, self._nodes, resource, target, request)
         if name == "token":

@@ -8,6 +8,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import httptools
@@ -20,6 +21,9 @@ from sympozium.localkube.resources import Resource
 from sympozium.localkube.routes import Target
 from sympozium.localkube.types import Cause, Object
 from sympozium.localkube.wire import Answer, Request, Stream
+
+if TYPE_CHECKING:
+    from sympozium.localkube.handlers.streams.tunnel import Tunnels
 
 CONNECT_SECONDS = 10.0
 CHUNK = 64 * 1024
@@ -34,6 +38,26 @@ class NodeLogs:
     def __init__(self, *, certificate: Path, key: Path, authority: Path) -> None:
         self._files = (certificate, key, authority)
         self._context: ssl.SSLContext | None = None
+        self._tunnels: Tunnels | None = None
+
+    @property
+    def tunnels(self) -> "Tunnels":
+        """The upgraded connections to nodes."""
+        if self._tunnels is None:
+            from sympozium.localkube.handlers.streams.tunnel import Tunnels
+
+            self._tunnels = Tunnels()
+        return self._tunnels
+
+    def end_streams(self) -> None:
+        """At the end of the server."""
+        if self._tunnels is not None:
+            self._tunnels.end()
+
+    async def connect(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Raises OSError, TimeoutError."""
+        async with asyncio.timeout(CONNECT_SECONDS):
+            return await asyncio.open_connection(host, port, ssl=self._tls())
 
     def _tls(self) -> ssl.SSLContext:
         if self._context is None:
@@ -122,7 +146,7 @@ async def log(
     entry = backend.store.get("/nodes", "", node)
     if entry is None:
         raise bad_request(f'node "{node}" of pod "{target.name}" is not there')
-    host, port = _endpoint(entry.object, node)
+    host, port = endpoint(entry.object, node)
     path = f"/containerLogs/{target.namespace}/{target.name}/{container}"
     response = await nodes.open(host, port, f"{path}?{urlencode(query)}" if query else path)
     if response.status != 200:
@@ -194,11 +218,12 @@ def _container(pod: Object, asked: str) -> str:
     raise bad_request(f"a container name must be specified for pod {name}, choose one of: {choices}{also}")
 
 
-def _endpoint(node: Object, name: str) -> tuple[str, int]:
+def endpoint(node: Object, name: str) -> tuple[str, int]:
+    """Where a node serves logs and streams. Raises ApiError 500."""
     status = node.get("status", {})
     port = status.get("daemonEndpoints", {}).get("kubeletEndpoint", {}).get("Port")
     addresses = {item["type"]: item["address"] for item in status.get("addresses") or []}
     host = addresses.get("InternalIP") or addresses.get("Hostname")
     if not port or not host:
-        raise internal(f"node {name} does not say where it serves logs")
+        raise internal(f"node {name} does not say where it serves logs and streams")
     return host, int(port)

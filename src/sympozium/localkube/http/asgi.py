@@ -14,7 +14,7 @@ from sympozium.localkube.bodies import LIMIT
 from sympozium.localkube.chain import Chain, refusal
 from sympozium.localkube.errors import ApiError, too_large
 from sympozium.localkube.types import Authenticator
-from sympozium.localkube.wire import Answer, Request, Stream
+from sympozium.localkube.wire import Answer, Request, Stream, Tunnel
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +24,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 PEER_CERTIFICATE = "sympozium.peer_certificate"
+TAKE_OVER = "sympozium.take_over"
+"""In the scope: a function that gives reader and writer of the connection, None when the client has left."""
 ABORT = "sympozium.abort"
 """In the scope: cuts the connection, whatever of the answer is not sent."""
 GZIP_FROM = 128 * 1024
@@ -54,7 +56,9 @@ class Application:
         if request is None:
             return
         answer = await self._chain.handle(request)
-        if isinstance(answer, Stream):
+        if isinstance(answer, Tunnel):
+            await _run_tunnel(scope, answer)
+        elif isinstance(answer, Stream):
             await _send_stream(receive, send, answer, scope[ABORT])
         else:
             await _send_answer(send, answer, request.headers, head=request.method == "HEAD")
@@ -137,6 +141,16 @@ async def _send_stream(receive: Receive, send: Send, stream: Stream, abort: Call
         finally:
             listener.cancel()
             await stream.close()
+
+
+async def _run_tunnel(scope: Scope, tunnel: Tunnel) -> None:
+    """The connection is the tunnel's from here on; ASGI hears no more of it."""
+    streams = scope[TAKE_OVER]()
+    if streams is None:
+        tunnel.discard()
+        return
+    reader, writer = streams
+    await tunnel.run(reader, writer, [f"{name}: {value}" for name, value in tunnel.headers])
 
 
 async def _until_disconnect(receive: Receive, stream: Stream) -> None:

@@ -7,9 +7,8 @@ half a second: TLS would wait much longer for a peer that does not answer the cl
 import asyncio
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
 from sympozium.localkube.http.asgi import ABORT
+from sympozium.localkube.http.upgrade import UpgradableProtocol
 
 LINGER_SECONDS = 0.5
 HEAD_LIMIT = 1024 * 1024
@@ -20,7 +19,7 @@ _TOO_LARGE = (
 )
 
 
-class BoundedProtocol(HttpToolsProtocol):
+class BoundedProtocol(UpgradableProtocol):
     """uvicorn's protocol with the bounds above. The scope has ABORT, which cuts the connection."""
 
     _in_head = True

@@ -5,7 +5,17 @@ from collections.abc import AsyncGenerator
 
 from sympozium.node.streaming import spdy
 from sympozium.node.streaming.duplex import Duplex, GoneError
-from sympozium.node.streaming.spdy import Data, Event, GoAway, Headers, Opened, Ping, Replied, Reset, SpdyError
+from sympozium.node.streaming.spdy import (
+    Data,
+    Event,
+    GoAway,
+    Headers,
+    Opened,
+    Ping,
+    Replied,
+    Reset,
+    SpdyError,
+)
 
 STREAM_LIMIT = 2048
 """Open streams of a connection: a browser's worth of forwarded connections, twice two each."""
