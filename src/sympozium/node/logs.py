@@ -9,6 +9,7 @@ https://github.com/kubernetes/design-proposals-archive/blob/main/node/kubelet-cr
 
 import asyncio
 import contextlib
+import logging
 import os
 import time
 from collections import deque
@@ -17,6 +18,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
+
+_log = logging.getLogger(__name__)
 
 LINE_LIMIT = 16 * 1024
 ROTATE_BYTES = 10 * 1024 * 1024
@@ -39,6 +42,7 @@ class LogWriter:
         self._size = path.stat().st_size
         self._pending: dict[str, bytes] = {"stdout": b"", "stderr": b""}
         self._waiters: set[asyncio.Event] = set()
+        self._full = False
         self.closed = False
 
     def feed(self, stream: str, data: bytes) -> None:
@@ -76,8 +80,14 @@ class LogWriter:
     def _write(self, data: bytes) -> None:
         if self._size and self._size + len(data) > ROTATE_BYTES:
             self._rotate()
-        self._file.write(data)
-        self._size += len(data)
+        try:
+            self._size += self._file.write(data) or 0
+            self._full = False
+        except OSError as exc:
+            # The container goes on without its log: it must not be able to stop the node by filling the disk.
+            if not self._full:
+                _log.error("output of a container is lost: %s: %s", self.path, exc)
+            self._full = True
         self._wake()
 
     def _rotate(self) -> None:

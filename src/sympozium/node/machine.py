@@ -94,7 +94,9 @@ class Machine:
     async def patch_status(self, pod: Object, status: Object) -> Object:
         """Raises KubeError; ConflictError when the pod of that name is another one by now."""
         meta = pod["metadata"]
-        patch = {"metadata": {"uid": meta["uid"]}, "status": status}
+        # A patch that does not name a field keeps it: "Ready" would stay true for the reason why it was not.
+        conditions = [{"reason": None, "message": None, **c} for c in status.get("conditions") or ()]
+        patch = {"metadata": {"uid": meta["uid"]}, "status": {**status, "conditions": conditions}}
         return await self._client.patch(
             PODS, meta["name"], meta["namespace"], patch, kind="strategic", subresource="status"
         )

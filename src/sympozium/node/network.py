@@ -65,6 +65,12 @@ class Egress:
     """No policy restricts the pod: the world and all pods, beside the rules."""
     dns: bool = False
 
+    @property
+    def sealed(self) -> bool:
+        """Whether nothing outside of the pod's own loopback may be reached."""
+        far = [rule for rule in self.rules if not rule.network.subnet_of(_LOOPBACK)]
+        return not (self.open or self.pods or self.dns or far)
+
     def aliases(self) -> dict[str, list[str]]:
         """Lines of the pod's /etc/hosts."""
         return {address: [host] for (host, _), address in self.names.items()}

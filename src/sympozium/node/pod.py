@@ -123,7 +123,12 @@ class PodWorker:
         return self._net.egress if self._net else None
 
     def changed(self) -> None:
-        self.save()
+        try:
+            self.save()
+        except (
+            OSError
+        ) as exc:  # a full disk: what is published counts then; the next start of a container must be noted
+            _log.error("the state of pod %s cannot be written: %s", key(self.object), exc)
         self._publisher.changed()
 
     def save(self, *, starting: tuple[str, int] | None = None) -> None:

@@ -60,12 +60,14 @@ class PodNetwork:
     @classmethod
     async def make_steered(cls, egress: Egress, name: str, address: str, connect: Connect) -> Self:
         """Make one in which every address is answered by the relay, `address` by the pod. Raises OSError."""
-        rules = [
-            (IPv4Network(address), False), (CLUSTER, True), (IPv4Network("127.0.0.0/8"), False), (EVERYWHERE, True),
-        ]  # fmt: skip
+        rules = [(IPv4Network(address), False), (CLUSTER, True), (_LOOPBACK, False)]
+        local = [address]
+        if not egress.sealed:  # else a refusal by the kernel is a clearer one than the relay's
+            rules.append((EVERYWHERE, True))
+            local = [str(EVERYWHERE)]
         named = {(inside, port) for (_, port), inside in egress.names.items()}
         loopback = {(str(r.network.network_address), r.port) for r in egress.rules if _is_loopback(r)}
-        made = await asyncio.to_thread(netns.steered, [str(EVERYWHERE)], sorted(named | loopback), rules)
+        made = await asyncio.to_thread(netns.steered, local, sorted(named | loopback), rules)
         return cls(egress, name, *made, connect)
 
     async def serve(self) -> None:
