@@ -3,9 +3,10 @@
 https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/#validation-expression
 """
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sympozium.localkube.cel.environment import Environment, Program
 from sympozium.localkube.cel.errors import CompileError, CostError, EvaluationError
@@ -162,6 +163,20 @@ class Budget:
             raise
         self._left -= cost
         return value
+
+
+T = TypeVar("T")
+THREADS: Final = asyncio.Semaphore(2)
+"""Heavy evaluations at a time: they share the interpreter with everything else."""
+
+
+async def decided(decide: Callable[[bool], T]) -> T:
+    """`decide(quick)`, which may raise HeavyError when quick."""
+    try:
+        return decide(True)
+    except HeavyError:
+        async with THREADS:
+            return await asyncio.to_thread(decide, False)
 
 
 class Variables(dict[str, Any]):

@@ -199,10 +199,10 @@ def equal(first: Any, second: Any) -> bool:
 def _equal_lists(first: list[Any], second: list[Any]) -> bool:
     if len(first) != len(second):
         return False
-    if isinstance(first, MapList) and isinstance(second, MapList):
-        others = {second.key(item): item for item in second}
+    if isinstance(first, MapList):
+        others = {first.key(item): item for item in second}
         return all(first.key(item) in others and equal(item, others[first.key(item)]) for item in first)
-    if isinstance(first, SetList) and isinstance(second, SetList):
+    if isinstance(first, SetList):
         return {repr(item) for item in first} == {repr(item) for item in second}
     return all(equal(a, b) for a, b in zip(first, second, strict=True))
 

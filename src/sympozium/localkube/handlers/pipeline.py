@@ -6,12 +6,13 @@ validates -> store. The order is the API server's (KUBE-API.md 2); the parts bel
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, cast
 
 import orjson
 
 from sympozium.localkube import events, metadata
 from sympozium.localkube.bodies import Body
+from sympozium.localkube.cel.requests import decided
 from sympozium.localkube.errors import (
     already_exists,
     bad_request,
@@ -157,7 +158,7 @@ async def create(write: Write, obj: Object, *, applied: bool = False) -> Entry:
     if not applied:
         write.backend.ownership.record(write, obj, None)
     obj = await _admit(write, "CREATE", type_info.prepare_create(obj), None)
-    _validate(write, obj, None)
+    await _validate(write, obj, None)
     write.request.warnings += await write.backend.admission.validate(
         write.admission("CREATE", obj["metadata"]["name"], obj, None)
     )
@@ -206,7 +207,7 @@ async def update(write: Write, entry: Entry, obj: Object, *, applied: bool = Fal
     if not applied:
         backend.ownership.record(write, obj, old)
     obj = await _admit(write, "UPDATE", type_info.prepare_update(obj, old, write.subresource), old)
-    _validate(write, obj, old)
+    await _validate(write, obj, old)
     write.request.warnings += await backend.admission.validate(
         write.admission("UPDATE", entry.name, obj, old)
     )
@@ -306,9 +307,28 @@ def _check_mutated(write: Write, obj: Object, before: Object) -> None:
     obj["kind"], obj["apiVersion"] = before["kind"], before["apiVersion"]
 
 
-def _validate(write: Write, obj: Object, old: Object | None) -> None:
+class _Custom(Protocol):
+    """What the types of custom resources have beside `TypeInfo`: rules, which may take long."""
+
+    def validate(
+        self, obj: Object, old: Object | None, subresource: str, *, quick: bool, warnings: list[str]
+    ) -> list[Cause]: ...
+
+
+async def _validate(write: Write, obj: Object, old: Object | None) -> None:
     causes = metadata.validate(obj, old, write.resource)
-    causes += write.type_info.validate(obj, old, write.subresource)
+    if write.type_info.custom:
+        custom = cast("_Custom", write.type_info)
+        warnings: list[str] = []
+
+        def held(quick: bool) -> list[Cause]:
+            warnings.clear()
+            return custom.validate(obj, old, write.subresource, quick=quick, warnings=warnings)
+
+        causes += await decided(held)
+        write.request.warnings += warnings
+    else:
+        causes += write.type_info.validate(obj, old, write.subresource)
     metadata.refuse(obj, write.resource, causes)
 
 

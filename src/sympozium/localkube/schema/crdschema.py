@@ -60,11 +60,11 @@ def check_schema(schema: Schema, path: str) -> list[Cause]:
     if causes:
         return causes
     try:
-        node = compile_root(schema)
+        compile_root(schema)
     except ValueError as error:
         return [gotext.invalid(path, "", str(error))]
     _defaults(schema, path, causes)
-    return causes + check_rules(node, schema, path)
+    return causes + check_rules(schema, path)
 
 
 def _place(schema: Schema, path: str, causes: list[Cause]) -> None:

@@ -77,12 +77,24 @@ class CustomType:
             made.pop("status", None)
         return made
 
-    def validate(self, obj: Object, old: Object | None, subresource: str = "") -> list[Cause]:  # noqa: ARG002  # all of the object is valid, whichever part was written
+    def validate(
+        self,
+        obj: Object,
+        old: Object | None,
+        subresource: str = "",
+        *,
+        quick: bool = False,
+        warnings: list[str] | None = None,
+    ) -> list[Cause]:  # noqa: ARG002  # all of the object is valid, whichever part was written
+        """`quick` raises HeavyError (`cel.requests`) for rules that take long; `warnings` get what is let pass."""
         before = ABSENT if old is None else old
         causes = validate(obj, before, self.node)
         if causes:
             return [*causes, _NOT_CHECKED] if self._rules else causes
-        return self._rules.evaluate(obj, before)
+        causes, passed = self._rules.evaluate(obj, before, quick=quick)
+        if warnings is not None:
+            warnings += passed
+        return causes
 
     def strategic_merge(self, current: Object, patch: Object) -> Object:  # noqa: ARG002  # refused whatever they are
         """Raises ApiError 415: the schema of a custom resource has no merge keys."""

@@ -32,8 +32,11 @@ def quoted(text: str) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value in `Invalid value: ...`."""
-    return orjson.dumps(value).decode()
+    """A value in `Invalid value: ...`: text as %q has it, everything else as Go's JSON, which escapes for HTML."""
+    text = orjson.dumps(value).decode()
+    if isinstance(value, dict | list):
+        text = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return text
 
 
 def invalid(path: str, value: Any, why: str) -> Cause:

@@ -4,10 +4,8 @@ An evaluation starts in the event loop and may cost some milliseconds there. One
 in a thread, with all of its budget, so that other requests are answered meanwhile.
 """
 
-import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 from sympozium.localkube.admission.policies.policy import Matching
 from sympozium.localkube.admission.webhooks.matching import (
@@ -19,33 +17,12 @@ from sympozium.localkube.admission.webhooks.matching import (
 from sympozium.localkube.cel.environment import Program
 from sympozium.localkube.cel.errors import CostError, EvaluationError
 from sympozium.localkube.cel.library.authorization import AuthorizerValue
-from sympozium.localkube.cel.requests import CONDITIONS_BUDGET, Budget, HeavyError, OutOfBudgetError
+from sympozium.localkube.cel.requests import CONDITIONS_BUDGET, Budget, OutOfBudgetError
 from sympozium.localkube.types import AdmissionRequest, Attributes, Authorizer, Object, UserInfo
-
-T = TypeVar("T")
-THREADS = asyncio.Semaphore(2)
-"""Heavy evaluations at a time: they share the interpreter with everything else."""
 
 
 class ConditionError(Exception):
     """A match condition could not be evaluated."""
-
-
-async def decided(decide: Callable[[bool], T]) -> T:
-    """`decide(quick)`, which may raise HeavyError when quick."""
-    try:
-        return decide(True)
-    except HeavyError:
-        async with THREADS:
-            return await asyncio.to_thread(decide, False)
-
-
-@dataclass(frozen=True, slots=True)
-class Matched:
-    """The version in which a policy sees a request, and what its expressions see."""
-
-    version: str
-    variables: dict[str, Any]
 
 
 def matched(
@@ -129,14 +106,3 @@ def conditions_hold(
     if failed:
         raise ConditionError(failed[0] if len(failed) == 1 else f"[{', '.join(failed)}]")
     return True
-
-
-__all__ = [
-    "ConditionError",
-    "Matched",
-    "authorizer_of",
-    "conditions_hold",
-    "decided",
-    "matched",
-    "rule_matches",
-]

@@ -11,14 +11,13 @@ from sympozium.localkube.admission.policies.expressions import (
     ConditionError,
     authorizer_of,
     conditions_hold,
-    decided,
     matched,
 )
 from sympozium.localkube.admission.policies.policy import Binding, Policy, Validation
 from sympozium.localkube.admission.webhooks import review
 from sympozium.localkube.admission.webhooks.matching import exempt, namespace_of, served_versions
 from sympozium.localkube.cel.errors import CelError, CostError, EvaluationError
-from sympozium.localkube.cel.requests import BUDGET, Budget, OutOfBudgetError, Variables
+from sympozium.localkube.cel.requests import BUDGET, Budget, OutOfBudgetError, Variables, decided
 from sympozium.localkube.errors import ApiError, forbidden
 from sympozium.localkube.types import AdmissionRequest, Authorizer, Cause, Object
 

@@ -20,7 +20,6 @@ from sympozium.localkube.admission.policies.expressions import (
     ConditionError,
     authorizer_of,
     conditions_hold,
-    decided,
 )
 from sympozium.localkube.admission.webhooks import review
 from sympozium.localkube.admission.webhooks.conditions import condition
@@ -34,6 +33,7 @@ from sympozium.localkube.admission.webhooks.matching import (
     served_versions,
 )
 from sympozium.localkube.admission.webhooks.transport import CallError, Transport
+from sympozium.localkube.cel.requests import decided
 from sympozium.localkube.errors import ApiError, forbidden, internal
 from sympozium.localkube.types import AdmissionRequest, AdmissionResult, Authorizer, Object
 

@@ -1,6 +1,6 @@
-"""Validation rules in CEL (`x-kubernetes-validations`), on Google's cel-cpp by way of `cel-expr-python`.
+"""Validation rules of CRDs (`x-kubernetes-validations`): the CEL of `localkube.cel` on schemas.
 
-The library is loaded when the first rule is compiled. `environment` compiles and evaluates, `library` has
-Kubernetes' functions, `ast` and `fields` check that a rule names fields that exist, `values` makes CEL
-values of JSON, `check` is for CRDs, `rules` for objects. Cost limits are not computed.
+`declare` makes types of schemas, with the sizes that costs are estimated from; `check` is for CRDs and refuses
+what costs too much; `rules` holds rules against objects, within a budget; `values` makes CEL values of JSON.
+https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#validation-rules
 """

@@ -4,15 +4,16 @@ https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resou
 Most schemas need no conversion; for those a value is passed as it is.
 """
 
-import datetime as dt
 import re
 from collections.abc import Callable
 from typing import Any
 
-from sympozium.localkube.schema.node import ARRAY, NUMBER, STRING, Node
+from sympozium.localkube.cel.library import times
+from sympozium.localkube.cel.values import MapList, SetList, Timestamp
+from sympozium.localkube.schema.node import ARRAY, MAP, NUMBER, SET, STRING, Node
 
 Convert = Callable[[Any], Any]
-_KEYWORDS = frozenset(
+KEYWORDS = frozenset(
     [
         "true",
         "false",
@@ -39,20 +40,19 @@ _KEYWORDS = frozenset(
 )
 _PARTS = (("__", "__underscores__"), (".", "__dot__"), ("-", "__dash__"), ("/", "__slash__"))
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 
 
-def escaped(name: str) -> str:
-    """The name of a field in an expression."""
-    if name in _KEYWORDS:
+def escaped(name: str) -> str | None:
+    """The name of a field in an expression; None for one that has none."""
+    if name in KEYWORDS:
         return f"__{name}__"
     for plain, word in _PARTS:
         name = name.replace(plain, word)
-    return name
+    return name if _IDENTIFIER.fullmatch(name) else None
 
 
 def unescaped(name: str) -> str:
-    if name.startswith("__") and name.endswith("__") and name[2:-2] in _KEYWORDS:
+    if name.startswith("__") and name.endswith("__") and name[2:-2] in KEYWORDS:
         return name[2:-2]
     for plain, word in reversed(_PARTS):
         name = name.replace(word, plain)
@@ -61,10 +61,6 @@ def unescaped(name: str) -> str:
 
 def converter(node: Node) -> Convert | None:
     """The conversion of values at a place as `self`; None where there is nothing to convert."""
-    if node.type == STRING and not node.nullable:
-        return {"date-time": _timestamp, "date": _date, "duration": _duration, "byte": _bytes}.get(
-            node.format
-        )
     return _inner(node, set())
 
 
@@ -72,16 +68,13 @@ def _inner(node: Node, above: set[int]) -> Convert | None:
     if id(node) in above:
         return None
     above = above | {id(node)}
+    if node.type == STRING and node.format in _TIMED:
+        made = _TIMED[node.format]
+        return lambda value: made(value) if isinstance(value, str) else value
     if node.type == NUMBER:
-        return lambda value: float(value) if isinstance(value, int) else value
+        return lambda value: float(value) if type(value) is int else value
     if node.type == ARRAY and node.items is not None:
-        timed = converter(node.items) if node.items.type == STRING and not node.nullable else None
-        item = timed or _inner(node.items, above)
-        return (
-            None
-            if item is None
-            else lambda value: [item(v) for v in value] if isinstance(value, list) else value
-        )
+        return _list(node, above)
     if node.properties:
         return _fields(node, above)
     if node.additional is not None:
@@ -93,9 +86,26 @@ def _inner(node: Node, above: set[int]) -> Convert | None:
     return None
 
 
+def _list(node: Node, above: set[int]) -> Convert | None:
+    """Lists whose order means nothing are compared and added up in their own way."""
+    assert node.items is not None
+    item = _inner(node.items, above)
+    kind, keys = node.list_type, node.map_keys
+
+    def convert(value: Any) -> Any:
+        if not isinstance(value, list):
+            return value
+        items = value if item is None else [item(one) for one in value]
+        if kind == SET:
+            return SetList(items)
+        return MapList(items, keys) if kind == MAP else items
+
+    return None if item is None and kind not in {SET, MAP} else convert
+
+
 def _fields(node: Node, above: set[int]) -> Convert | None:
     inner = {key: _inner(child, above) for key, child in node.properties.items()}
-    names = {key: escaped(key) for key in node.properties}
+    names = {key: escaped(key) or key for key in node.properties}
     if all(key == name for key, name in names.items()) and not any(inner.values()):
         return None
 
@@ -106,27 +116,26 @@ def _fields(node: Node, above: set[int]) -> Convert | None:
         for key, item in value.items():
             change = inner.get(key)
             out[names.get(key, key)] = item if change is None else change(item)
+            if key in KEYWORDS:
+                out[key] = out[names.get(key, key)]
         return out
 
     return convert
 
 
-def _timestamp(text: str) -> dt.datetime:
-    return dt.datetime.fromisoformat(text.replace("z", "Z").replace("t", "T"))
-
-
-def _date(text: str) -> dt.datetime:
-    return dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC)
-
-
-def _duration(text: str) -> dt.timedelta:
-    seconds = sum(
-        float(number) * _SECONDS[unit] for number, unit in re.findall(r"([\d.]+)(ns|us|µs|ms|s|m|h)", text)
-    )
-    return dt.timedelta(seconds=-seconds if text.startswith("-") else seconds)
+def _date(text: str) -> Timestamp:
+    return times.to_timestamp(f"{text}T00:00:00Z")
 
 
 def _bytes(text: str) -> bytes:
     import base64
 
     return base64.b64decode(text)
+
+
+_TIMED: dict[str, Callable[[str], Any]] = {
+    "date-time": times.to_timestamp,
+    "date": _date,
+    "duration": times.to_duration,
+    "byte": _bytes,
+}
