@@ -96,13 +96,17 @@ async def run(arguments: argparse.Namespace) -> None:
         write_whole(data_dir / "kubeconfig", kubeconfig(url, api.authority))
         pki = api.authority
         context = tls_context(pki.serving.certificate, pki.serving.key, pki.certificate_path)
-        server = Server(Application(api.chain, api.access.authenticator), context, drain=api.drain)
+
+        def ready() -> None:
+            sys.stdout.write(orjson.dumps({"ready": True, "url": url}).decode() + "\n")
+            sys.stdout.flush()
+
+        application = Application(api.chain, api.access.authenticator)
+        server = Server(application, context, drain=api.drain, ready=ready)
         place = Place(address=f"{HOST}:{port}", volumes=data_dir / "volumes")
         async with _background(api, place), _health(api, arguments.health_port):
             if arguments.until_stdin_closes:
                 _stop_at_end_of_stdin(server)
-            sys.stdout.write(orjson.dumps({"ready": True, "url": url}).decode() + "\n")
-            sys.stdout.flush()
             await server.serve(sockets=[listener])
     finally:
         await api.close()

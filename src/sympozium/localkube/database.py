@@ -10,6 +10,8 @@ from pathlib import Path
 
 APPLICATION_ID = 0x73796D70
 """In the header of the file (PRAGMA application_id), for `file` and for us: "symp"."""
+BUSY_SECONDS = 1.0
+"""For the one before us, which is going down, to let go of the file."""
 COLUMNS = ("rev", "bucket", "namespace", "name", "op", "prev", "value")
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS log (
@@ -33,7 +35,7 @@ def connect(path: Path | str) -> sqlite3.Connection:
     try:
         if str(path) != ":memory:":
             _keep_private(Path(path))
-        made = sqlite3.connect(path, isolation_level=None)
+        made = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS)
     except (sqlite3.Error, OSError) as error:
         raise DatabaseError(f"cannot open {path}: {error}") from error
     try:
@@ -54,7 +56,7 @@ def _prepare(database: sqlite3.Connection, path: Path | str) -> None:
     ours = found == APPLICATION_ID or (found == 0 and (not tables or {"log", "meta"} <= tables))
     if not ours:
         raise DatabaseError(
-            f"{path} is a database of another program (application id {found}); choose another data directory"
+            f"cannot open {path}: it is a database of another program; choose another data directory"
         )
     database.execute("PRAGMA journal_mode=WAL")
     database.execute("PRAGMA synchronous=FULL")
@@ -63,7 +65,7 @@ def _prepare(database: sqlite3.Connection, path: Path | str) -> None:
     columns = tuple(row[1] for row in database.execute("PRAGMA table_info(log)"))
     if columns != COLUMNS:
         raise DatabaseError(
-            f"{path} is a database of another program (a table log of other columns);"
+            f"cannot open {path}: it is a database of another program (a table log of other columns);"
             " choose another data directory"
         )
     database.execute("BEGIN IMMEDIATE")

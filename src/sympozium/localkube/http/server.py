@@ -56,10 +56,18 @@ def tls_context(certificate: Path, key: Path, authority: Path) -> ssl.SSLContext
 
 
 class Server(uvicorn.Server):
-    """`drain` is called once, at the first signal, to end the open streams."""
+    """`drain` is called once, at the first signal, to end the open streams.
+
+    `ready` is called when connections are accepted and signals handled.
+    """
 
     def __init__(
-        self, application: Application, context: ssl.SSLContext, *, drain: Callable[[], None]
+        self,
+        application: Application,
+        context: ssl.SSLContext,
+        *,
+        drain: Callable[[], None],
+        ready: Callable[[], None],
     ) -> None:
         config = uvicorn.Config(
             application,
@@ -78,6 +86,11 @@ class Server(uvicorn.Server):
         )
         super().__init__(config)
         self._drain = drain
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
