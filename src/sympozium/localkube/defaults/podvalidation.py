@@ -47,7 +47,7 @@ def check_spec(spec: Object, path: str) -> Causes:
         causes.append(gotext.invalid(f"{path}.terminationGracePeriodSeconds", grace, _NOT_NEGATIVE))
     for key in ("hostname", "subdomain"):
         if spec.get(key):
-            causes += _label(spec[key], f"{path}.{key}")
+            causes += label(spec[key], f"{path}.{key}")
     _tolerations(spec.get("tolerations") or (), f"{path}.tolerations", causes)
     return causes
 
@@ -55,7 +55,8 @@ def check_spec(spec: Object, path: str) -> Causes:
 _NOT_NEGATIVE = "must be greater than or equal to 0"
 
 
-def _label(name: str, path: str) -> Causes:
+def label(name: str, path: str) -> Causes:
+    """A lowercase RFC 1123 label."""
     causes: Causes = []
     if not _LABEL.fullmatch(name):
         causes.append(gotext.invalid(path, name, _LABEL_TEXT))
@@ -74,9 +75,26 @@ def _word(obj: Object, key: str, supported: tuple[str, ...], path: str, causes: 
 
 
 _SOURCES = (
-    *("emptyDir", "hostPath", "gitRepo", "gcePersistentDisk", "awsElasticBlockStore", "secret", "nfs", "iscsi"),
+    *(
+        "emptyDir",
+        "hostPath",
+        "gitRepo",
+        "gcePersistentDisk",
+        "awsElasticBlockStore",
+        "secret",
+        "nfs",
+        "iscsi",
+    ),
     *("glusterfs", "flocker", "persistentVolumeClaim", "rbd", "cinder", "cephfs", "quobyte", "downwardAPI"),
-    *("fc", "flexVolume", "configMap", "azureFile", "vsphereVolume", "photonPersistentDisk", "portworxVolume"),
+    *(
+        "fc",
+        "flexVolume",
+        "configMap",
+        "azureFile",
+        "vsphereVolume",
+        "photonPersistentDisk",
+        "portworxVolume",
+    ),
     *("azureDisk", "storageos", "projected", "scaleIO", "csi", "ephemeral", "image"),
 )
 """In the order in which they are looked at: the first one is the volume's type, the others are too many."""
@@ -92,7 +110,7 @@ def _volumes(volumes: list[Object], path: str, causes: Causes) -> set[str]:
         elif name in names:
             causes.append(gotext.duplicate(f"{at}.name", name))
         else:
-            causes += _label(name, f"{at}.name")
+            causes += label(name, f"{at}.name")
         names.add(name)
         sources = sorted((key for key in volume if key != "name"), key=_SOURCES.index)
         if not sources:
@@ -119,7 +137,7 @@ def _container(container: Object, path: str, volumes: set[str], names: set[str],
     elif name in names:
         causes.append(gotext.duplicate(f"{path}.name", name))
     else:
-        causes += _label(name, f"{path}.name")
+        causes += label(name, f"{path}.name")
     names.add(name)
     image = container.get("image", "")
     if not image:

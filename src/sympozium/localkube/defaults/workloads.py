@@ -6,7 +6,8 @@ https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/
 import re
 from typing import Any
 
-from sympozium.localkube.defaults.podvalidation import check_spec
+from sympozium.localkube.defaults.podvalidation import check_spec, label
+from sympozium.localkube.defaults.storage import CLAIM
 from sympozium.localkube.defaults.templates import matches, selector_shape_causes
 from sympozium.localkube.schema import gotext
 from sympozium.localkube.types import Cause, Object
@@ -41,25 +42,44 @@ def negative(spec: Object, path: str, *keys: str) -> list[Cause]:
     ]
 
 
+def ordered(chosen: Any) -> Any:
+    """A selector as Go prints it: labels sorted."""
+    if not isinstance(chosen, dict):
+        return chosen
+    shown = dict(sorted(chosen.items(), reverse=True))
+    if shown.get("matchLabels"):
+        shown["matchLabels"] = dict(sorted(shown["matchLabels"].items()))
+    return shown
+
+
 def selector(spec: Object, kind: str) -> list[Cause]:
     """The selector itself. `kind` is the word that the text has for it."""
     chosen = spec.get("selector")
     if chosen is None:
         return [gotext.required("spec.selector")]
     causes = selector_shape_causes(chosen, "spec.selector")
+    if causes:
+        if kind == "statefulset":
+            shown = gotext.shown(ordered(chosen))
+            causes.append(Cause("spec.selector", "FieldValueInvalid", f"Invalid value: {shown}"))
+        else:
+            causes.append(gotext.invalid("spec.selector", ordered(chosen), "invalid label selector"))
     if not chosen.get("matchLabels") and not chosen.get("matchExpressions"):
         causes.append(gotext.invalid("spec.selector", chosen, f"empty selector is invalid for {kind}"))
     return causes
 
 
 def template(spec: Object, pod: Object, kind: str) -> list[Cause]:
-    """The pod template; `pod` is its spec as pods will have it."""
+    """The pod template; `pod` is its spec as pods will have it. A selector that is no selector hides its faults."""
     causes: list[Cause] = []
-    chosen = spec.get("selector") or {}
-    labels = (spec["template"].get("metadata") or {}).get("labels") or {}
-    if not selector_shape_causes(chosen, "") and not matches(chosen, labels):
+    chosen = spec.get("selector")
+    labels = (spec["template"].get("metadata") or {}).get("labels")
+    broken = bool(selector_shape_causes(chosen or {}, ""))
+    if broken and kind != "DaemonSet":
+        return causes
+    if chosen is None or not (broken or matches(chosen, labels or {})):
         why = "`selector` does not match template `labels`"
-        causes.append(gotext.invalid("spec.template.metadata.labels", labels, why))
+        causes.append(gotext.invalid("spec.template.metadata.labels", labels or None, why))
     causes += check_spec(pod, "spec.template.spec")
     if pod.get("restartPolicy") in {"OnFailure", "Never"}:
         restart = "spec.template.spec.restartPolicy"
@@ -68,6 +88,17 @@ def template(spec: Object, pod: Object, kind: str) -> list[Cause]:
         why = f"activeDeadlineSeconds in {kind} is not Supported"
         causes.append(gotext.forbidden("spec.template.spec.activeDeadlineSeconds", why))
     return causes
+
+
+def go_strategy(strategy: Object, **rolling: Any) -> Object:
+    """A strategy as Go prints its own type; `rolling` are the fields of its rollingUpdate with their zeros."""
+    given = strategy.get("rollingUpdate")
+    shown = None if given is None else go_rolling(given, **rolling)
+    return {"Type": strategy.get("type") or "", "RollingUpdate": shown}
+
+
+def go_rolling(given: Object, **rolling: Any) -> Object:
+    return {name: given.get(name[0].lower() + name[1:], zero) for name, zero in rolling.items()}
 
 
 def amount(value: Any, path: str) -> list[Cause]:
@@ -91,7 +122,7 @@ def nonzero(value: Any) -> int:
 def immutable_selector(spec: Object, old: Object | None) -> list[Cause]:
     if old is None or spec.get("selector") == old["spec"].get("selector"):
         return []
-    return [gotext.invalid("spec.selector", spec.get("selector"), "field is immutable")]
+    return [gotext.invalid("spec.selector", ordered(spec.get("selector")), "field is immutable")]
 
 
 def check_deployment(obj: Object, old: Object | None, subresource: str) -> list[Cause]:
@@ -117,7 +148,11 @@ def _deployment_strategy(strategy: Object) -> list[Cause]:
         why = "may not be specified when strategy `type` is 'Recreate'"
         return [] if rolling is None else [gotext.forbidden(f"{path}.rollingUpdate", why)]
     if kind != "RollingUpdate":
-        return [gotext.unsupported(path, strategy, ("Recreate", "RollingUpdate"))]
+        return [
+            gotext.unsupported(
+                path, go_strategy(strategy, MaxUnavailable=0, MaxSurge=0), ("Recreate", "RollingUpdate")
+            )
+        ]
     limits: Object = rolling or {}
     surge, missing = limits.get("maxSurge"), limits.get("maxUnavailable")
     at = f"{path}.rollingUpdate"
@@ -155,12 +190,28 @@ def check_stateful_set(obj: Object, old: Object | None, subresource: str) -> lis
         for key in ("whenDeleted", "whenScaled")
         if retention.get(key) not in {None, "Retain", "Delete"}
     ]
+    causes += _claims(spec) if old is None else []
     causes += negative(spec, "spec", "replicas", "minReadySeconds")
     causes += negative(spec.get("ordinals") or {}, "spec.ordinals", "start")
+    if old is None and spec.get("serviceName"):
+        causes += label(spec["serviceName"], "spec.serviceName")
     causes += selector(spec, "statefulset")
     causes += template(spec, _stateful_pod(spec), "StatefulSet")
     if old is not None and _fixed(spec) != _fixed(old["spec"]):
         causes.append(gotext.forbidden("spec", _FIXED_TEXT))
+    return causes
+
+
+_STATEFUL: dict[str, Any] = {"Partition": 0, "MaxUnavailable": None}
+
+
+def _claims(spec: Object) -> list[Cause]:
+    causes: list[Cause] = []
+    for index, claim in enumerate(spec.get("volumeClaimTemplates") or ()):
+        for cause in CLAIM.check(claim, None, ""):
+            if cause.field.startswith("spec"):
+                at = f"spec.volumeClaimTemplates[{index}].{cause.field}"
+                causes.append(Cause(at, cause.reason, cause.message))
     return causes
 
 
@@ -184,9 +235,15 @@ def _stateful_strategy(strategy: Object) -> list[Cause]:
     path, kind, rolling = "spec.updateStrategy", strategy.get("type"), strategy.get("rollingUpdate")
     if kind == "OnDelete":
         why = "only allowed for updateStrategy 'RollingUpdate'"
-        return [] if rolling is None else [gotext.invalid(f"{path}.rollingUpdate", rolling, why)]
+        return (
+            []
+            if rolling is None
+            else [gotext.invalid(f"{path}.rollingUpdate", go_rolling(rolling, **_STATEFUL), why)]
+        )
     if kind != "RollingUpdate":
-        return [gotext.invalid(path, strategy, "must be 'RollingUpdate' or 'OnDelete'")]
+        return [
+            gotext.invalid(path, go_strategy(strategy, **_STATEFUL), "must be 'RollingUpdate' or 'OnDelete'")
+        ]
     return negative(rolling or {}, f"{path}.rollingUpdate", "partition")
 
 
@@ -210,7 +267,11 @@ def _daemon_strategy(strategy: Object) -> list[Cause]:
     if kind == "OnDelete":
         return []
     if kind != "RollingUpdate":
-        return [gotext.unsupported(path, strategy, ("RollingUpdate", "OnDelete"))]
+        return [
+            gotext.unsupported(
+                path, go_strategy(strategy, MaxUnavailable=0, MaxSurge=0), ("RollingUpdate", "OnDelete")
+            )
+        ]
     path = f"{path}.rollingUpdate"
     limits: Object = rolling or {}
     surge, missing = limits.get("maxSurge"), limits.get("maxUnavailable")
