@@ -1,24 +1,25 @@
-"""The CEL rules of the schemas, evaluated by the engine that Kubernetes' own is a sibling of."""
+"""The CEL rules of the schemas, evaluated by the embedded API's engine."""
 
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 import pytest
-from cel_expr_python import cel
 
 from sympozium.api import KINDS
 from sympozium.api.crds import definition
+from sympozium.localkube.cel.environment import Environment
+from sympozium.localkube.cel.types import DYN
 
 
 @cache
-def environment() -> Any:
-    return cel.NewEnv(variables={"self": cel.Type.DYN, "oldSelf": cel.Type.DYN})
+def environment() -> Environment:
+    return Environment({"self": DYN, "oldSelf": DYN})
 
 
 def holds(rule: str, new: dict, old: dict | None = None) -> bool:
-    result: bool = environment().compile(rule).eval(data={"self": new, "oldSelf": old or {}}).value()
-    return result
+    result, _ = environment().compile(rule).evaluate({"self": new, "oldSelf": old or {}})
+    return result is True
 
 
 def schema(kind: str) -> dict[str, Any]:

@@ -10,11 +10,12 @@ from dataclasses import replace
 import pytest
 
 from sympozium.localkube.access.pki import CertificateAuthority
+from sympozium.localkube.admission.policies.expressions import ConditionError, conditions_hold
 from sympozium.localkube.admission.webhooks import conditions, matching, review
 from sympozium.localkube.admission.webhooks.dispatch import Webhooks
 from sympozium.localkube.admission.webhooks.hook import parse
 from sympozium.localkube.errors import ApiError
-from sympozium.localkube.types import AdmissionRequest, UserInfo
+from sympozium.localkube.types import AdmissionRequest, Decision, UserInfo
 
 GROUP = "admissionregistration.k8s.io"
 
@@ -112,12 +113,19 @@ def test_selectors(selectors, labels, asked, expected):
 
 
 def test_conditions_decide_false_before_errors():
-    data = review.build(request(), "v1")["request"]
-    assert conditions.holds([("a", "object.metadata.name == 'a'"), ("b", "oldObject == null")], data)
-    assert not conditions.holds([("a", "request.userInfo.username != 'alice'")], data)
-    assert not conditions.holds([("broken", "object.nothing.there"), ("no", "false")], data)
-    with pytest.raises(conditions.ConditionError, match="broken"):
-        conditions.holds([("broken", "object.nothing.there"), ("yes", "true")], data)
+    shown = review.build(request(), "v1")["request"]
+    data = {"object": shown["object"], "oldObject": shown["oldObject"], "request": shown}
+
+    def hold(*texts):
+        return conditions_hold([(text, conditions.condition(text)) for text in texts], data, quick=True)
+
+    assert hold("object.metadata.name == 'a'", "oldObject == null")
+    assert not hold("request.userInfo.username != 'alice'")
+    assert not hold("object.nothing.there == 1", "false")
+    why = "expression 'object.nothing.there == 1' resulted in error: no such key: nothing"
+    with pytest.raises(ConditionError) as failed:
+        hold("object.nothing.there == 1", "true")
+    assert str(failed.value) == why
 
 
 # -- values
@@ -270,13 +278,18 @@ def patcher(obj, operations):
 
 @pytest.fixture
 async def webhooks(objects):
-    made = Webhooks(objects, json_patch=patcher)
+    made = Webhooks(objects, AllowAll(), json_patch=patcher)
     yield made
     await made.close()
 
 
 async def nothing(request):
-    pass
+    return request
+
+
+class AllowAll:
+    def authorize(self, attributes):
+        return Decision(attributes.user.username != "nobody", "because")
 
 
 def adds(path, value):
@@ -322,6 +335,7 @@ async def test_mutating_webhooks_run_in_order_each_with_what_the_one_before_left
 
         async def plugins(changed):
             again.append(changed.obj)
+            return changed
 
         result = await webhooks.mutate(request(), plugins)
         assert result.obj["data"] == {"one": "1", "two": "2"}
@@ -464,7 +478,7 @@ async def test_a_patch_that_does_not_apply_is_an_error_that_names_the_webhook(ob
     def broken(obj, operations):
         raise ApiError(422, "no such path")
 
-    webhooks = Webhooks(objects, json_patch=broken)
+    webhooks = Webhooks(objects, AllowAll(), json_patch=broken)
     async with serving(authority) as server:
         server.answers["m"] = adds("/nowhere/x", 1)
         configure(objects, webhook(clientConfig=server.client("m")), kind="mutating")

@@ -211,14 +211,13 @@ def test_what_was_accepted_does_not_change():
         ({"rule": "self.l.all(x, x.zz == 'a')"}, "undefined field 'zz'"),
         ({"rule": "self.m.all(k, self.m[k].zz == 'a')"}, "undefined field 'zz'"),
         ({"rule": "has(self.l) && has(self.o.zz)"}, "undefined field 'zz'"),
-        ({"rule": "self.t > timestamp('2026-01-01T00:00:00Z')"}, "write timestamp(...)"),
+        ({"rule": "self.t > '2026-01-01T00:00:00Z'"}, "(timestamp, string)"),
         ({"rule": "self.a.b == 1"}, "type 'int' does not support field selection"),
         ({"rule": " "}, "rule is not specified"),
         ({"rule": "true", "reason": "Because"}, "supported values"),
-        ({"rule": "true", "fieldPath": ".nope"}, "does not refer to a valid field"),
+        ({"rule": "true", "fieldPath": ".nope"}, "must be a valid path"),
         ({"rule": "true", "messageExpression": "1"}, "must evaluate to a string"),
         ({"rule": "true", "optionalOldSelf": True}, "oldSelf is not used"),
-        ({"rule": "oldSelf.value().nope == 1", "optionalOldSelf": True}, "undefined field 'nope'"),
     ],
 )
 def test_rules_that_cannot_be_followed_are_refused_with_the_reason(rule, text):

@@ -52,9 +52,11 @@ class Program:
         self.names = ast.names(tree)
         self._step = program.compile_tree(tree)
 
-    def evaluate(self, variables: Mapping[str, Any], limit: int = program.PER_CALL) -> tuple[Any, int]:
+    def evaluate(
+        self, variables: Mapping[str, Any], limit: int = program.PER_CALL, seconds: float = program.SECONDS
+    ) -> tuple[Any, int]:
         """(value, cost). Raises EvaluationError, and CostError when it would cost more than `limit`."""
-        return program.run(self._step, variables, limit)
+        return program.run(self._step, variables, limit, seconds)
 
 
 class Environment:

@@ -52,9 +52,9 @@ class Activation:
 
     __slots__ = ("cost", "deadline", "limit", "memory", "vars")
 
-    def __init__(self, variables: dict[str, Any], limit: int) -> None:
+    def __init__(self, variables: dict[str, Any], limit: int, seconds: float) -> None:
         self.vars = variables
-        self.deadline = time.monotonic() + SECONDS
+        self.deadline = time.monotonic() + seconds
         self.cost = 0
         self.limit = limit
         self.memory = 0
@@ -75,9 +75,11 @@ def compile_tree(tree: Expr) -> Step:
         raise CompileError(str(error)) from error
 
 
-def run(step: Step, variables: Mapping[str, Any], limit: int = PER_CALL) -> tuple[Any, int]:
+def run(
+    step: Step, variables: Mapping[str, Any], limit: int = PER_CALL, seconds: float = SECONDS
+) -> tuple[Any, int]:
     """(value, cost). Raises EvaluationError, CostError."""
-    activation = Activation(dict(variables), limit)
+    activation = Activation(dict(variables), limit, seconds)
     try:
         value = step(activation)
     except RecursionError as error:

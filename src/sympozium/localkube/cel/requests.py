@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 from sympozium.localkube.cel.environment import Environment, Program
 from sympozium.localkube.cel.errors import CompileError, CostError, EvaluationError
-from sympozium.localkube.cel.program import PER_CALL
+from sympozium.localkube.cel.program import PER_CALL, SECONDS
 from sympozium.localkube.cel.types import (
     AUTHORIZER,
     BOOL,
@@ -31,6 +31,7 @@ BUDGET: Final = 10_000_000
 CONDITIONS_BUDGET: Final = 2_500_000
 QUICK: Final = 30_000
 """Cost that is spent before an evaluation moves to a thread: some milliseconds."""
+QUICK_SECONDS: Final = 0.05
 OUT_OF_BUDGET: Final = (
     "validation failed due to running out of cost budget, no further validation rules will be run"
 )
@@ -153,7 +154,7 @@ class Budget:
         """Raises EvaluationError with its text, CostError, OutOfBudgetError, HeavyError."""
         limit = min(PER_CALL, self._left)
         try:
-            value, cost = program.evaluate(variables, limit)
+            value, cost = program.evaluate(variables, limit, QUICK_SECONDS if self._quick else SECONDS)
         except CostError:
             if self._quick:
                 raise HeavyError from None
