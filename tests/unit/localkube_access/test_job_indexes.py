@@ -13,6 +13,12 @@ RULES = [
 ]
 
 
+INTERVAL = (
+    'the fragment "0-1-2" violates the requirement that an index interval can have at most two parts separated by'
+    " '-'"
+)
+
+
 def indexed(status=None, **spec):
     base = {"completionMode": "Indexed", "completions": 3, "parallelism": 3, "backoffLimitPerIndex": 1}
     return job({"startTime": "2026-11-26T12:00:00Z"} | (status or {}), **(base | spec))
@@ -123,12 +129,11 @@ def test_a_success_policy_ends_the_job(rules, done, met):
         ("a", 'cannot convert string to integer for index: "a"'),
         (
             "0-1-2",
-            'the fragment "0-1-2" violates the requirement that an index interval can have at most two parts separated by'
-            " '-'",
+            INTERVAL,
         ),
     ],
 )
 def test_indexes_that_are_not_in_order_are_refused(text, why):
-    with pytest.raises(ValueError, match=".") as refused:
+    with pytest.raises(ValueError) as refused:
         indexes.checked(text, 5)
     assert str(refused.value) == why
