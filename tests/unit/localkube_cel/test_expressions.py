@@ -44,7 +44,9 @@ def shown(value):
         case list():
             return f"[{', '.join(map(shown, value))}]"
         case dict():
-            return "{" + ", ".join(f"{shown(unkeyed(key))}: {shown(item)}" for key, item in value.items()) + "}"
+            return (
+                "{" + ", ".join(f"{shown(unkeyed(key))}: {shown(item)}" for key, item in value.items()) + "}"
+            )
         case Optional():
             return f"optional.of({shown(value.value)})" if value.present else "optional.none()"
         case TypeValue():
@@ -89,8 +91,19 @@ def test_an_expression_does_what_it_does_on_the_real_server(row):
         "self.map(a, self.map(b, self)).size() > 0",
         "self.map(x, x).distinct().size() > 0",
         "sets.equivalent(self, self)",
-        "'" + "a" * 1000 + "'.replace('a', '" + "b" * 1000 + "').replace('b', '" + "c" * 1000 + "').size() > 0",
-        "[self].all(l, " + "(" + "+".join(["l"] * 200) + ").map(x, " + "+".join(["l"] * 200) + ").size() > 0)",
+        "'"
+        + "a" * 1000
+        + "'.replace('a', '"
+        + "b" * 1000
+        + "').replace('b', '"
+        + "c" * 1000
+        + "').size() > 0",
+        "[self].all(l, "
+        + "("
+        + "+".join(["l"] * 200)
+        + ").map(x, "
+        + "+".join(["l"] * 200)
+        + ").size() > 0)",
     ],
 )
 def test_what_would_take_all_time_or_memory_is_ended(text):
@@ -104,7 +117,9 @@ def test_a_pattern_cannot_run_away():
     assert value is False
 
 
-@pytest.mark.parametrize("text", ["(" * 300 + "1" + ")" * 300, "+".join(["1"] * 300), "[1]" + ".map(x, x)" * 300, "!" * 9999 + "x"])
+@pytest.mark.parametrize(
+    "text", ["(" * 300 + "1" + ")" * 300, "+".join(["1"] * 300), "[1]" + ".map(x, x)" * 300, "!" * 9999 + "x"]
+)
 def test_depth_has_a_bound_that_is_an_error(text):
     with pytest.raises(CompileError):
         ENVIRONMENT.compile(text)

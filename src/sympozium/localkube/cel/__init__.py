@@ -15,7 +15,7 @@ What can be had from a library is: regular expressions are RE2's, in linear time
 | `checker` | a type for each node, or messages |
 | `literals` | constants that can be seen to be wrong |
 | `estimate` | the most that an expression can cost, from the sizes that types allow |
-| `program` | evaluation, which counts as it goes |
+| `program`, `loops`, `access`, `activation`, `costs` | evaluation, which counts as it goes |
 | `environment` | all of it: `Environment.compile`, `Program.evaluate` |
 
 Semantics: https://github.com/google/cel-spec/blob/master/doc/langdef.md; functions:

@@ -12,6 +12,9 @@ STRING: Final = 0.1
 REGEX: Final = 0.25
 """Cost of one character of a regular expression, for each character that it is held against."""
 
+CREATE_LIST: Final = 10
+CREATE_MAP: Final = 30
+CREATE_STRUCT: Final = 40
 Cost = Callable[[list[Any], Any], int]
 AUTHORIZE: Final = 350_000
 

@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any
 
 from sympozium.localkube.cel import ast, program
+from sympozium.localkube.cel.activation import PER_CALL, SECONDS
 from sympozium.localkube.cel.checker import Checker
 from sympozium.localkube.cel.declarations import Functions
 from sympozium.localkube.cel.errors import CompileError
@@ -53,7 +54,7 @@ class Program:
         self._step = program.compile_tree(tree)
 
     def evaluate(
-        self, variables: Mapping[str, Any], limit: int = program.PER_CALL, seconds: float = program.SECONDS
+        self, variables: Mapping[str, Any], limit: int = PER_CALL, seconds: float = SECONDS
     ) -> tuple[Any, int]:
         """(value, cost). Raises EvaluationError, and CostError when it would cost more than `limit`."""
         return program.run(self._step, variables, limit, seconds)

@@ -20,10 +20,46 @@ ONE: Final[Range] = (1, 1)
 UNKNOWN: Final[Range] = (0, UNBOUNDED)
 _SCALARS: Final = frozenset({"bool", "int", "uint", "double", "timestamp", "duration"})
 _NOMINAL: Final = frozenset(
-    """serviceAccount path group resource subresource namespace name allowed reason error errored masked prefixLength
-    family isUnspecified isLoopback isLinkLocalMulticast isLinkLocalUnicast isGlobalUnicast sign asInteger isInteger
-    asApproximateFloat isGreaterThan isLessThan compareTo add sub major minor patch getScheme getHostname getHost getPort
-    getEscapedPath getQuery format.named""".split()
+    [
+        "serviceAccount",
+        "path",
+        "group",
+        "resource",
+        "subresource",
+        "namespace",
+        "name",
+        "allowed",
+        "reason",
+        "error",
+        "errored",
+        "masked",
+        "prefixLength",
+        "family",
+        "isUnspecified",
+        "isLoopback",
+        "isLinkLocalMulticast",
+        "isLinkLocalUnicast",
+        "isGlobalUnicast",
+        "sign",
+        "asInteger",
+        "isInteger",
+        "asApproximateFloat",
+        "isGreaterThan",
+        "isLessThan",
+        "compareTo",
+        "add",
+        "sub",
+        "major",
+        "minor",
+        "patch",
+        "getScheme",
+        "getHostname",
+        "getHost",
+        "getPort",
+        "getEscapedPath",
+        "getQuery",
+        "format.named",
+    ]
 )
 _PARSED: Final = frozenset({"cidr", "isIP", "isCIDR", "quantity", "isQuantity", "semver", "isSemver"})
 _COMPARED: Final = frozenset({"_<_", "_<=_", "_>_", "_>=_"})
@@ -397,10 +433,10 @@ class _Estimator:
             listed = args[0] if name == "@sortByAssociatedKeys" else target
             size = self.known(listed)
             kinds = listed.type.params
-            factor = 2 + (
+            weight = 2.0 + (
                 STRING if name != "distinct" and kinds and kinds[0].kind in {"string", "bytes"} else 0
             )
-            return add(scaled(times(size, size), factor), (11, 11)), times(size, size)
+            return add(scaled(times(size, size), weight), (11, 11)), times(size, size)
         else:
             return None
         return add(made, (11, 11)), made

@@ -105,7 +105,7 @@ def literal(token: Token) -> Any:
 
 
 def _number(text: str) -> int:
-    return int(text[2:], 16) if text.startswith("0x") else int(text)
+    return int(text, 16 if text.startswith("0x") else 10)
 
 
 def _text(token: Token) -> str | bytes:
@@ -140,7 +140,7 @@ def _code(escape: str) -> int:
     head = escape[1]
     if head in _SIMPLE:
         return _SIMPLE[head]
-    code = int(escape[2:], 16) if head in "xXuU" else int(escape[1:], 8)
+    code = int(escape[2:], 16) if head in "xXuU" else int(escape[1:], 8)  # noqa: FURB166  # \\u is no prefix of int()
     if code > 0x10FFFF or 0xD800 <= code < 0xE000:
         raise ValueError("invalid unicode code point")
     return code

@@ -6,35 +6,33 @@ each use, so that an evaluation ends soon after its budget, whatever it does. Me
 because lists that are added up cost nothing in cel-go, where they are not copied.
 """
 
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from sympozium.localkube.cel import ast, macros
+from sympozium.localkube.cel import ast
+from sympozium.localkube.cel.access import (
+    MISSING,
+    StructValue,
+    bad_index,
+    dict_of,
+    field_of,
+    item_of,
+    optional_field_of,
+    optional_item_of,
+)
+from sympozium.localkube.cel.activation import MEMORY, PER_CALL, SECONDS, Activation, Step
 from sympozium.localkube.cel.ast import Expr
-from sympozium.localkube.cel.costs import call_cost
+from sympozium.localkube.cel.costs import CREATE_LIST, CREATE_MAP, CREATE_STRUCT, call_cost
 from sympozium.localkube.cel.declarations import dispatch
 from sympozium.localkube.cel.errors import CompileError, CostError, EvaluationError, NoOverloadError
+from sympozium.localkube.cel.loops import loop
 from sympozium.localkube.cel.types import NAMED
 from sympozium.localkube.cel.values import (
-    NONE,
     Optional,
     TypeValue,
-    go_name,
-    key_of,
     size,
-    type_name,
-    unkeyed,
 )
 
-PER_CALL: Final = 1_000_000
-"""Cost of one evaluation."""
-SECONDS: Final = 5.0
-"""Of one evaluation: what compares large values costs little by the count, and takes its time."""
-MEMORY: Final = 32_000_000
-"""Characters and elements that one evaluation may make."""
-_CREATE_LIST, _CREATE_MAP, _CREATE_STRUCT = 10, 30, 40
-_MISSING: Final = object()
 _GROWING: Final = frozenset(
     {"_+_", "replace", "join", "format", "split", "flatten", "strings.quote", "findAll", "lists.range"}
 )
@@ -45,26 +43,6 @@ _QUADRATIC: Final = frozenset(
 _FOLDED: Final = frozenset(
     {"int", "uint", "double", "string", "bytes", "bool", "timestamp", "duration", "dyn", "type"}
 )
-
-
-class Activation:
-    """The variables of one evaluation, and what it has cost."""
-
-    __slots__ = ("cost", "deadline", "limit", "memory", "vars")
-
-    def __init__(self, variables: dict[str, Any], limit: int, seconds: float) -> None:
-        self.vars = variables
-        self.deadline = time.monotonic() + seconds
-        self.cost = 0
-        self.limit = limit
-        self.memory = 0
-
-    def check(self) -> None:
-        if self.cost > self.limit or time.monotonic() > self.deadline:
-            raise CostError("operation cancelled: actual cost limit exceeded")
-
-
-Step = Callable[[Activation], Any]
 
 
 def compile_tree(tree: Expr) -> Step:
@@ -92,7 +70,7 @@ def run(
 
 def _compile(expr: Expr) -> Step:
     folded = _fold(expr)
-    if folded is not _MISSING:
+    if folded is not MISSING:
         return lambda _a: folded
     match expr:
         case ast.Ident():
@@ -108,39 +86,29 @@ def _compile(expr: Expr) -> Step:
         case ast.Struct():
             return _struct(expr)
         case ast.Comprehension():
-            return _loop(expr)
+            return loop(expr, _compile)
     raise AssertionError(f"no such node: {expr}")
 
 
 def _fold(expr: Expr) -> Any:
-    """The value of a constant, or _MISSING."""
+    """The value of a constant, or MISSING."""
     match expr:
         case ast.Const():
             return expr.value
         case ast.List() if not expr.optional:
             items = [_fold(item) for item in expr.items]
-            return _MISSING if any(item is _MISSING for item in items) else items
+            return MISSING if any(item is MISSING for item in items) else items
         case ast.Map() if not any(optional for _, _, optional in expr.entries):
             pairs = [(_fold(key), _fold(value)) for key, value, _ in expr.entries]
-            if any(part is _MISSING for pair in pairs for part in pair):
-                return _MISSING
-            return _dict(pairs)
+            if any(part is MISSING for pair in pairs for part in pair):
+                return MISSING
+            return dict_of(pairs)
         case ast.Call() if (
             expr.name in _FOLDED and expr.target is None and len(expr.args) == 1 and expr.overloads
         ):
             arg = _fold(expr.args[0])
-            return _MISSING if arg is _MISSING else dispatch(expr.overloads, expr.name)(arg)
-    return _MISSING
-
-
-def _dict(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
-    made: dict[Any, Any] = {}
-    for key, value in pairs:
-        known = key_of(key)
-        if known in made:
-            raise EvaluationError(f"Failed with repeated key: {key}")
-        made[known] = value
-    return made
+            return MISSING if arg is MISSING else dispatch(expr.overloads, expr.name)(arg)
+    return MISSING
 
 
 def _ident(expr: ast.Ident) -> Step:
@@ -199,7 +167,7 @@ def _select(expr: ast.Select) -> Step:
                 raise (
                     EvaluationError(f"no such key: {field}")
                     if not isinstance(value, list)
-                    else _bad_index(field, value)
+                    else bad_index(field, value)
                 )
             return field in value
 
@@ -209,8 +177,8 @@ def _select(expr: ast.Select) -> Step:
         value = operand(a)
         a.cost += 1
         if type(value) is Optional:
-            return _optional_field(value, field)
-        return _field(value, field)
+            return optional_field_of(value, field)
+        return field_of(value, field)
 
     return read
 
@@ -220,71 +188,6 @@ def _path(expr: Expr) -> str:
         return f"{_path(expr.operand)}.{expr.field}"
     assert isinstance(expr, ast.Ident)
     return expr.name
-
-
-def _field(value: Any, field: str) -> Any:
-    if isinstance(value, dict):
-        found = value.get(field, _MISSING)
-        if found is not _MISSING:
-            return found
-    elif isinstance(value, list):
-        raise _bad_index(field, value)
-    elif field in (known := getattr(value, "cel_fields", ())):
-        return known[field]
-    raise EvaluationError(f"no such key: {field}")
-
-
-def _optional_field(value: Optional, field: str) -> Optional:
-    if not value.present:
-        return NONE
-    if value.value is None:
-        return NONE
-    if isinstance(value.value, dict):
-        found = value.value.get(field, _MISSING)
-        return NONE if found is _MISSING else Optional(found)
-    return Optional(_field(value.value, field))
-
-
-def _bad_index(key: Any, value: Any) -> EvaluationError:
-    return EvaluationError(f"unsupported index type '{type_name(key)}' in {type_name(value)}")
-
-
-def _item(value: Any, key: Any) -> Any:
-    if isinstance(value, dict):
-        found = value.get(key_of(key), _MISSING)
-        if found is not _MISSING:
-            return found
-        raise EvaluationError(f"no such key: {_shown(key)}")
-    if isinstance(value, list):
-        at = _position(value, key)
-        if 0 <= at < len(value):
-            return value[at]
-        raise EvaluationError(f"index out of bounds: {at}")
-    raise EvaluationError(f"no such key: {_shown(key)}")
-
-
-def _position(value: list[Any], key: Any) -> int:
-    if type(key) is bool or not isinstance(key, int | float):
-        raise _bad_index(key, value)
-    if isinstance(key, float) and not key.is_integer():
-        raise _bad_index(key, value)
-    return int(key)
-
-
-def _shown(key: Any) -> str:
-    return str(key).lower() if type(key) is bool else str(key)
-
-
-def _optional_item(value: Any, key: Any) -> Optional:
-    if type(value) is Optional:
-        return _optional_item(value.value, key) if value.present else NONE
-    if isinstance(value, dict):
-        found = value.get(key_of(key), _MISSING)
-        return NONE if found is _MISSING else Optional(found)
-    if isinstance(value, list):
-        at = _position(value, key)
-        return Optional(value[at]) if 0 <= at < len(value) else NONE
-    raise EvaluationError(f"no such key: {_shown(key)}")
 
 
 def _call(expr: ast.Call) -> Step:
@@ -391,8 +294,8 @@ def _index(expr: ast.Call) -> Step:
         at = key(a)
         a.cost += cost
         if optional or type(value) is Optional:
-            return _optional_item(value, at)
-        return _item(value, at)
+            return optional_item_of(value, at)
+        return item_of(value, at)
 
     return read
 
@@ -404,7 +307,7 @@ def _optional_select(expr: ast.Call) -> Step:
 
     def read(a: Activation) -> Any:
         value = operand(a)
-        found = _optional_field(value if type(value) is Optional else Optional(value), name)
+        found = optional_field_of(value if type(value) is Optional else Optional(value), name)
         a.cost += found.present
         return found
 
@@ -453,7 +356,7 @@ def _list(expr: ast.List) -> Step:
                     continue
                 value = value.value
             made.append(value)
-        a.cost += _CREATE_LIST
+        a.cost += CREATE_LIST
         return made
 
     return make
@@ -471,20 +374,10 @@ def _map(expr: ast.Map) -> Step:
                     continue
                 given = given.value
             pairs.append((at, given))
-        a.cost += _CREATE_MAP
-        return _dict(pairs)
+        a.cost += CREATE_MAP
+        return dict_of(pairs)
 
     return make
-
-
-class StructValue(dict[str, Any]):
-    """`Name{...}`: a map that knows its name."""
-
-    __slots__ = ("cel_name",)
-
-    def __init__(self, name: str, fields: Iterable[tuple[str, Any]]) -> None:
-        super().__init__(fields)
-        self.cel_name = name
 
 
 def _struct(expr: ast.Struct) -> Step:
@@ -500,142 +393,10 @@ def _struct(expr: ast.Struct) -> Step:
                     continue
                 given = given.value
             made[name] = given
-        a.cost += _CREATE_STRUCT
+        a.cost += CREATE_STRUCT
         return made
 
     return make
-
-
-def _loop(expr: ast.Comprehension) -> Step:
-    if macros.is_bind(expr):
-        return _bind(expr)
-    over, init, cond = _compile(expr.over), _compile(expr.init), _compile(expr.cond)
-    step, result = _step(expr.step), _compile(expr.result)
-    fresh = {ast.List: list, ast.Map: dict}.get(type(expr.init))
-    unconditional = isinstance(expr.cond, ast.Const)
-    # What all() and exists() look for makes up for an error in another round, and ends the loop.
-    deciding = isinstance(expr.init, ast.Const) and expr.init.value is False
-    waiting = 3 if deciding else 2
-    accu, names = expr.accu, (expr.accu, expr.var, *([expr.second] if expr.second else []))
-
-    def loop(a: Activation) -> Any:
-        rounds = _rounds(over(a), expr.var, expr.second)
-        known, shadowed = a.vars, {name: a.vars[name] for name in names if name in a.vars}
-        known[accu] = init(a) if fresh is None else fresh()
-        failed: EvaluationError | None = None
-        try:
-            for bound in rounds:
-                known.update(bound)
-                if failed is not None:
-                    a.cost += waiting
-                elif not unconditional and cond(a) is False:
-                    break
-                try:
-                    value = step(a)
-                    if failed is None or value is deciding:
-                        known[accu], failed = value, None
-                except EvaluationError as error:
-                    if unconditional:
-                        raise
-                    failed = error
-                a.check()
-            if failed is not None:
-                raise failed
-            return result(a)
-        finally:
-            for name in names:
-                known.pop(name, None)
-            known.update(shadowed)
-
-    return loop
-
-
-def _rounds(value: Any, first: str, second: str) -> Iterable[dict[str, Any]]:
-    """The variables of each round."""
-    if isinstance(value, list):
-        if second:
-            return ({first: index, second: item} for index, item in enumerate(value))
-        return ({first: item} for item in value)
-    if isinstance(value, dict):
-        if second:
-            return ({first: unkeyed(key), second: item} for key, item in value.items())
-        return ({first: unkeyed(key)} for key in value)
-    raise EvaluationError(f"got '{go_name(value)}', expected iterable type")
-
-
-def _step(expr: Expr) -> Step:
-    """One round. What is gathered is added in place: nobody else has seen the list yet."""
-    if isinstance(expr, ast.Call):
-        if expr.name == "_?_:_" and _is_accu(expr.args[2]):
-            condition, step = _compile(expr.args[0]), _step(expr.args[1])
-
-            def maybe(a: Activation) -> Any:
-                value = condition(a)
-                if value is True:
-                    return step(a)
-                if value is False:
-                    return a.vars[macros.ACCU]
-                raise NoOverloadError
-
-            return maybe
-        if expr.name == "_+_" and _is_accu(expr.args[0]) and isinstance(expr.args[1], ast.List):
-            return _gather(
-                _compile(expr.args[1].items[0]), constant=isinstance(expr.args[1].items[0], ast.Const)
-            )
-        if expr.name == macros.INSERT:
-            return _insert([_compile(arg) for arg in expr.args[1:]])
-    return _compile(expr)
-
-
-def _is_accu(expr: Expr) -> bool:
-    return isinstance(expr, ast.Ident) and expr.name == macros.ACCU
-
-
-def _gather(item: Step, *, constant: bool) -> Step:
-    cost = 2 if constant else _CREATE_LIST + 2
-
-    def add(a: Activation) -> Any:
-        gathered = a.vars[macros.ACCU]
-        value = item(a)
-        # A loop inside the item has had its own list under that name, and has put this one back.
-        gathered.append(value)
-        a.cost += cost
-        return gathered
-
-    return add
-
-
-def _insert(parts: list[Step]) -> Step:
-    def add(a: Activation) -> Any:
-        gathered = a.vars[macros.ACCU]
-        values = [part(a) for part in parts]
-        pairs = list(values[0].items()) if len(values) == 1 else [(key_of(values[0]), values[1])]
-        for key, value in pairs:
-            if key in gathered:
-                raise EvaluationError(f"insert failed: key {unkeyed(key)} already exists")
-            gathered[key] = value
-        a.cost += 2
-        return gathered
-
-    return add
-
-
-def _bind(expr: ast.Comprehension) -> Step:
-    init, result, name = _compile(expr.init), _compile(expr.result), expr.accu
-
-    def bind(a: Activation) -> Any:
-        value = init(a)
-        before = a.vars.get(name, _MISSING)
-        a.vars[name] = value
-        try:
-            return result(a)
-        finally:
-            if before is _MISSING:
-                del a.vars[name]
-            else:
-                a.vars[name] = before
-
-    return bind
 
 
 _SPECIAL: Final[dict[str, Callable[[ast.Call], Step]]] = {

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
+from sympozium.localkube.cel.activation import PER_CALL, SECONDS
 from sympozium.localkube.cel.environment import Environment, Program
 from sympozium.localkube.cel.errors import CompileError, CostError, EvaluationError
-from sympozium.localkube.cel.program import PER_CALL, SECONDS
 from sympozium.localkube.cel.types import (
     AUTHORIZER,
     BOOL,
@@ -190,7 +190,7 @@ class Variables(dict[str, Any]):
         self._budget = budget
         self._failed: dict[str, str] = {}
 
-    def get(self, key: str, default: Any = None) -> Any:  # type: ignore[override]  # reading makes the value
+    def get(self, key: str, default: Any = None) -> Any:
         if key not in self._programs:
             return default
         if key not in self:

@@ -73,7 +73,7 @@ _SHOWN = {("min", "default"): "min", ("default", "max"): "max"}
 
 
 def _order(limit: Object, at: str) -> list[Cause]:
-    """min <= defaultRequest <= default <= max."""
+    """Min <= defaultRequest <= default <= max."""
     causes: list[Cause] = []
     names = dict.fromkeys(
         name for key in ("max", "min", "default", "defaultRequest") for name in limit.get(key) or {}

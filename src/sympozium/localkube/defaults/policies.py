@@ -57,7 +57,7 @@ def _default_binding(binding: Object) -> None:
 
 
 def match_causes(match: Object, at: str) -> list[Cause]:
-    """matchConstraints and matchResources."""
+    """MatchConstraints and matchResources."""
     causes: list[Cause] = []
     if match["matchPolicy"] not in _MATCH:
         causes.append(gotext.unsupported(f"{at}.matchPolicy", match["matchPolicy"], _MATCH))
@@ -125,7 +125,7 @@ class _Expressions:
 
 
 def condition_causes(conditions: list[Object], at: str, known: Environment) -> list[Cause]:
-    """matchConditions of policies and of webhooks."""
+    """MatchConditions of policies and of webhooks."""
     causes: list[Cause] = []
     if len(conditions) > 64:
         causes.append(gotext.too_many(at, len(conditions), 64))

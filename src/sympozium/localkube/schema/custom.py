@@ -81,11 +81,11 @@ class CustomType:
         self,
         obj: Object,
         old: Object | None,
-        subresource: str = "",
+        subresource: str = "",  # noqa: ARG002  # all of the object is valid, whichever part was written
         *,
         quick: bool = False,
         warnings: list[str] | None = None,
-    ) -> list[Cause]:  # noqa: ARG002  # all of the object is valid, whichever part was written
+    ) -> list[Cause]:
         """`quick` raises HeavyError (`cel.requests`) for rules that take long; `warnings` get what is let pass."""
         before = ABSENT if old is None else old
         causes = validate(obj, before, self.node)

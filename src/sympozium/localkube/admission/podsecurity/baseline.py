@@ -17,7 +17,21 @@ from sympozium.localkube.admission.podsecurity.containers import (
 from sympozium.localkube.types import Object
 
 _CAPABILITIES: Final = frozenset(
-    "AUDIT_WRITE CHOWN DAC_OVERRIDE FOWNER FSETID KILL MKNOD NET_BIND_SERVICE SETFCAP SETGID SETPCAP SETUID SYS_CHROOT".split()
+    [
+        "AUDIT_WRITE",
+        "CHOWN",
+        "DAC_OVERRIDE",
+        "FOWNER",
+        "FSETID",
+        "KILL",
+        "MKNOD",
+        "NET_BIND_SERVICE",
+        "SETFCAP",
+        "SETGID",
+        "SETPCAP",
+        "SETUID",
+        "SYS_CHROOT",
+    ]
 )
 _SYSCTLS: Final = {
     "kernel.shm_rmid_forced": 0,
@@ -62,10 +76,10 @@ def host_ports(spec: Object, _notes: dict[str, str], _minor: int) -> Finding | N
             bad[container["name"]] = ports
     if not bad:
         return None
-    ports = sorted(set().union(*bad.values()))
+    every = sorted(set().union(*bad.values()))
     uses = plural("uses", len(bad), "use")
     return Finding(
-        "hostPort", f"{named(list(bad))} {uses} {plural('hostPort', len(ports))} {', '.join(ports)}"
+        "hostPort", f"{named(list(bad))} {uses} {plural('hostPort', len(every))} {', '.join(every)}"
     )
 
 
@@ -82,9 +96,9 @@ def host_probes(spec: Object, _notes: dict[str, str], minor: int) -> Finding | N
             bad[container["name"]] = hosts
     if not bad:
         return None
-    hosts = sorted(set().union(*bad.values()))
-    uses, what = plural("uses", len(bad), "use"), plural("probe or lifecycle host", len(hosts))
-    return Finding("probe or lifecycle host", f"{named(sorted(bad))} {uses} {what} {quoted(hosts)}")
+    every = sorted(set().union(*bad.values()))
+    uses, what = plural("uses", len(bad), "use"), plural("probe or lifecycle host", len(every))
+    return Finding("probe or lifecycle host", f"{named(sorted(bad))} {uses} {what} {quoted(every)}")
 
 
 def privileged(spec: Object, _notes: dict[str, str], _minor: int) -> Finding | None:
@@ -168,9 +182,9 @@ def selinux(spec: Object, _notes: dict[str, str], minor: int) -> Finding | None:
 
     if wrong(context(spec).get("seLinuxOptions")):
         setters.append("pod")
-    for container in containers(spec):
-        if wrong(context(container).get("seLinuxOptions")):
-            bad.append(container["name"])
+    bad += [
+        container["name"] for container in containers(spec) if wrong(context(container).get("seLinuxOptions"))
+    ]
     if bad:
         setters.append(named(bad))
     if not setters:

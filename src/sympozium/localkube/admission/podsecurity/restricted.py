@@ -19,7 +19,17 @@ from sympozium.localkube.admission.podsecurity.containers import (
 from sympozium.localkube.types import Object
 
 _VOLUMES: Final = frozenset(
-    "configMap csi downwardAPI emptyDir ephemeral image persistentVolumeClaim projected secret".split()
+    [
+        "configMap",
+        "csi",
+        "downwardAPI",
+        "emptyDir",
+        "ephemeral",
+        "image",
+        "persistentVolumeClaim",
+        "projected",
+        "secret",
+    ]
 )
 
 

@@ -11,7 +11,6 @@ from sympozium.localkube.admission.policies.policy import Matching
 from sympozium.localkube.admission.webhooks.matching import (
     Match,
     matched_version,
-    rule_matches,
     selectors_match,
 )
 from sympozium.localkube.cel.environment import Program
@@ -83,7 +82,7 @@ def authorizer_of(request: AdmissionRequest, authorizer: Authorizer) -> Authoriz
 
 
 def _account(asked: str) -> UserInfo:
-    namespace, _, name = asked.partition(":")
+    namespace = asked.partition(":")[0]
     groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated")
     return UserInfo(username=f"system:serviceaccount:{asked}", groups=groups)
 

@@ -7,6 +7,7 @@ https://kubernetes.io/docs/reference/access-authn-authz/mutating-admission-polic
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import orjson
@@ -31,8 +32,8 @@ from sympozium.localkube.admission.policies.patches import (
 from sympozium.localkube.admission.policies.policy import Binding, Policy
 from sympozium.localkube.admission.webhooks import review
 from sympozium.localkube.admission.webhooks.matching import exempt, namespace_of, served_versions
-from sympozium.localkube.cel.errors import CostError, EvaluationError
 from sympozium.localkube.cel.environment import Program
+from sympozium.localkube.cel.errors import CostError, EvaluationError
 from sympozium.localkube.cel.requests import BUDGET, Budget, OutOfBudgetError, Variables, decided
 from sympozium.localkube.errors import ApiError, forbidden
 from sympozium.localkube.schema.node import Node
@@ -114,9 +115,7 @@ class MutatingPolicies:
             return request
         for kind, program in compiled.mutations:
             variables = self._variables(request, version, param, namespace)
-            result = await decided(
-                lambda quick, p=program, v=variables: _evaluate(policy, p, dict(v), quick=quick)
-            )  # type: ignore[misc]
+            result = await decided(partial(_evaluate, policy, program, variables))
             request = replace(request, obj=self._patched(request, version, kind, result))
         return request
 
@@ -159,7 +158,10 @@ class MutatingPolicies:
         return merged
 
 
-def _evaluate(policy: Policy, program: Program, variables: dict[str, Any], *, quick: bool) -> Any:
+def _evaluate(
+    policy: Policy, program: Program, shown: dict[str, Any], quick: bool
+) -> Any:  # called by `decided`
+    variables = dict(shown)
     budget = Budget(BUDGET, quick=quick)
     variables["variables"] = Variables(policy.compiled.variables, variables, budget)
     try:

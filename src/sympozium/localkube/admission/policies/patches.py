@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from sympozium.localkube.cel.access import StructValue
 from sympozium.localkube.cel.library.conversions import to_string
-from sympozium.localkube.cel.program import StructValue
 from sympozium.localkube.cel.values import Duration, Optional, Timestamp, unkeyed
 from sympozium.localkube.errors import ApiError
 from sympozium.localkube.schema.node import ANY, ARRAY, ATOMIC, BOOLEAN, INTEGER, NUMBER, OBJECT, STRING, Node
@@ -56,9 +56,9 @@ def patched(obj: Object, steps: list[Object], json_patch: Callable[[Object, list
     the real server has it.
     """
     made = obj
-    for step in steps:
-        if step.get("op") == "replace" and _lacks_key(made, str(step.get("path") or "")):
-            step = {**step, "op": "add"}
+    for one in steps:
+        missing = one.get("op") == "replace" and _lacks_key(made, str(one.get("path") or ""))
+        step = {**one, "op": "add"} if missing else one
         try:
             made = json_patch(made, [step])
         except ApiError as error:

@@ -7,7 +7,7 @@ from sympozium.localkube.admission.webhooks.hook import HookRule, parse_rule
 from sympozium.localkube.cel import requests
 from sympozium.localkube.cel.environment import Environment, Program
 from sympozium.localkube.cel.errors import CompileError
-from sympozium.localkube.cel.types import DYN, Type
+from sympozium.localkube.cel.types import Type
 from sympozium.localkube.types import Object
 
 
@@ -94,7 +94,7 @@ class Compiled:
         for variable in spec.get("variables") or ():
             program = requests.compile_as(requests.with_variables(plain, types), variable["expression"])
             self.variables[variable["name"]] = program
-            types[variable["name"]] = program.type or DYN
+            types[variable["name"]] = program.type
         known = requests.with_variables(plain, types)
         words = requests.with_variables(requests.environment(params=params, authorizer=False), types)
         for raw in spec.get("validations") or ():

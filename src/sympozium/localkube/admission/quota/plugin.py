@@ -5,6 +5,7 @@ one gets it. What was charged and then not stored is given back by the next reco
 """
 
 import time
+from collections.abc import Iterable
 from typing import Protocol
 
 from sympozium.localkube.admission.amounts import Amounts, amounts
@@ -24,7 +25,7 @@ class Quotas(Protocol):
 
     def count(self, bucket: str, namespace: str | None = None) -> int: ...
 
-    def scan(self, bucket: str, namespace: str | None = None) -> "list[Entry]": ...
+    def scan(self, bucket: str, namespace: str | None = None) -> Iterable[Entry]: ...
 
     async def update(self, bucket: str, namespace: str, name: str, obj: Object, *, expect: int) -> Entry: ...
 
@@ -97,7 +98,7 @@ class QuotaPlugin:
         used_now = usage(request.group, request.resource, request.obj)
         before = usage(request.group, request.resource, request.old) if request.old is not None else {}
         found: list[tuple[Entry, Object]] = []
-        for entry in self._store.scan(BUCKET, request.namespace):
+        for entry in list(self._store.scan(BUCKET, request.namespace)):
             quota = entry.object
             hard = amounts((quota.get("status") or {}).get("hard"))
             restricted = {name for name in hard if name in used_now or _concerns(request, name)}

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from sympozium.localkube.admission.amounts import Amounts, amounts, total
 from sympozium.localkube.admission.quota.plugin import BUCKET, Pending
 from sympozium.localkube.admission.quota.usage import counts, none_of, usage
-from sympozium.localkube.store import Change, Entry, MissingError, StaleError, Store
+from sympozium.localkube.feed import Change
+from sympozium.localkube.store import Entry, MissingError, StaleError, Store
 from sympozium.localkube.types import Object
 
 QUIET = 0.2
@@ -114,9 +115,8 @@ class Recount:
         found: list[Amounts] = [none_of(limits)]
         for bucket in {bucket_of(name) for name in hard}:
             group, _, resource = bucket.rpartition("/")
-            for obj in self._objects(bucket, namespace):
-                if counts(quota, group, resource, obj):
-                    found.append(usage(group, resource, obj))
+            counted = (obj for obj in self._objects(bucket, namespace) if counts(quota, group, resource, obj))
+            found += [usage(group, resource, obj) for obj in counted]
         used = total(found)
         return {"hard": hard, "used": {name: str(used[name]) for name in hard}}
 

@@ -90,8 +90,8 @@ def counts(quota: Object, group: str, resource: str, obj: Object) -> bool:
     """Whether a quota with scopes wants the object: scopes are about pods."""
     spec = quota["spec"]
     scopes = [(scope, "Exists", ()) for scope in spec.get("scopes") or ()]
-    for rule in (spec.get("scopeSelector") or {}).get("matchExpressions") or ():
-        scopes.append((rule["scopeName"], rule["operator"], tuple(rule.get("values") or ())))
+    rules = (spec.get("scopeSelector") or {}).get("matchExpressions") or ()
+    scopes += [(rule["scopeName"], rule["operator"], tuple(rule.get("values") or ())) for rule in rules]
     if not scopes:
         return True
     if (group, resource) != ("", "pods"):
@@ -140,7 +140,7 @@ def unsaid(pod: Object, restricted: set[str]) -> str:
     spec = pod["spec"]
     for container in [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]:
         resources = container.get("resources") or {}
-        said = {name for name in resources.get("requests") or {}}
+        said = set(resources.get("requests") or {})
         said |= {f"requests.{name}" for name in resources.get("requests") or {}}
         said |= {f"limits.{name}" for name in resources.get("limits") or {}}
         for name in (restricted & COMPUTE) - said:

@@ -90,8 +90,12 @@ def _sorted(items: list[Any]) -> list[Any]:
 
 def _sorted_by(items: list[Any], keys: list[Any]) -> list[Any]:
     pairs: list[tuple[Any, Any]] = list(zip(keys, items, strict=True))
-    pairs.sort(key=functools.cmp_to_key(lambda a, b: compare(a[0], b[0])))
+    pairs.sort(key=functools.cmp_to_key(_by_key))
     return [item for _, item in pairs]
+
+
+def _by_key(first: tuple[Any, Any], second: tuple[Any, Any]) -> int:
+    return compare(first[0], second[0])
 
 
 def _distinct(items: list[Any]) -> list[Any]:

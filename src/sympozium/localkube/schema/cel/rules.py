@@ -5,6 +5,7 @@ oldSelf is a transition rule: it runs on an update when the old value can be tol
 alone). What was wrong before and has not changed is a warning, no refusal (ratcheting).
 """
 
+import contextlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -192,10 +193,8 @@ class Rules:
         """
         run = _Run(quick=quick)
         if self._root is not None:
-            try:
+            with contextlib.suppress(_SpentError):  # the last cause says so
                 _evaluate(self._root, obj, old, "", run)
-            except _SpentError:
-                pass  # the last cause says so
         return run.causes, run.warnings
 
 
