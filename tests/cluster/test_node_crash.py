@@ -44,6 +44,7 @@ def test_kill_and_start_again(cluster: NodeCluster, ns: str) -> None:
     cluster.run_pod("always", ns, always)
     _running(cluster, ns, "never", "always")
     assert processes_with(marker)
+    address = cluster.get(POD, "always", ns)["status"]["podIP"]
 
     cluster.stop("node", signal.SIGKILL)
     until(lambda: not processes_with(marker), "the containers have ended with their node", timeout=5)
@@ -61,6 +62,7 @@ def test_kill_and_start_again(cluster: NodeCluster, ns: str) -> None:
     )
     until(lambda: cluster.logs("always", ns, container="main").startswith("init\nmain\nmain\n"),
           "the volume is kept and the init container not run again")  # fmt: skip
+    assert again["status"]["podIP"] == address
     for name in ("never", "always"):
         cluster.delete(POD, name, ns)
         cluster.wait_gone(POD, name, ns)

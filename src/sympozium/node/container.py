@@ -35,6 +35,7 @@ BACKOFF_START, BACKOFF_LIMIT, BACKOFF_RESET = 10.0, 300.0, 600.0
 HOLD_START = 0.5
 RETRY = {"ErrImageNeverPull": 20.0, "CreateContainerConfigError": 10.0, "CreateContainerError": 30.0}
 PRE_STOP_EXTENSION = 2.0
+SIGNAL_RETRY = 0.05
 
 
 class HoldError(Exception):
@@ -406,7 +407,9 @@ class Runner:
             if not ok:
                 self._pod.event("Warning", "FailedPreStopHook", f"PreStopHook failed: {why}")
             kill_at = max(kill_at, loop.time() + PRE_STOP_EXTENSION)
-        launch.process.signal(_stop_signal(lifecycle))
+        number = _stop_signal(lifecycle)
+        while not launch.process.signal(number) and launch.process.running and loop.time() < kill_at:
+            await asyncio.sleep(SIGNAL_RETRY)
         while launch.process.running:
             self._deadline_moved.clear()
             if self._stopping.is_set() and self._kill_at is not None:

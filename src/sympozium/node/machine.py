@@ -96,7 +96,8 @@ class Machine:
         meta = pod["metadata"]
         # A patch that does not name a field keeps it: "Ready" would stay true for the reason why it was not.
         conditions = [{"reason": None, "message": None, **c} for c in status.get("conditions") or ()]
-        patch = {"metadata": {"uid": meta["uid"]}, "status": {**status, "conditions": conditions}}
+        now = {"podIPs": pod_ips(status, pod.get("status") or {})} if "podIPs" in status else {}
+        patch = {"metadata": {"uid": meta["uid"]}, "status": {**status, **now, "conditions": conditions}}
         return await self._client.patch(
             PODS, meta["name"], meta["namespace"], patch, kind="strategic", subresource="status"
         )
@@ -165,6 +166,13 @@ class Machine:
     def note_predecessor(self, pods: list[str]) -> None:
         if pods:
             _log.info("cleaned up after a node that was killed: %s", json.dumps(pods))
+
+
+def pod_ips(new: Object, old: Object) -> list[Object]:
+    """Addresses for a strategic merge patch, which otherwise adds to those that are there."""
+    wanted = {item["ip"] for item in new["podIPs"]}
+    gone = [item for item in old.get("podIPs") or () if item["ip"] not in wanted]
+    return [*new["podIPs"], *({"ip": item["ip"], "$patch": "delete"} for item in gone)]
 
 
 def _service_env(server: str) -> Mapping[str, str]:

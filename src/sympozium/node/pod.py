@@ -84,7 +84,14 @@ class PodWorker:
     @property
     def ip(self) -> str:
         """Of the pod; the node's own where it has no network in which another one would answer."""
-        return pod_address(self.state.slot) if self.steered else self.host_ip
+        if self.steered:
+            return pod_address(self.state.slot)
+        published = (self.object.get("status") or {}).get(
+            "podIP"
+        )  # before its network is made again, and after
+        return (
+            str(published) if published and self._net is None and self.machine.host.steers else self.host_ip
+        )
 
     @property
     def hostname(self) -> str:

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import platform
+import socket
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -82,10 +83,7 @@ class Registration:
             "capacity": capacity.capacity(settings.data_dir, settings.max_pods),
             "allocatable": capacity.allocatable(settings.data_dir, settings.max_pods),
             "conditions": conditions,
-            "addresses": [
-                {"type": "InternalIP", "address": HOST_IP},
-                {"type": "Hostname", "address": self._settings.name},
-            ],
+            "addresses": _addresses(settings.name),
             "daemonEndpoints": {"kubeletEndpoint": {"Port": self.port}},
             "images": images,
             "nodeInfo": _node_info(),
@@ -171,6 +169,17 @@ class Registration:
             meta = {"name": name, "namespace": LEASE_NAMESPACE}
             body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": meta, "spec": spec}
             await self._client.create(LEASES, body)
+
+
+def _addresses(name: str) -> list[Object]:
+    """Where the API server finds this node. Some ask for the host name first: one that leads nowhere is left out."""
+    found = [{"type": "InternalIP", "address": HOST_IP}]
+    try:
+        if socket.gethostbyname(name) == HOST_IP:
+            found.append({"type": "Hostname", "address": name})
+    except OSError:
+        _log.debug("the name %s of this node does not resolve", name)
+    return found
 
 
 def _condition(old: Object | None, kind: str, status: str, reason: str, message: str) -> Object:

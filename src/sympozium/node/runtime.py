@@ -26,6 +26,8 @@ from sympozium.node.sandbox import Sandbox
 from sympozium.node.stdin import Stdin
 from sympozium.node.taps import Tap, Taps
 
+_BEGIN_POLL = 0.002
+
 _log = logging.getLogger(__name__)
 
 Output = Callable[[str, bytes], None]
@@ -190,17 +192,28 @@ class Process:
         # Orphans inside are adopted by `child`, but behind the payload, which it forked first.
         return int(children[0]) if children else None
 
-    def signal(self, number: int) -> None:
-        """Send a signal to the payload alone."""
+    async def begun(self) -> None:
+        """When the payload is there, or has been. bwrap does not say so: it takes a few milliseconds, in which a signal
+        would be lost and a hook would find no container.
+        """
+        while self.running and self._status in self._open and self.payload() is None:
+            await asyncio.sleep(_BEGIN_POLL)
+
+    def signal(self, number: int) -> bool:
+        """Send a signal to the payload alone; False when it is not there (yet), or was overlooked.
+
+        The kernel's list of children is not reliable while one of them ends: try again (proc_tid_children(5)).
+        """
         pid = self.payload()
         if pid is None:
-            return
+            return False
         with contextlib.suppress(ProcessLookupError):
             descriptor = os.pidfd_open(pid)
             try:
                 signal.pidfd_send_signal(descriptor, number)
             finally:
                 os.close(descriptor)
+        return True
 
     def kill(self) -> None:
         """End everything inside at once."""
@@ -266,8 +279,8 @@ async def start(
     sandbox: for machines without a pids controller. With `stdin` the process has an input that clients can write,
     else an empty one.
 
-    Returns when the sandbox exists and is in its control group; the program may still fail to execute,
-    which `Process.wait` tells. Raises StartError when the sandbox could not be made.
+    Returns when the program is about to be executed, in its control group; that may still fail, which
+    `Process.wait` tells. Raises StartError when the sandbox could not be made.
     """
     block_read, block_write = os.pipe()
     status_read, status_write = os.pipe()
@@ -316,6 +329,11 @@ async def start(
         with contextlib.suppress(BrokenPipeError):
             os.write(block_write, b"x")
         os.close(block_write)
+    try:
+        await process.begun()
+    except BaseException:
+        process.kill()
+        raise
     return process
 
 

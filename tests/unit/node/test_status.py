@@ -2,7 +2,7 @@
 
 import pytest
 
-from sympozium.node import status
+from sympozium.node import machine, status
 from sympozium.node.objects import Object
 from sympozium.node.status import Record, Verdict
 
@@ -171,3 +171,9 @@ def test_termination_message() -> None:
 def test_record_survives_json() -> None:
     record = ended(3)
     assert Record.from_json(record.to_json()) == record
+
+
+def test_an_address_that_has_changed_replaces_the_old_one() -> None:
+    new, old = {"podIPs": [{"ip": "10.244.1.1"}]}, {"podIPs": [{"ip": "127.0.0.1"}]}
+    assert machine.pod_ips(new, old) == [{"ip": "10.244.1.1"}, {"ip": "127.0.0.1", "$patch": "delete"}]
+    assert machine.pod_ips(new, new) == new["podIPs"]
