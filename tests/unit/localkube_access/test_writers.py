@@ -233,11 +233,16 @@ async def test_an_owner_that_cannot_be_told_costs_nothing(api, kind, known):
 # -- scheduler
 
 
+def scheduler_caches(api, ready):
+    empty = ("pods", "namespaces", "poddisruptionbudgets", "persistentvolumeclaims", "persistentvolumes")
+    return {name: informer(api) for name in (*empty, "storageclasses")} | {"nodes": informer(api, ready)}
+
+
 async def test_a_pod_is_bound_once_even_before_the_watch_says_so(api):
     ready, _ = node(api)
     ready["status"]["allocatable"] = {"cpu": "1", "memory": "1Gi", "pods": "1"}
     first, second = pod(api, "a", ""), pod(api, "b", "")
-    scheduling = Scheduler(Client(api, "", user=None), informer(api), informer(api, ready), Counter())
+    scheduling = Scheduler(Client(api, "", user=None), scheduler_caches(api, ready), Counter())
     for obj in (first, second):
         scheduling._pods.observe(obj)
     await scheduling.sync(("ns", "a"))
@@ -252,7 +257,7 @@ async def test_a_pod_is_bound_once_even_before_the_watch_says_so(api):
 
 async def test_a_pod_that_was_bound_by_another_is_left_to_the_watch(api):
     ready, _ = node(api)
-    scheduling = Scheduler(Client(api, ""), informer(api), informer(api, ready), Counter())
+    scheduling = Scheduler(Client(api, ""), scheduler_caches(api, ready), Counter())
     scheduling._pods.observe(pod(api, "a", ""))
     api.refuse["POST", "/api/v1/namespaces/ns/pods/a/binding"] = conflict("", "pods/binding", "a")
     await scheduling.sync(("ns", "a"))
