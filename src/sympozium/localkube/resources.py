@@ -75,6 +75,8 @@ class Resource:
     selectable: tuple[str, ...] = ()
     """Field selectors beside metadata.name and metadata.namespace, as dotted paths."""
     scale: ScalePaths | None = None
+    deprecation: str = ""
+    """Every answer warns with it."""
 
     @property
     def api_version(self) -> str:

@@ -32,6 +32,8 @@ class Target:
     rest: tuple[str, ...] = ()
     """Path parts after the subresource (proxies); nothing here serves them."""
     verb: str = ""
+    watched: str = ""
+    """The object of the old /watch/.../<name> paths."""
 
 
 def parse(request: Request) -> Target | None:
@@ -43,10 +45,18 @@ def parse(request: Request) -> Target | None:
         group, version, rest = parts[1], parts[2], parts[3:]
     else:
         return None
+    legacy = rest[0] == "watch" and len(rest) > 1 and request.method in {"GET", "HEAD"}
+    if legacy:
+        # /api/v1/watch/..., deprecated since 1.11 and still served: a watch, of one object if it is named.
+        rest = rest[1:]
     namespace: str | None = None
     if rest[0] == "namespaces" and len(rest) > 2 and not (not group and rest[2] in _NAMESPACE_SUBRESOURCES):
         namespace, rest = rest[1], rest[2:]
     name = rest[1] if len(rest) > 1 else ""
+    if legacy and len(rest) <= 2:
+        return Target(
+            group=group, version=version, plural=rest[0], namespace=namespace, verb="watch", watched=name
+        )
     return Target(
         group=group,
         version=version,
@@ -70,7 +80,7 @@ def attributes(target: Target | None, request: Request, user: UserInfo) -> Attri
     """What the authorizer is asked."""
     if target is None:
         return Attributes(user=user, verb=request.method.lower(), path=request.path)
-    name = target.name
+    name = target.name or target.watched
     fields = request.query.get("fieldSelector", "")
     if target.verb in {"list", "watch", "deletecollection"} and fields.startswith("metadata.name="):
         name = fields.removeprefix("metadata.name=").partition(",")[0]

@@ -16,9 +16,13 @@ from sympozium.localkube.types import Object
 _WORD = re.compile(r"\s*(?:(!=|==|=|!|<|>|,|\(|\))|([^\s=!<>,()]+))")
 _NAME = re.compile(r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$")
 _PREFIX = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+_OPERATORS = frozenset({",", "(", ")", "=", "==", "!=", "<", ">", "!"})
 _BOOLEAN = frozenset({"spec.hostNetwork", "spec.unschedulable"})
 _NUMBER = {"status.successful": "status.succeeded", "status.replicas": "status.replicas"}
-_SPECIAL = {"source": "source.component"}
+_SPECIAL = {
+    "source": "source.component",
+    "status.podIPs": "status.podIPs.none",  # may be named, and is compared as empty
+}
 GENERIC = ("metadata.name", "metadata.namespace")
 
 
@@ -110,14 +114,17 @@ class _Parser:
     def parse(self) -> LabelSelector:
         found: list[Requirement] = []
         while self._at < len(self._words):
+            word = self.peek()
+            if word != "!" and word in _OPERATORS:
+                raise bad_request(f"found '{word}', expected: !, identifier, or 'end of string'")
             found.append(self._requirement())
             word = self.take()
             if word == "":
                 break
             if word != ",":
-                raise _unparsable(word, "',' or 'end of string'")
-            if self.peek() == "":
-                raise _unparsable("", "identifier after ','")
+                raise bad_request(f"found '{word}', expected: ',' or 'end of string'")
+            if self.peek() == "" or (self.peek() != "!" and self.peek() in _OPERATORS):
+                raise bad_request(f"found '{self.peek()}', expected: identifier after ','")
         return LabelSelector(tuple(found))
 
     def _requirement(self) -> Requirement:
@@ -125,26 +132,30 @@ class _Parser:
         if negated:
             self.take()
         key = self.take()
-        if key in {"", ",", "(", ")", "=", "==", "!=", "<", ">", "!"}:
-            raise _unparsable(key, "'!', identifier" if not negated else "identifier")
+        if key == "" or key in _OPERATORS:
+            raise _unparsable(key, "identifier")
         _check_key(key)
+        if negated:
+            return Requirement(key, "absent")
         operator = self.peek()
         if operator in {"", ","}:
-            return Requirement(key, "absent" if negated else "exists")
-        if negated:
-            raise _unparsable(operator, "',' or 'end of string'")
+            return Requirement(key, "exists")
         self.take()
         if operator in {"in", "notin"}:
-            return Requirement(key, operator, self._values())
+            values = self._values()
+            for index, value in enumerate(sorted(values)):
+                _check_value(key, value, index)
+            return Requirement(key, operator, values)
         names = {"=": "in", "==": "in", "!=": "notin", ">": "gt", "<": "lt"}
         if operator not in names:
             raise _unparsable(operator, "in, notin, =, ==, !=, gt, lt")
         value = "" if self.peek() in {"", ","} else self.take()
-        if value in {"(", ")", "=", "==", "!=", "!", "<", ">"}:
+        if value in _OPERATORS:
             raise _unparsable(value, "identifier")
         if operator in {"<", ">"} and not value.lstrip("-").isdigit():
             raise bad_request(
-                f"values[0]: Invalid value: \"{value}\": for 'Gt', 'Lt' operators, the value must be an integer"
+                f'unable to parse requirement: values[0]: Invalid value: "{value}": '
+                "for 'Gt', 'Lt' operators, the value must be an integer"
             )
         _check_value(key, value)
         return Requirement(key, names[operator], frozenset({value}))
@@ -152,53 +163,89 @@ class _Parser:
     def _values(self) -> frozenset[str]:
         word = self.take()
         if word != "(":
-            raise _unparsable(word, "'('")
+            raise bad_request(f"unable to parse requirement: found '{word}' expected: '('")
+        if self.peek() == ")":
+            # An empty set is the set of the empty value, as the API server has it.
+            self.take()
+            return frozenset({""})
+        if self.peek() == "" or (self.peek() != "," and self.peek() in _OPERATORS):
+            raise _unparsable(self.peek(), "',', ')' or identifier")
         values: set[str] = set()
-        expect_value = True
         while True:
             word = self.take()
-            if word == ")":
-                if expect_value and not values:
-                    raise bad_request(
-                        "values: Invalid value: []: for 'in', 'notin' operators, values set can't be empty"
-                    )
-                return frozenset(values)
-            if word == "":
-                raise _unparsable("", "',', ')' or identifier")
             if word == ",":
-                if expect_value:
-                    values.add("")
-                expect_value = True
-                continue
-            if not expect_value:
-                raise _unparsable(word, "',' or ')'")
-            values.add(word)
-            expect_value = False
+                values.add("")
+            else:
+                values.add(word)
+                if self.peek() not in {",", ")"}:
+                    raise _unparsable(self.peek(), "',' or ')'")
+                word = self.take()
+            if word == ")":
+                return frozenset(values)
+            if self.peek() == ")":
+                self.take()
+                return frozenset({*values, ""})
+            if self.peek() == "" or (self.peek() != "," and self.peek() in _OPERATORS):
+                raise _unparsable(self.peek(), "',', or identifier")
 
 
 def _unparsable(found: str, expected: str) -> ApiError:
     return bad_request(f"unable to parse requirement: found '{found}', expected: {expected}")
 
 
+_NAME_RULE = (
+    "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character"
+    " (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is"
+    " '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+)
+_PREFIX_RULE = (
+    "prefix part a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and"
+    " must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is"
+    " '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+)
+
+
 def _check_key(key: str) -> None:
-    prefix, slash, name = key.rpartition("/")
-    good = bool(_NAME.match(name)) and len(name) <= 63
-    if slash:
-        good = good and bool(_PREFIX.match(prefix)) and len(prefix) <= 253
-    if not good:
-        raise bad_request(
-            f'unable to parse requirement: <nil>: Invalid value: "{key}": name part must consist of alphanumeric'
-            " characters, '-', '_' or '.', and must start and end with an alphanumeric character"
-        )
+    errors = _key_errors(key)
+    if errors:
+        shown = key.replace("\\", "\\\\").replace('"', '\\"')
+        text = "; ".join(errors)
+        raise bad_request(f'unable to parse requirement: <nil>: Invalid value: "{shown}": {text}')
 
 
-def _check_value(key: str, value: str) -> None:
-    if value and (len(value) > 63 or not _NAME.match(value)):
-        raise bad_request(
-            f'unable to parse requirement: values[0][{key}]: Invalid value: "{value}": a valid label must be an empty'
-            " string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an"
-            " alphanumeric character"
+def _key_errors(key: str) -> list[str]:
+    parts = key.split("/")
+    if len(parts) > 2:
+        form = "an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+        return [f"a valid label key {_NAME_RULE} with {form}"]
+    errors: list[str] = []
+    if len(parts) == 2:
+        if not parts[0]:
+            errors.append("prefix part must be non-empty")
+        elif not _PREFIX.match(parts[0]) or len(parts[0]) > 253:
+            errors.append(_PREFIX_RULE)
+    name = parts[-1]
+    if not name:
+        errors.append("name part must be non-empty")
+    elif len(name) > 63:
+        errors.append("name part must be no more than 63 bytes")
+    if not _NAME.match(name):
+        errors.append(f"name part {_NAME_RULE}")
+    return errors
+
+
+def _check_value(key: str, value: str, index: int = 0) -> None:
+    if len(value) > 63:
+        why = "must be no more than 63 bytes"
+    elif value and not _NAME.match(value):
+        why = (
+            "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must"
+            " start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used"
+            " for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
         )
+    else:
+        return
+    raise bad_request(f'unable to parse requirement: values[{index}][{key}]: Invalid value: "{value}": {why}')
 
 
 def parse_labels(text: str) -> LabelSelector:
@@ -214,10 +261,10 @@ def parse_fields(text: str, resource: Resource) -> FieldSelector:
         if match is None:
             raise bad_request(f"invalid selector: '{text}'; can't understand '{part}'")
         path, operator, value = match.groups()
-        path = path.strip()
-        if path not in GENERIC and path not in resource.selectable:
+        value = _unescaped(value)
+        if not _supported(path, resource):
             raise _unsupported_field(path, resource)
-        terms.append(FieldTerm(path, operator == "!=", re.sub(r"\\(.)", r"\1", value)))
+        terms.append(FieldTerm(path, operator == "!=", value))
     return FieldSelector(tuple(terms))
 
 
@@ -226,7 +273,34 @@ def _split(text: str) -> list[str]:
     return [part for part in parts if part.strip()]
 
 
+def _unescaped(value: str) -> str:
+    """A value without its escapes; `=`, `,` and a backslash have to be escaped. Raises ApiError 400."""
+    out: list[str] = []
+    at = iter(value)
+    for char in at:
+        if char == "\\":
+            following = next(at, "")
+            if following not in {"\\", ",", "="}:
+                raise bad_request(f"invalid field selector: invalid escape sequence: \\{following}")
+            out.append(following)
+        elif char in {",", "="}:
+            raise bad_request(f"invalid field selector: unescaped character in value: {ord(char)}")
+        else:
+            out.append(char)
+    return "".join(out)
+
+
+def _supported(path: str, resource: Resource) -> bool:
+    if path in resource.selectable:
+        return True
+    if path == "metadata.namespace" and not resource.group and resource.kind in {"Namespace", "Node"}:
+        return False
+    return path in GENERIC
+
+
 def _unsupported_field(path: str, resource: Resource) -> ApiError:
+    if resource.kind == "Job" and resource.group == "batch":
+        return bad_request(f'field label "{path}" not supported for Job')
     if resource.selectable or resource.custom:
         return bad_request(f"field label not supported: {path}")
     return bad_request(f'"{path}" is not a known field selector: only "metadata.name", "metadata.namespace"')

@@ -116,9 +116,9 @@ def page_not_found() -> Answer:
     return Answer(status=404, body=b"404 page not found\n", content_type="text/plain; charset=utf-8")
 
 
-def not_found_in(registry: Registry, group: str, version: str) -> Answer:
-    """No such resource: a Status in a known version, else the plain text. Raises ApiError."""
-    if registry.has_version(group, version):
+def not_found_in(registry: Registry, group: str) -> Answer:
+    """No such resource: a Status in a known group, else the plain text. Raises ApiError."""
+    if registry.versions(group):
         raise no_such_resource()
     return page_not_found()
 

@@ -24,6 +24,7 @@ from sympozium.localkube.types import Object
 from sympozium.localkube.wire import Answer, Request
 
 WAIT_FOR_FUTURE = 3.0
+_BAD_CONTINUE = "invalid continue token: continue key is not valid"
 EXPIRED = (
     "The provided continue parameter is too old to display a consistent list result. You can start a new list without"
     " the continue parameter, or use the continue token in this response to retrieve the remainder of the results."
@@ -48,7 +49,7 @@ async def list_(backend: Backend, resource: Resource, target: Target, request: R
     try:
         found = _entries(store, resource, target, options, snapshot, after)
     except CompactedError as error:
-        raise _too_old(options, after, target, store) from error
+        raise _too_old(options, after, target) from error
     page, more = _page(backend, resource, options, found)
     metadata: Object = {"resourceVersion": str(snapshot)}
     if more:
@@ -88,7 +89,8 @@ def _page(
     if options.selective:
         shared = backend.presenter.shared
         found = (entry for entry in found if options.matches(shared(entry, resource)))
-    if options.limit <= 0:
+    if options.limit <= 0 or (options.revision == 0 and not options.continue_):
+        # kube-apiserver answers "any revision" out of its cache, which knows no pages.
         return list(found), False
     page = list(islice(found, min(options.limit, 2**31) + 1))
     return page[: options.limit], len(page) > options.limit
@@ -112,22 +114,23 @@ def decode_token(text: str, target: Target) -> tuple[int, Key]:
     """Revision (-1 for the present) and last key. Raises ApiError 400."""
     try:
         raw = orjson.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        version, rev, start = raw["v"], int(raw["rv"]), str(raw["start"]).removesuffix("\0")
-    except (binascii.Error, ValueError, KeyError, TypeError) as error:
-        raise bad_request(f"continue key is not valid: invalid continue token: {error}") from error
-    if not -1 <= rev < 2**63:
-        raise bad_request("continue key is not valid: incorrect resource version in the token")
+        version, rev = raw.get("v", ""), int(raw.get("rv", 0))
+        start = str(raw.get("start", "")).removesuffix("\0")
+    except (binascii.Error, ValueError, TypeError, AttributeError) as error:
+        raise bad_request(f"{_BAD_CONTINUE}: {error}") from error
     if version != "meta.k8s.io/v1":
-        raise bad_request(
-            f"continue key is not valid: server does not recognize this encoded version {version}"
-        )
+        raise bad_request(f"{_BAD_CONTINUE}: server does not recognize this encoded version {version}")
+    if not start:
+        raise bad_request(f"{_BAD_CONTINUE}: empty start key")
+    if rev == 0 or not -1 <= rev < 2**63:
+        raise bad_request(f"{_BAD_CONTINUE}: incorrect encoded start resourceVersion (version {version})")
     if target.namespace:
         return rev, (target.namespace, start)
     namespace, slash, name = start.partition("/")
     return rev, ((namespace, name) if slash else ("", start))
 
 
-def _too_old(options: ListOptions, after: Key | None, target: Target, store: Store) -> ApiError:
+def _too_old(options: ListOptions, after: Key | None, target: Target) -> ApiError:
     if options.continue_ and after is not None:
         return expired(EXPIRED, metadata={"continue": encode_token(-1, after, target)})
-    return expired(f"too old resource version: {options.revision} ({store.oldest})")
+    return expired("The resourceVersion for the provided list is too old.")

@@ -1,9 +1,11 @@
 """Query parameters, parsed and refused with the API server's words."""
 
+import re
 from dataclasses import dataclass
 
 from sympozium.localkube.errors import bad_request, invalid_options
 from sympozium.localkube.resources import Resource
+from sympozium.localkube.routes import Target
 from sympozium.localkube.selectors import FieldSelector, LabelSelector, parse_fields, parse_labels
 from sympozium.localkube.types import Cause, Object
 from sympozium.localkube.wire import Request
@@ -112,17 +114,19 @@ def list_options(request: Request, resource: Resource, *, watch: bool) -> ListOp
     options = ListOptions(
         labels=parse_labels(query.get("labelSelector", "")),
         fields=parse_fields(query.get("fieldSelector", ""), resource),
-        limit=_number(query.get("limit", ""), "limit") or 0,
+        limit=_number(query.get("limit", "")) or 0,
         continue_=query.get("continue", ""),
         revision=revision(query.get("resourceVersion", "")),
         match=query.get("resourceVersionMatch", ""),
         bookmarks=request.flag("allowWatchBookmarks"),
         initial_events=initial,
-        timeout=_number(query.get("timeoutSeconds", ""), "timeoutSeconds"),
+        timeout=_number(query.get("timeoutSeconds", "")),
     )
     causes = _watch_causes(options) if watch else _list_causes(options)
     if causes:
         raise invalid_options("ListOptions", causes)
+    if options.continue_ and options.revision not in {None, 0}:
+        raise bad_request("specifying resource version is not allowed when using continue")
     return options
 
 
@@ -133,7 +137,8 @@ def revision(text: str) -> int | None:
     number = whole_number(text)
     if number is None or number < 0:
         raise bad_request(
-            f'Invalid value: "{text}": resourceVersion must be a number that this server gave out'
+            f'invalid resource version: resourceVersion: Invalid value: "{text}": '
+            f'strconv.ParseUint: parsing "{text}": invalid syntax'
         )
     return number
 
@@ -150,12 +155,12 @@ def whole_number(text: str) -> int | None:
 MAX_DIGITS = 30
 
 
-def _number(text: str, name: str) -> int | None:
+def _number(text: str) -> int | None:
     if text == "":
         return None
     number = whole_number(text)
     if number is None:
-        raise bad_request(f'{name}: Invalid value: "{text}": must be an integer')
+        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
     return number
 
 
@@ -182,33 +187,39 @@ def _list_causes(options: ListOptions) -> list[Cause]:
         )
     if options.initial_events is not None:
         causes.append(_forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"))
-    if options.continue_ and options.revision not in {None, 0}:
-        causes.append(
-            _forbidden("resourceVersion", "specifying resource version is not allowed when using continue")
-        )
     return causes
 
 
 def _watch_causes(options: ListOptions) -> list[Cause]:
-    if options.initial_events is None:
-        if options.match:
-            return [
-                _forbidden(
-                    "resourceVersionMatch",
-                    "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
-                )
-            ]
-        return []
-    if not options.match:
-        return [
-            _forbidden(
-                "resourceVersionMatch",
-                "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-            )
-        ]
-    if options.match != "NotOlderThan":
-        return [_unsupported(options.match, '"NotOlderThan"')]
-    return []
+    causes: list[Cause] = []
+    match = options.match
+    if options.initial_events is not None and match != "NotOlderThan":
+        why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+        causes.append(_forbidden("resourceVersionMatch", why))
+    if match and options.initial_events is None:
+        why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+        causes.append(_forbidden("resourceVersionMatch", why))
+    if match not in {"", "NotOlderThan"}:
+        causes.append(_unsupported(match, '"NotOlderThan"'))
+    if options.continue_:
+        why = "resourceVersionMatch is forbidden when continue is provided"
+        causes.append(_forbidden("resourceVersionMatch", why))
+    return causes
+
+
+_DURATION = re.compile(r"[-+]?(?:0|(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)")
+
+
+def check_timeout(request: Request, target: Target | None) -> None:
+    """`timeout`, Go's duration of a whole request; a watch has its own. Raises ApiError 400.
+
+    Requests here take milliseconds, so none is cut off by it; what is no duration is refused all the same.
+    """
+    text = request.query.get("timeout", "")
+    if not text or _DURATION.fullmatch(text) or (target is not None and target.verb == "watch"):
+        return
+    what = "missing unit in duration" if re.fullmatch(r"[-+]?[\d.]*\d[\d.]*", text) else "invalid duration"
+    raise bad_request(f'invalid timeout specified in the request URL - time: {what} "{text}"')
 
 
 def _forbidden(field: str, text: str) -> Cause:

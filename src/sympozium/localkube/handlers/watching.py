@@ -9,7 +9,7 @@ that want the same thing (KUBE-API.md 1.6).
 import asyncio
 import random
 from collections.abc import AsyncGenerator, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 
@@ -23,6 +23,7 @@ from sympozium.localkube.handlers.options import ListOptions, list_options
 from sympozium.localkube.negotiate import Form
 from sympozium.localkube.resources import Resource
 from sympozium.localkube.routes import Target
+from sympozium.localkube.selectors import FieldSelector, FieldTerm
 from sympozium.localkube.store import CompactedError, Entry
 from sympozium.localkube.types import Object
 from sympozium.localkube.wire import Request, Stream
@@ -115,11 +116,14 @@ class _Watch:
 async def watch(backend: Backend, resource: Resource, target: Target, request: Request) -> Stream:
     form = negotiate.choose(request.accept, table=True, partial=True)
     options = list_options(request, resource, watch=True)
+    if target.watched:
+        one = FieldTerm("metadata.name", negated=False, value=target.watched)
+        options = replace(options, fields=FieldSelector((*options.fields.terms, one)))
     seen = _Watch(backend, resource, request, options, form)
     if options.initial_events and options.revision:
         await reach(backend.store, options.revision)
     wants_state = options.revision in {None, 0} if options.initial_events is None else options.initial_events
-    since = backend.store.revision if wants_state or options.revision is None else options.revision
+    since = backend.store.revision if wants_state or not options.revision else options.revision
     try:
         watcher = backend.store.watch(resource.bucket, since, target.namespace)
     except CompactedError:
