@@ -79,10 +79,12 @@ class CronJobController:
             job = await self._client.create(path, wanted)
         except ApiError as error:
             found = await self._client.find(f"{path}/{meta['name']}") if error.code == 409 else None
-            if found is None or (controller_of(found) or {}).get("uid") != cron["metadata"]["uid"]:
+            if found is None:
                 message = f"Error creating job: {error}"
                 await record(self._client, NAME, cron, "FailedCreate", message, warning=True)
                 raise
+            if (controller_of(found) or {}).get("uid") != cron["metadata"]["uid"]:
+                return  # somebody else's Job has the name of this time
             job = found  # ours, from before a crash: what is missing is that we write it down
         else:
             message = f"Created job {meta['name']}"
