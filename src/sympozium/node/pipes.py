@@ -14,6 +14,15 @@ class _WriteProtocol(asyncio.StreamReaderProtocol):
         super().connection_lost(exc)
 
 
+class _ReadProtocol(asyncio.StreamReaderProtocol):
+    """A terminal that has hung up reads as EIO: an end like any other. As an exception it would hide from `read`
+    what has come before it.
+    """
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(None if isinstance(exc, OSError) else exc)
+
+
 class PipeWriter:
     """The writing end of a pipe, or a terminal. Owns the descriptor it was opened with."""
 
@@ -58,5 +67,5 @@ async def open_reader(descriptor: int, buffer: int) -> tuple[asyncio.StreamReade
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=buffer, loop=loop)
     file = os.fdopen(descriptor, "rb", buffering=0)
-    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader, loop=loop), file)
+    transport, _ = await loop.connect_read_pipe(lambda: _ReadProtocol(reader, loop=loop), file)
     return reader, transport

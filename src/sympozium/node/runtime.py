@@ -196,7 +196,7 @@ class Process:
         """When the payload is there, or has been. bwrap does not say so: it takes a few milliseconds, in which a signal
         would be lost and a hook would find no container.
         """
-        while self.running and self._status in self._open and self.payload() is None:
+        while self.running and self._status in self._open and self.payload() is None:  # noqa: ASYNC110  # nothing tells
             await asyncio.sleep(_BEGIN_POLL)
 
     def signal(self, number: int) -> bool:

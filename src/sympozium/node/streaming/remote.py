@@ -195,17 +195,10 @@ async def _send_output(
             await channels.send(channel, data)
 
 
-async def _piece(reader: asyncio.StreamReader) -> bytes:
-    try:
-        return await reader.read(CHUNK)
-    except OSError:  # a terminal that has hung up reads as EIO
-        return b""
-
-
 async def _read(reader: asyncio.StreamReader, ended: asyncio.Event) -> bytes:
     """b"" at the end. Which of two comes first: data, or the program's end and then silence."""
     async with asyncio.TaskGroup() as group:
-        reading = group.create_task(_piece(reader))
+        reading = group.create_task(reader.read(CHUNK))
         ending = group.create_task(ended.wait())
         await asyncio.wait({reading, ending}, return_when=asyncio.FIRST_COMPLETED)
         if not reading.done():

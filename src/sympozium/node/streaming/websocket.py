@@ -62,8 +62,8 @@ class WebSocket:
                 await self._connection.write(self._protocol.send(event.response()))
             elif isinstance(event, CloseConnection):
                 self._ended = True
-                if self._protocol.state is ConnectionState.REMOTE_CLOSING:
-                    await self._last_words(event.response())
+                closing = self._protocol.state is ConnectionState.REMOTE_CLOSING
+                await self._last_words(event.response() if closing else event)  # else: not WebSocket
 
     async def _last_words(self, event: CloseConnection) -> None:
         with contextlib.suppress(GoneError, LocalProtocolError):
