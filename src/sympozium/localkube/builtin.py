@@ -1,6 +1,6 @@
 """The built-in resources (KUBE-API.md 1.3), as data.
 
-Ingresses, storage classes and the like are stored and validated, but no controller acts on them on one machine.
+Ingresses and the like are stored and validated, but no controller acts on them on one machine.
 """
 
 from typing import Any

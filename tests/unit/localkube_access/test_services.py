@@ -1,6 +1,6 @@
 """Services, on values: endpoints, slices, the old object, addresses."""
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
@@ -159,6 +159,22 @@ def test_every_service_gets_an_address_of_its_own():
         assert one["spec"]["clusterIPs"] == [one["spec"]["clusterIP"]]
     assert len(set(made)) == 300
     assert all(IPv4Address(address) in NETWORK for address in made)
+
+
+def test_a_small_range_is_given_to_its_last_address_and_no_further(monkeypatch):
+    monkeypatch.setattr("sympozium.localkube.admission.services.NETWORK", IPv4Network("127.96.0.0/29"))
+    monkeypatch.setattr("sympozium.localkube.admission.services.RESERVED", 2)
+    objects = MemoryObjects()
+    made = []
+    for number in range(5):
+        one = service(f"s{number}")
+        # A plugin anew, as after a restart: only what is stored keeps an address from being given again.
+        ServiceAdmission(objects).mutate(ask(one))
+        objects.put("", "services", one)
+        made.append(one["spec"]["clusterIP"])
+    assert sorted(made) == [f"127.96.0.{number}" for number in range(2, 7)]
+    with pytest.raises(ApiError, match="range is full"):
+        ServiceAdmission(objects).mutate(ask(service("more")))
 
 
 @pytest.mark.parametrize(

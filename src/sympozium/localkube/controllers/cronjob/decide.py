@@ -141,9 +141,6 @@ def _start(
         when = due.strftime("%a, %d %b %Y %H:%M:%S +0000")
         plan.events.append(("Warning", "MissSchedule", f"Missed scheduled time to start a job: {when}"))
         return
-    last = plan.status.get("lastScheduleTime")
-    if last and parse_time(last) == due:
-        return
     name = job_name(cron, due)
     active = plan.status.get("active") or []
     if any(reference["name"] == name for reference in active):
