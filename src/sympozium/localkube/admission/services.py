@@ -9,6 +9,7 @@ import ipaddress
 import random
 import time
 from collections.abc import Hashable, Iterator
+from itertools import chain
 
 from sympozium.localkube.access.objects import Objects
 from sympozium.localkube.defaults.services import EXTERNAL, headless
@@ -109,11 +110,12 @@ class ServiceAdmission:
 
     def _address(self) -> str:
         last = NETWORK.num_addresses - 2
-        for tries in range(last):
-            # At random while that finds one quickly, then in order.
-            number = random.randint(RESERVED, last) if tries < 100 else tries  # noqa: S311 - no secret
+        # At random while that finds one quickly, then in order: those kept for askers come last.
+        guesses = (random.randint(min(RESERVED, last), last) for _ in range(100))  # noqa: S311 - no secret
+        in_order = (*range(RESERVED, last + 1), *range(2, RESERVED))
+        for number in chain(guesses, in_order):
             address = str(NETWORK[number])
-            if number > 1 and self._free(address):
+            if self._free(address):
                 self._pending[address] = time.monotonic()
                 return address
         raise _exhausted("spec.clusterIPs", "failed to allocate a serviceIP: range is full")
