@@ -98,12 +98,7 @@ def test_an_expression_does_what_it_does_on_the_real_server(row):
         + "').replace('b', '"
         + "c" * 1000
         + "').size() > 0",
-        "[self].all(l, "
-        + "("
-        + "+".join(["l"] * 200)
-        + ").map(x, "
-        + "+".join(["l"] * 200)
-        + ").size() > 0)",
+        "[self].all(l, (" + "+".join(["l"] * 200) + ").map(x, " + "+".join(["l"] * 200) + ").size() > 0)",
     ],
 )
 def test_what_would_take_all_time_or_memory_is_ended(text):
