@@ -45,7 +45,10 @@ def read_object(request: Request, kind: str, api_version: str) -> Body:
     if sent == JSON:
         return _json(request.body, kind)
     if sent in {YAML, "application/x-yaml", "text/yaml"}:
-        return Body(*parse_yaml(request.body, kind))
+        obj, strict = parse_yaml(request.body, kind)
+        if wrong := wrong_type_field(obj):
+            raise _unrecognized(kind, f"couldn't get version/kind; json parse error: {wrong}", request.body)
+        return Body(obj, strict)
     if sent == PROTOBUF:
         return Body(_protobuf(request.body, kind, api_version))
     raise unsupported_media_type(ACCEPTED)
@@ -58,21 +61,102 @@ def read_options(request: Request) -> Object:
     return read_object(request, "DeleteOptions", "v1").obj
 
 
-def _unrecognized(kind: str, why: str) -> ApiError:
+def _unrecognized(kind: str, why: str, raw: bytes) -> ApiError:
     return bad_request(
-        f"the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; "
-        f"json parse error: {why}"
+        f"the object provided is unrecognized (must be of type {kind}): {why} ({_summary(raw)})"
     )
+
+
+_SHOWN = 30
+
+
+def _summary(raw: bytes) -> str:
+    """The beginning of a body: as text when it looks like JSON, else in hexadecimal."""
+    if not raw:
+        return "<empty>"
+    start = raw[:_SHOWN]
+    text = start.decode("utf-8", "replace") if raw.startswith(b"{") else start.hex()
+    return f"{text} ..." if len(raw) > _SHOWN else text
+
+
+_TYPE_META = (
+    r'json: cannot unmarshal {} into Go value of type struct {{ APIVersion string "json:\"apiVersion,omitempty\""; '
+    r'Kind string "json:\"kind,omitempty\"" }}'
+)
 
 
 def _json(raw: bytes, kind: str) -> Body:
     try:
         obj = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        raise _unrecognized(kind, str(error)) from error
+        why = f"couldn't get version/kind; json parse error: {syntax_error(raw)}"
+        raise _unrecognized(kind, why, raw) from error
+    if obj is None:
+        obj = {}
     if not isinstance(obj, dict):
-        raise _unrecognized(kind, f"expected an object, got {json_type(obj)}")
+        why = f"couldn't get version/kind; json parse error: {_TYPE_META.format(json_type(obj))}"
+        raise _unrecognized(kind, why, raw)
+    if wrong := wrong_type_field(obj):
+        raise _unrecognized(kind, f"couldn't get version/kind; json parse error: {wrong}", raw)
     return Body(obj, duplicate_keys(raw, obj))
+
+
+def wrong_type_field(obj: Object) -> str:
+    """What Go says about an apiVersion or a kind that is no text; empty when both are."""
+    for key in ("apiVersion", "kind"):
+        if not isinstance(obj.get(key), str | None):
+            return f"json: cannot unmarshal {json_type(obj[key])} into Go struct field .{key} of type string"
+    return ""
+
+
+_SYNTAX = {
+    "Expecting value": "looking for beginning of value",
+    "Expecting property name enclosed in double quotes": "looking for beginning of object key string",
+    "Expecting ':' delimiter": "after object key",
+    "Extra data": "after top-level value",
+    "Invalid control character at": "in string literal",
+    "Illegal trailing comma before end of object": "looking for beginning of object key string",
+    "Illegal trailing comma before end of array": "looking for beginning of value",
+}
+
+
+def syntax_error(raw: bytes) -> str:
+    """What Go's decoder says about a text that is no JSON."""
+    import json
+
+    text = raw.decode("utf-8", "replace")
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        at = error.pos
+        while at < len(text) and text[at] in " \t\r\n":
+            at += 1
+        if at >= len(text) or error.msg.startswith("Unterminated string"):
+            return "unexpected end of JSON input"
+        where = _SYNTAX.get(error.msg, "in string escape code")
+        if error.msg == "Expecting ',' delimiter":
+            where = "after object key:value pair" if _inside_object(text[:at]) else "after array element"
+        return f"invalid character {text[at]!r} {where}"
+    except RecursionError:
+        return "exceeded max depth"
+    return "invalid character in JSON text"  # what Python takes and JSON has not: NaN, a lone surrogate
+
+
+def _inside_object(text: str) -> bool:
+    """Whether the innermost bracket that is open at the end of `text` is a brace."""
+    open_: list[str] = []
+    inside = escaped = False
+    for char in text:
+        if inside:
+            inside = escaped or char != '"'
+            escaped = char == "\\" and not escaped
+        elif char == '"':
+            inside, escaped = True, False
+        elif char in "{[":
+            open_.append(char)
+        elif char in "}]" and open_:
+            open_.pop()
+    return bool(open_) and open_[-1] == "{"
 
 
 def _protobuf(raw: bytes, kind: str, api_version: str) -> Object:
@@ -81,7 +165,7 @@ def _protobuf(raw: bytes, kind: str, api_version: str) -> Object:
     try:
         obj = protobuf.decode(raw, default_type=(api_version, kind))
     except (protobuf.ProtobufError, ValueError, RecursionError) as error:
-        raise bad_request(f"the object provided is unrecognized (must be of type {kind}): {error}") from error
+        raise _unrecognized(kind, str(error), raw) from error
     compact(obj)
     return obj
 
@@ -95,7 +179,8 @@ def parse_yaml(raw: bytes, kind: str) -> tuple[Object, list[str]]:
     except yamlbody.YAMLBodyError as error:
         raise bad_request(f"the object provided is unrecognized (must be of type {kind}): {error}") from error
     if not isinstance(obj, dict):
-        raise _unrecognized(kind, f"expected an object, got {json_type(obj)}")
+        why = f"couldn't get version/kind; json parse error: {_TYPE_META.format(json_type(obj))}"
+        raise _unrecognized(kind, why, raw)
     return obj, [f'duplicate field "{path}"' for path in duplicates]
 
 

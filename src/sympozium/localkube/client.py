@@ -69,6 +69,8 @@ class InProcess:
         asked = {"watch": "true", "allowWatchBookmarks": "true", **(query or {})}
         answer = await self._handler.handle(self._build("GET", path, None, asked, JSON, user))
         if isinstance(answer, Answer):
+            if not answer.content_type.startswith(JSON):  # the path of a resource whose definition has gone
+                raise ApiError(answer.status, answer.body.decode("utf-8", "replace"), reason="NotFound")
             status = orjson.loads(answer.body)
             raise ApiError(
                 answer.status, status["message"], reason=status["reason"], details=status.get("details")

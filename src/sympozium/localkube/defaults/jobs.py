@@ -65,7 +65,7 @@ def create_job(job: Object) -> None:
     spec = job["spec"]
     if spec.get("manualSelector"):
         return
-    uid, name = job["metadata"]["uid"], job["metadata"]["name"]
+    uid, name = job["metadata"]["uid"], job["metadata"].get("name", "")
     labels = spec["template"].setdefault("metadata", {}).setdefault("labels", {})
     for key, value in (
         (UID_LABEL, uid),

@@ -7,11 +7,20 @@ patch itself names a resourceVersion. Server-side apply may create.
 import orjson
 
 from sympozium.localkube import events, metadata, negotiate
-from sympozium.localkube.bodies import LIMIT, Body, duplicate_keys, json_type, media_type, parse_yaml
+from sympozium.localkube.bodies import (
+    LIMIT,
+    Body,
+    duplicate_keys,
+    json_type,
+    media_type,
+    parse_yaml,
+    wrong_type_field,
+)
 from sympozium.localkube.depth import compact
 from sympozium.localkube.errors import (
     bad_request,
     conflict,
+    invalid,
     not_found,
     too_large,
     unsupported_media_type,
@@ -23,7 +32,7 @@ from sympozium.localkube.handlers.pipeline import PATCH_TRIES, Write
 from sympozium.localkube.resources import Resource
 from sympozium.localkube.routes import Target
 from sympozium.localkube.store import Entry, ExistsError, StaleError
-from sympozium.localkube.types import Object
+from sympozium.localkube.types import Cause, Object
 from sympozium.localkube.wire import Answer, Request
 
 JSON_PATCH = "application/json-patch+json"
@@ -107,6 +116,10 @@ def _transform(write: Write, current: Object, operations: Object | list[Object],
 def _check_patched(write: Write, entry: Entry, patched: Object) -> None:
     """Type, name and revision of what the patch gave. Raises ApiError 400, 409."""
     resource = write.resource
+    if wrong := wrong_type_field(patched):
+        shown = orjson.dumps(orjson.dumps(patched).decode()).decode()
+        why = f"Invalid value: {shown}: couldn't get version/kind; json parse error: {wrong}"
+        raise invalid("", "", "", [Cause("patch", "FieldValueInvalid", why)])
     pipeline.check_type(patched, resource)
     meta = metadata.metadata_of(patched)
     metadata.check_shape(meta, resource.kind)
@@ -121,6 +134,9 @@ def _check_patched(write: Write, entry: Entry, patched: Object) -> None:
 async def _apply(write: Write, target: Target) -> tuple[Entry, bool]:
     resource, backend = write.resource, write.backend
     sent, strict = parse_yaml(write.request.body, resource.kind)
+    if wrong_type_field(sent):
+        version, kind = (v if isinstance(v, str) else "" for v in (sent.get("apiVersion"), sent.get("kind")))
+        raise bad_request(f"invalid object type: {version if '/' in version else '/' + version}, Kind={kind}")
     meta = metadata.metadata_of(sent)
     metadata.check_shape(meta, resource.kind)
     pipeline.check_type(sent, resource)

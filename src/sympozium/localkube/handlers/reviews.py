@@ -5,6 +5,8 @@ from sympozium.localkube.bodies import read_object
 from sympozium.localkube.errors import bad_request
 from sympozium.localkube.handlers import pipeline, render
 from sympozium.localkube.handlers.backend import Backend
+from sympozium.localkube.handlers.options import write_options
+from sympozium.localkube.handlers.pipeline import Write
 from sympozium.localkube.resources import Resource
 from sympozium.localkube.routes import Target
 from sympozium.localkube.wire import Answer, Request
@@ -14,9 +16,15 @@ GROUPS = frozenset({"authentication.k8s.io", "authorization.k8s.io"})
 
 async def create(backend: Backend, resource: Resource, target: Target, request: Request) -> Answer:
     form = negotiate.choose(request.accept)
-    obj = read_object(request, resource.kind, resource.api_version).obj
-    pipeline.check_type(obj, resource)
-    answered = backend.reviews.create(resource.plural, target.namespace or "", obj, request.user)
+    options = write_options(request, "CreateOptions")
+    body = read_object(request, resource.kind, resource.api_version)
+    pipeline.check_type(body.obj, resource)
+    namespace = target.namespace or ""
+    pipeline.check_strict(
+        body,
+        Write(backend=backend, resource=resource, request=request, options=options, namespace=namespace),
+    )
+    answered = backend.reviews.create(resource.plural, namespace, body.obj, request.user)
     return render.encode(answered, form, 201)
 
 
