@@ -20,7 +20,7 @@ def test_attach_has_no_command() -> None:
 
 
 def test_ports() -> None:
-    assert options.parse("portforward", "ports=80&ports=81").kubelet_query() == "port=80%2C81"
+    assert options.parse("portforward", "ports=80&ports=81,82").kubelet_query() == "port=80%2C81%2C82"
     with pytest.raises(ApiError, match=r'strconv\.ParseUint: parsing "8x": invalid syntax') as refused:
         options.parse("portforward", "ports=8x")
     assert refused.value.code == 400

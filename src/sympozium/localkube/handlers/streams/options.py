@@ -41,7 +41,7 @@ def parse(subresource: str, query_string: str) -> StreamOptions:
     """Raises ApiError 400."""
     query = parse_qs(query_string, keep_blank_values=True)
     if subresource == "portforward":
-        ports = tuple(_port(text) for text in query.get("ports", ()))
+        ports = tuple(_port(text) for value in query.get("ports", ()) for text in value.split(","))
         return StreamOptions(KINDS[subresource], "", (), (), ports)
     flags = tuple(name for name in _KUBELET if _flag(query, name))
     command = tuple(query.get("command", ())) if subresource == "exec" else ()
