@@ -37,44 +37,73 @@ class CustomResources:
         It is established in the same write: there is no other process that would have to agree.
         """
         _check_columns(crd)
-        names = crd["spec"]["names"]
         status = crd.setdefault("status", {})
-        taken = self._taken(crd)
-        if taken:
-            status["conditions"] = _conditions(
-                status,
-                accepted=("False", taken[0], taken[1]),
-                established=("False", "NotAccepted", "not all names are accepted"),
-            )
-            status.setdefault("acceptedNames", {"plural": "", "kind": ""})
-        else:
-            status["conditions"] = _conditions(
-                status,
-                accepted=("True", "NoConflicts", "no conflicts found"),
-                established=("True", "InitialNamesAccepted", "the initial names have been accepted"),
-            )
-            status["acceptedNames"] = names
+        accepted, conflict = self._accepted(crd)
+        status["acceptedNames"] = accepted
+        good = ("True", "NoConflicts", "no conflicts found")
+        before = {condition["type"]: condition for condition in status.get("conditions") or []}
+        established = ("True", "InitialNamesAccepted", "the initial names have been accepted")
+        if before.get("Established", {}).get("status") == "True":
+            # What was served once goes on being served, under the names that it has.
+            was = before["Established"]
+            established = ("True", was["reason"], was["message"])
+        elif conflict is not None:
+            established = ("False", "NotAccepted", "not all names are accepted")
+        named = good if conflict is None else ("False", *conflict)
+        status["conditions"] = _conditions(status, accepted=named, established=established)
         storage = next(version["name"] for version in crd["spec"]["versions"] if version.get("storage"))
         stored = status.get("storedVersions") or []
         status["storedVersions"] = stored if storage in stored else [*stored, storage]
         return crd
 
-    def _taken(self, crd: Object) -> tuple[str, str] | None:
-        """(reason, message) when another CRD of the group has one of the names."""
-        mine = crd["spec"]
+    def _accepted(self, crd: Object) -> tuple[Object, tuple[str, str] | None]:
+        """The names that are free or already this CRD's, and (reason, message) of the last that is not."""
+        wanted, held = crd["spec"]["names"], (crd.get("status") or {}).get("acceptedNames") or {}
+        resources, kinds = self._held_by_others(crd)
+        accepted: Object = {"plural": "", "kind": "", **held}
+        conflict: tuple[str, str] | None = None
+        for word, taken in (
+            ("plural", resources),
+            ("singular", resources),
+            ("shortNames", resources),
+            ("kind", kinds),
+            ("listKind", kinds),
+        ):
+            values = wanted.get(word) or []
+            mine = held.get(word) or []
+            clashes = [
+                f'"{value}" is already in use'
+                for value in (values if isinstance(values, list) else [values])
+                if value in taken and value not in (mine if isinstance(mine, list) else [mine])
+            ]
+            if clashes:
+                text = clashes[0] if len(clashes) == 1 else f"[{', '.join(clashes)}]"
+                conflict = (f"{word[0].upper()}{word[1:]}Conflict", text)
+            elif word in wanted:
+                accepted[word] = wanted[word]
+            else:
+                accepted.pop(word, None)
+        accepted.pop("categories", None)
+        if wanted.get("categories"):
+            accepted["categories"] = wanted["categories"]
+        return accepted, conflict
+
+    def _held_by_others(self, crd: Object) -> tuple[set[str], set[str]]:
+        """Names of resources and of kinds that other CRDs of the group have been given."""
+        resources: set[str] = set()
+        kinds: set[str] = set()
         for entry in self._store.scan(BUCKET):
-            other = decoded(entry)["spec"]
-            if entry.name == crd["metadata"]["name"] or other["group"] != mine["group"]:
+            other = decoded(entry)
+            if entry.name == crd["metadata"]["name"] or other["spec"]["group"] != crd["spec"]["group"]:
                 continue
-            theirs = _words(other["names"])
-            for word in ("plural", "singular", "kind", "listKind"):
-                if mine["names"].get(word) in theirs:
-                    reason = f"{word[0].upper()}{word[1:]}Conflict"
-                    return reason, f'"{mine["names"][word]}" is already in use'
-            for short in mine["names"].get("shortNames") or ():
-                if short in theirs:
-                    return "ShortNamesConflict", f'"{short}" is already in use'
-        return None
+            names = (other.get("status") or {}).get("acceptedNames") or {}
+            resources |= {
+                names.get("plural", ""),
+                names.get("singular", ""),
+                *(names.get("shortNames") or ()),
+            }
+            kinds |= {names.get("kind", ""), names.get("listKind", "")}
+        return resources - {""}, kinds - {""}
 
     def _heard(self, change: Change) -> None:
         crd = decoded(change.entry)
@@ -109,11 +138,6 @@ def _check_columns(crd: Object) -> None:
                 causes.append(Cause(field, "FieldValueInvalid", f"Invalid value: {error}"))
     if causes:
         raise invalid(GROUP, "CustomResourceDefinition", crd["metadata"]["name"], causes)
-
-
-def _words(names: Object) -> set[str]:
-    found = {names.get(word, "") for word in ("plural", "singular", "kind", "listKind")}
-    return {*found, *(names.get("shortNames") or ())} - {""}
 
 
 def _conditions(

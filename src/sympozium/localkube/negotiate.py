@@ -29,6 +29,8 @@ class Form:
 
     form: str = "object"
     encoding: str = "json"
+    version: str = "v1"
+    """Of meta.k8s.io, for tables and metadata: v1 or v1beta1."""
 
     @property
     def content_type(self) -> str:
@@ -41,7 +43,7 @@ OBJECT = Form()
 
 
 def parse_accept(header: str) -> list[MediaType]:
-    """The clauses in the client's order; weights are not used by Kubernetes clients and not read."""
+    """The clauses, those of greater weight (`q`) first and else in the client's order."""
     found: list[MediaType] = []
     for clause in header.split(","):
         media, *raw = (part.strip() for part in clause.split(";"))
@@ -51,7 +53,15 @@ def parse_accept(header: str) -> list[MediaType]:
             params.append((key.strip(), value.strip()))
         if media:
             found.append(MediaType(media.lower(), tuple(params)))
-    return found
+    return sorted(found, key=lambda clause: -_weight(clause.param("q")))
+
+
+def _weight(text: str) -> float:
+    """Without a weight, or with one that is none, a clause weighs 1."""
+    try:
+        return float(text)
+    except ValueError:
+        return 1.0
 
 
 def choose(header: str, *, table: bool = False, partial: bool = False, discovery: bool = False) -> Form:
@@ -77,11 +87,11 @@ def _form(clause: MediaType, *, table: bool, partial: bool, discovery: bool) -> 
     if not wanted:
         return Form("object", encoding)
     group, version = clause.param("g"), clause.param("v")
-    if group == "meta.k8s.io" and version == "v1":
+    if group == "meta.k8s.io" and version in {"v1", "v1beta1"}:
         if wanted == "Table" and table:
-            return Form("table", encoding)
+            return Form("table", encoding, version)
         if wanted in {"PartialObjectMetadata", "PartialObjectMetadataList"} and partial:
-            return Form("partial", encoding)
+            return Form("partial", encoding, version)
     if group == "apidiscovery.k8s.io" and version == "v2" and wanted == "APIGroupDiscoveryList" and discovery:
         return Form("discovery", "json")
     return None

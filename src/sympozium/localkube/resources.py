@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from sympozium.localkube.types import Object
 
 READ = ("get", "list", "watch")
+CUSTOM = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
+"""The same verbs in the order in which the API server lists them for custom resources."""
 FULL = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
 
@@ -228,7 +230,28 @@ def _custom_resource(spec: Object, names: Object, version: Object, storage: str)
         columns=_columns(version),
         selectable=tuple(f["jsonPath"].lstrip(".") for f in version.get("selectableFields") or ()),
         scale=scale,
+        deprecation=_deprecation(spec, version, names["kind"]),
+        verbs=CUSTOM,
     )
+
+
+def _deprecation(spec: Object, version: Object, kind: str) -> str:
+    """What every answer in a deprecated version warns with; it names the version to use instead, if there is one."""
+    if not version.get("deprecated"):
+        return ""
+    if version.get("deprecationWarning"):
+        return str(version["deprecationWarning"])
+    text = f"{spec['group']}/{version['name']} {kind} is deprecated"
+    better = [
+        other["name"]
+        for other in spec["versions"]
+        if other.get("served")
+        and not other.get("deprecated")
+        and version_priority(other["name"]) > version_priority(version["name"])
+    ]
+    if not better:
+        return text
+    return f"{text}; use {spec['group']}/{max(better, key=version_priority)} {kind}"
 
 
 def _columns(version: Object) -> tuple[Column, ...]:

@@ -79,7 +79,7 @@ def test_malformed_label_selectors_are_400_with_the_real_servers_words(text, why
 
 @pytest.mark.parametrize("text", ["a>b", "a=-x", "-a=1", "a/b/c=1", f"a={'x' * 64}"])
 def test_selectors_with_impossible_keys_or_values_are_400(text):
-    with pytest.raises(ApiError, match="^unable to parse requirement: ") as caught:
+    with pytest.raises(ApiError, match=r"^unable to parse requirement: ") as caught:
         parse_labels(text)
     assert caught.value.code == 400
 

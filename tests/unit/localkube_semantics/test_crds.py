@@ -15,7 +15,8 @@ from unit.localkube_semantics.schemas import (
 )
 
 CRD = kind("apiextensions.k8s.io", "v1", "CustomResourceDefinition")
-PATH = "spec.versions[0].schema.openAPIV3Schema"
+PATH = "spec.validation.openAPIV3Schema"
+"""Where the API server keeps, and checks, what all versions have alike."""
 OPEN = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 
 
@@ -62,9 +63,7 @@ def test_names_and_versions():
 
 
 def test_a_schema_is_needed_and_conversion_webhooks_are_refused():
-    assert wrong(crd({"name": "v1", "served": True, "storage": True})) == [
-        f"{PATH}: Required value: schemas are required"
-    ]
+    assert wrong(crd({"name": "v1", "served": True, "storage": True})) == [f"{PATH}: Required value"]
     refused = wrong(
         crd(
             version(OPEN), conversion={"strategy": "Webhook", "webhook": {"conversionReviewVersions": ["v1"]}}
@@ -88,16 +87,16 @@ def test_a_schema_is_needed_and_conversion_webhooks_are_refused():
             '.properties[a].type: Unsupported value: "text": supported values: "array", "boolean", "integer", "number", "object", "string"',
         ),
         (
-            {"a": {"type": "object", "additionalProperties": False}},
-            ".properties[a].additionalProperties: Forbidden: additionalProperties cannot be set to false",
+            {"a": {"type": "object", "additionalProperties": STRING, "properties": {"b": STRING}}},
+            ".properties[a].additionalProperties: Forbidden: additionalProperties and properties are mutual exclusive",
         ),
         (
             {"a": {"type": "string", "uniqueItems": True}},
             ".properties[a].uniqueItems: Forbidden: uniqueItems cannot be set to true since the runtime complexity becomes quadratic",
         ),
         (
-            {"a": {"type": "string", "x-kubernetes-int-or-string": True}},
-            ".properties[a].type: Forbidden: must be empty if x-kubernetes-int-or-string is true",
+            {"a": {"type": "object", "x-kubernetes-preserve-unknown-fields": False}},
+            ".properties[a].x-kubernetes-preserve-unknown-fields: Invalid value: false: must be true or undefined",
         ),
         (
             {"a": {"type": "array", "items": STRING, "x-kubernetes-list-type": "map"}},
@@ -106,11 +105,11 @@ def test_a_schema_is_needed_and_conversion_webhooks_are_refused():
         ({"a": {"type": "object", "$ref": "#/x"}}, ".properties[a].$ref: Forbidden: $ref is not supported"),
         (
             {"a": {"type": "integer", "default": "x"}},
-            '.properties[a].default: Invalid value: "string": spec.versions[0].schema.openAPIV3Schema.properties[spec].properties[a].default in body must be of type integer: "string"',
+            '.properties[a].default: Invalid value: "string":  in body must be of type integer: "string"',
         ),
         (
             {"a": {"type": "object", "properties": {"b": STRING}, "default": {"c": 1}}},
-            '.properties[a].default: Invalid value: {"c":1}: must not have unknown fields: c',
+            '.properties[a].default: Invalid value: {"c":1}: must not have unknown fields',
         ),
         (
             {"a": {"type": "string", "anyOf": [{"type": "string"}]}},
@@ -164,14 +163,14 @@ def test_patterns_must_compile():
 
 
 def test_printer_columns_scale_and_selectable_fields():
-    at = "spec.versions[0]"
+    at = "spec"
     columns = [
         {"name": "A", "type": "text", "jsonPath": ".spec.a"},
         {"name": "B", "type": "string", "jsonPath": ""},
     ]
     assert wrong(crd(version(OPEN, additionalPrinterColumns=columns))) == [
-        f'{at}.additionalPrinterColumns[0].type: Unsupported value: "text": supported values: "boolean", "date", "integer", "number", "string"',
-        f"{at}.additionalPrinterColumns[1].jsonPath: Required value",
+        f'{at}.additionalPrinterColumns[0].type: Invalid value: "text": must be one of boolean,date,integer,number,string',
+        f"{at}.additionalPrinterColumns[1].JSONPath: Required value",
     ]
     scale = {"scale": {"specReplicasPath": ".status.n", "statusReplicasPath": ".status.n"}}
     assert len(wrong(crd(version(OPEN, subresources=scale)))) == 1
@@ -185,6 +184,34 @@ def test_printer_columns_scale_and_selectable_fields():
     assert [text.partition(":")[0] for text in found] == [
         f"{at}.selectableFields[{i}].jsonPath" for i in (1, 2, 3)
     ]
+
+
+def test_what_versions_have_alike_is_told_once_of_the_spec_and_what_not_of_each():
+    bad = version(spec_schema({"a": {}}))
+    also = {**copy(bad), "name": "v2", "storage": False}
+    assert wrong(crd(bad, also)) == [
+        f"{PATH}.properties[spec].properties[a].type: Required value: must not be empty for specified object fields"
+    ]
+    other = {**also, "schema": version(spec_schema({"b": {}}))["schema"]}
+    at = "schema.openAPIV3Schema.properties[spec].properties"
+    assert [text.partition(":")[0] for text in wrong(crd(bad, other))] == [
+        f"spec.versions[0].{at}[a].type",
+        f"spec.versions[1].{at}[b].type",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"deprecationWarning": "old"}, "can only be set for deprecated versions"),
+        ({"deprecated": True, "deprecationWarning": ""}, "must not be empty"),
+        ({"deprecated": True, "deprecationWarning": "x" * 257}, "must be <= 256 characters long"),
+    ],
+)
+def test_the_warning_of_a_deprecated_version(more, why):
+    (text,) = wrong(crd(version(OPEN, **more)))
+    assert text.startswith("spec.versions[0].deprecationWarning: Invalid value: ")
+    assert text.endswith(why)
 
 
 def test_what_was_accepted_does_not_change():

@@ -23,6 +23,11 @@ _SCOPES = ("Cluster", "Namespaced")
 _COLUMNS = ("boolean", "date", "integer", "number", "string")
 _FORMATS = ("byte", "date", "date-time", "double", "float", "int32", "int64", "password")
 _MAX_SELECTABLE = 8
+_MIXED = "may have mixed case, but should otherwise match"
+_MAX_WARNING = 256
+_NO_PRESERVE = (
+    "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
+)
 
 
 def default_crd(crd: Object) -> None:
@@ -43,7 +48,7 @@ def check_crd(crd: Object, old: Object | None, subresource: str) -> list[Cause]:
     if subresource:
         return []
     spec = crd["spec"]
-    causes = _names(crd, spec)
+    causes = _names(crd, spec, check_name=old is None)
     if spec.get("scope") not in _SCOPES:
         if spec.get("scope"):
             causes.append(gotext.unsupported("spec.scope", spec["scope"], _SCOPES))
@@ -52,17 +57,17 @@ def check_crd(crd: Object, old: Object | None, subresource: str) -> list[Cause]:
     causes += _versions(spec, None if old is None else old["spec"])
     causes += _conversion(spec["conversion"])
     if spec.get("preserveUnknownFields"):
-        causes.append(gotext.invalid("spec.preserveUnknownFields", True, "must be false"))
+        causes.append(gotext.invalid("spec.preserveUnknownFields", True, _NO_PRESERVE))
     if old is not None:
         causes += _immutable(crd, old)
     return causes
 
 
-def _names(crd: Object, spec: Object) -> list[Cause]:
+def _names(crd: Object, spec: Object, *, check_name: bool) -> list[Cause]:
     names, group = spec["names"], spec.get("group", "")
     causes: list[Cause] = []
     wanted = f"{names.get('plural', '')}.{group}"
-    if crd["metadata"].get("name") != wanted:
+    if check_name and crd["metadata"].get("name") != wanted:
         why = 'must be spec.names.plural+"."+spec.group'
         causes.append(gotext.invalid("metadata.name", crd["metadata"].get("name"), why))
     if not group:
@@ -78,7 +83,8 @@ def _names(crd: Object, spec: Object) -> list[Cause]:
         elif not _LABEL.fullmatch(value.lower()) or (
             key in {"plural", "singular"} and value != value.lower()
         ):
-            causes.append(gotext.invalid(f"spec.names.{key}", value, _LABEL_TEXT))
+            why = f"{_MIXED}: {_LABEL_TEXT}" if key in {"kind", "listKind"} else _LABEL_TEXT
+            causes.append(gotext.invalid(f"spec.names.{key}", value, why))
     for key in ("shortNames", "categories"):
         for index, value in enumerate(names.get(key) or ()):
             if not _LABEL.fullmatch(value):
@@ -105,6 +111,29 @@ def _versions(spec: Object, old: Object | None) -> list[Cause]:
         # A version that is as it was stored has been checked already; its schema is the costly part.
         if before.get(version.get("name")) != version:
             causes += _version(version, f"spec.versions[{index}]")
+    return _moved_up(causes, versions)
+
+
+_SHARED = (
+    ("schema", "validation"),
+    ("subresources", "subresources"),
+    ("additionalPrinterColumns", "additionalPrinterColumns"),
+    ("selectableFields", "selectableFields"),
+)
+
+
+def _moved_up(causes: list[Cause], versions: list[Object]) -> list[Cause]:
+    """What all versions have alike is told once and of `spec`: kube-apiserver keeps it there and validates it there."""
+    for part, name in _SHARED:
+        if any(version.get(part) != versions[0].get(part) for version in versions[1:]):
+            continue
+        later = tuple(f"spec.versions[{index}].{part}" for index in range(1, len(versions)))
+        first, moved = f"spec.versions[0].{part}", f"spec.{name}"
+        causes = [
+            Cause(cause.field.replace(first, moved, 1), cause.reason, cause.message.replace(first, moved))
+            for cause in causes
+            if not cause.field.startswith(later or ("-",))
+        ]
     return causes
 
 
@@ -113,15 +142,33 @@ def _version(version: Object, at: str) -> list[Cause]:
     name = version.get("name", "")
     if not _LABEL.fullmatch(name):
         causes.append(gotext.invalid(f"{at}.name", name, _LABEL_TEXT))
+    warning = version.get("deprecationWarning")
+    if warning is not None:
+        causes += _deprecation(
+            warning, f"{at}.deprecationWarning", deprecated=bool(version.get("deprecated"))
+        )
     schema = (version.get("schema") or {}).get("openAPIV3Schema")
     path = f"{at}.schema.openAPIV3Schema"
     if schema is None:
-        return [*causes, gotext.required(path, "schemas are required")]
+        return [*causes, gotext.required(path)]
     causes += check_schema(schema, path)
     causes += _subresources(version.get("subresources") or {}, f"{at}.subresources")
     causes += _columns(version.get("additionalPrinterColumns") or (), f"{at}.additionalPrinterColumns")
     causes += _selectable(version.get("selectableFields") or [], schema, f"{at}.selectableFields")
     return causes
+
+
+def _deprecation(warning: str, at: str, *, deprecated: bool) -> list[Cause]:
+    """The text goes into a header."""
+    if not deprecated:
+        return [gotext.invalid(at, warning, "can only be set for deprecated versions")]
+    if len(warning.encode()) > _MAX_WARNING:
+        return [gotext.invalid(at, warning, f"must be <= {_MAX_WARNING} characters long")]
+    if not warning:
+        return [gotext.invalid(at, warning, "must not be empty")]
+    if not warning.isprintable():
+        return [gotext.invalid(at, warning, "must only contain printable UTF-8 characters")]
+    return []
 
 
 def _subresources(subresources: Object, at: str) -> list[Cause]:
@@ -130,16 +177,20 @@ def _subresources(subresources: Object, at: str) -> list[Cause]:
         return []
     causes: list[Cause] = []
     for key, root, needed in (
-        ("specReplicasPath", ".spec.", True),
-        ("statusReplicasPath", ".status.", True),
-        ("labelSelectorPath", ".", False),
+        ("specReplicasPath", (".spec.",), True),
+        ("statusReplicasPath", (".status.",), True),
+        ("labelSelectorPath", (".spec.", ".status."), False),
     ):
         value = scale.get(key)
         if not value:
             if needed:
                 causes.append(gotext.required(f"{at}.scale.{key}"))
-        elif not value.startswith(root) or "[" in value:
-            why = f"should be a json path under {root.rstrip('.') or '.spec or .status'}"
+        elif not value.startswith("."):
+            why = "must be a simple json path starting with ."
+            causes.append(gotext.invalid(f"{at}.scale.{key}", value, why))
+        elif not value.startswith(root):
+            where = " or ".join(word.rstrip(".") for word in root)
+            why = f"should be a json path under {'either ' if len(root) > 1 else ''}{where}"
             causes.append(gotext.invalid(f"{at}.scale.{key}", value, why))
     return causes
 
@@ -151,18 +202,19 @@ def _columns(columns: Any, at: str) -> list[Cause]:
         if not column.get("name"):
             causes.append(gotext.required(f"{place}.name"))
         if not column.get("type"):
-            words = ", ".join(_COLUMNS)
-            causes.append(gotext.required(f"{place}.type", f"must be one of {words}"))
+            causes.append(gotext.required(f"{place}.type", f"must be one of {','.join(_COLUMNS)}"))
         elif column["type"] not in _COLUMNS:
-            causes.append(gotext.unsupported(f"{place}.type", column["type"], _COLUMNS))
+            why = f"must be one of {','.join(_COLUMNS)}"
+            causes.append(gotext.invalid(f"{place}.type", column["type"], why))
         if column.get("format") and column["format"] not in _FORMATS:
-            causes.append(gotext.unsupported(f"{place}.format", column["format"], _FORMATS))
+            why = f"must be one of {','.join(_FORMATS)}"
+            causes.append(gotext.invalid(f"{place}.format", column["format"], why))
         path = column.get("jsonPath", "")
         if not path:
-            causes.append(gotext.required(f"{place}.jsonPath"))
+            causes.append(gotext.required(f"{place}.JSONPath"))
         elif not path.startswith("."):
             causes.append(
-                gotext.invalid(f"{place}.jsonPath", path, "must be a simple json path starting with .")
+                gotext.invalid(f"{place}.JSONPath", path, "must be a simple json path starting with .")
             )
     return causes
 
@@ -184,7 +236,9 @@ def _selectable(fields: list[Object], schema: Object, at: str) -> list[Cause]:
         target: Any = schema
         for part in path.lstrip(".").split("."):
             target = (target.get("properties") or {}).get(part) if isinstance(target, dict) else None
-        if path.startswith(".metadata"):
+        if not path.startswith((".", "[")):
+            why = f"is an invalid path: expected [ or . but got: {path}"
+        elif path.startswith(".metadata") and target is not None:
             why = "must not point to fields in metadata"
         elif target is None:
             why = "is an invalid path: does not refer to a valid field"
@@ -205,7 +259,7 @@ def _conversion(conversion: Object) -> list[Cause]:
         return [gotext.unsupported("spec.conversion.strategy", strategy, ("None", "Webhook"))]
     if conversion.get("webhook"):
         why = "should not be set when strategy is not set to Webhook"
-        return [gotext.forbidden("spec.conversion.webhook", why)]
+        return [gotext.forbidden("spec.conversion.conversionReviewVersions", why)]
     return []
 
 
@@ -224,7 +278,11 @@ def _immutable(crd: Object, old: Object) -> list[Cause]:
     names = {version.get("name") for version in spec.get("versions") or ()}
     for index, stored in enumerate((old.get("status") or {}).get("storedVersions") or ()):
         if stored not in names:
-            why = "missing from spec.versions; its objects would be unreadable"
+            why = (
+                f"missing from spec.versions; {stored} was previously a storage version, and must remain in"
+                " spec.versions until a storage migration ensures no data remains persisted in"
+                f" {stored} and removes {stored} from status.storedVersions"
+            )
             causes.append(gotext.invalid(f"status.storedVersions[{index}]", stored, why))
     return causes
 

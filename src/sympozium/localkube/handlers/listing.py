@@ -52,6 +52,9 @@ async def list_(backend: Backend, resource: Resource, target: Target, request: R
         raise _too_old(options, after, target) from error
     page, more = _page(backend, resource, options, found)
     metadata: Object = {"resourceVersion": str(snapshot)}
+    if resource.custom and form.form == "object":
+        # As the API server writes unstructured lists.
+        metadata["continue"] = ""
     if more:
         last = page[-1]
         metadata["continue"] = encode_token(snapshot, (last.namespace, last.name), target)

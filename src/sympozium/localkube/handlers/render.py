@@ -32,7 +32,10 @@ def include_object(request: Request) -> str:
     """`includeObject` of a Table request. Raises ApiError 400."""
     chosen = request.query.get("includeObject") or "Metadata"
     if chosen not in {"Metadata", "Object", "None"}:
-        raise bad_request(f'includeObject: Invalid value: "{chosen}": must be one of Metadata, Object, None')
+        why = "must be 'Metadata', 'Object', 'None', or empty"
+        raise bad_request(
+            f'Unable to convert to Table as requested: includeObject: Invalid value: "{chosen}": {why}'
+        )
     return chosen
 
 
@@ -46,10 +49,11 @@ def one(entry: Entry, resource: Resource, presenter: Presenter, form: Form, requ
 def shaped(obj: Object, resource: Resource, form: Form, request: Request, *, headers: bool = True) -> Object:
     """An object in its form, still as an object."""
     if form.form == "partial":
-        return partial_metadata(obj)
+        return partial_metadata(obj, form.version)
     if form.form == "table":
         metadata = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
-        return table(resource, [obj], metadata, include=include_object(request), headers=headers)
+        include = include_object(request)
+        return table(resource, [obj], metadata, include=include, headers=headers, version=form.version)
     return obj
 
 
@@ -70,11 +74,12 @@ def many(
         return encode(head[:-1] + b',"items":[' + items + b"]}", form)
     objects = (presenter.shared(entry, resource) for entry in entries)
     if form.form == "table":
-        return encode(table(resource, objects, metadata, include=include_object(request)), form)
+        include = include_object(request)
+        return encode(table(resource, objects, metadata, include=include, version=form.version), form)
     listed = {
         "kind": "PartialObjectMetadataList",
-        "apiVersion": "meta.k8s.io/v1",
+        "apiVersion": f"meta.k8s.io/{form.version}",
         "metadata": metadata,
-        "items": [partial_metadata(obj) for obj in objects],
+        "items": [partial_metadata(obj, form.version) for obj in objects],
     }
     return encode(listed, form)

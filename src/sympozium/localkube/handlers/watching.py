@@ -95,18 +95,19 @@ class _Watch:
             metadata["annotations"] = {END_ANNOTATION: "true"}
         kind, version = self.resource.kind, self.resource.api_version
         if self.form.form == "partial":
-            kind, version = "PartialObjectMetadata", "meta.k8s.io/v1"
+            kind, version = "PartialObjectMetadata", f"meta.k8s.io/{self.form.version}"
         obj: Object = {"kind": kind, "apiVersion": version, "metadata": metadata}
         if self.form.form == "table":
+            meta = f"meta.k8s.io/{self.form.version}"
             obj = {
                 "kind": "Table",
-                "apiVersion": "meta.k8s.io/v1",
+                "apiVersion": meta,
                 "metadata": {"resourceVersion": str(rev)},
                 "columnDefinitions": None,
                 "rows": [
                     {
                         "cells": [],
-                        "object": {**obj, "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"},
+                        "object": {**obj, "kind": "PartialObjectMetadata", "apiVersion": meta},
                     }
                 ],
             }
@@ -115,6 +116,10 @@ class _Watch:
 
 async def watch(backend: Backend, resource: Resource, target: Target, request: Request) -> Stream:
     form = negotiate.choose(request.accept, table=True, partial=True)
+    if form.encoding != "json":
+        # There is no framing of YAML documents that clients know.
+        accepted = "application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch"
+        raise ApiError(406, f"only the following media types are accepted: {accepted}")
     options = list_options(request, resource, watch=True)
     if target.watched:
         one = FieldTerm("metadata.name", negated=False, value=target.watched)

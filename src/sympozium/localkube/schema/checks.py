@@ -124,34 +124,30 @@ def _range(form: str) -> Check:
     def check(value: Any, path: str, out: list[Cause]) -> None:
         if _is_number(value) and not -bound <= value < bound:
             why = f"Checked value must be of type integer with format {form} in {path}"
-            out.append(gotext.invalid(path, value, why))
+            out.append(gotext.invalid("<nil>", "", why))
 
     return check
 
 
 def _strings(schema: Schema) -> list[Check]:
     checks: list[Check] = []
-    longest, shortest = schema.get("maxLength"), schema.get("minLength")
-    if longest is not None or shortest is not None:
+    longest, shortest, pattern = schema.get("maxLength"), schema.get("minLength"), schema.get("pattern")
+    regex = gotext.go_pattern(pattern) if pattern else None
+    if longest is not None or shortest is not None or regex is not None:
 
-        def length(value: Any, path: str, out: list[Cause]) -> None:
+        def text(value: Any, path: str, out: list[Cause]) -> None:
+            # Of length and pattern the first that fails is told.
             if value.__class__ is not str:
                 return
             if longest is not None and len(value) > longest:
                 out.append(gotext.too_long(path, longest))
-            if shortest is not None and len(value) < shortest:
+            elif shortest is not None and len(value) < shortest:
                 why = f"{_body(path)} should be at least {shortest} chars long"
                 out.append(gotext.invalid(path, value, why))
-
-        checks.append(length)
-    if schema.get("pattern"):
-        pattern, regex = schema["pattern"], gotext.go_pattern(schema["pattern"])
-
-        def matches(value: Any, path: str, out: list[Cause]) -> None:
-            if value.__class__ is str and not regex.search(value):
+            elif regex is not None and not regex.search(value):
                 out.append(gotext.invalid(path, value, f"{_body(path)} should match '{pattern}'"))
 
-        checks.append(matches)
+        checks.append(text)
     form = schema.get("format")
     if form in CHECKS:
         well_formed = CHECKS[form]
@@ -160,7 +156,7 @@ def _strings(schema: Schema) -> list[Check]:
             if value.__class__ is str and not well_formed(value):
                 shown = gotext.shown(value)
                 why = f"Invalid value: {shown}: {_body(path)} must be of type {form}: {shown}"
-                out.append(Cause(path, "FieldValueInvalid", why))
+                out.append(Cause(path, "FieldValueTypeInvalid", why))
 
         checks.append(formatted)
     return checks
@@ -206,7 +202,7 @@ def _junctors(schema: Schema) -> list[Check]:
 
 
 def _junction(path: str, text: str) -> Cause:
-    return gotext.invalid(path or "<nil>", "", f'"{path}" {text}')
+    return gotext.invalid("<nil>", "", f'"{path}" {text}')
 
 
 def _nearest(results: list[list[Cause]]) -> list[Cause]:

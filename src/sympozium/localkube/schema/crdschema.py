@@ -4,6 +4,7 @@ Structural: every field has a type, and logical junctors only restrict what is s
 https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#specifying-a-structural-schema
 """
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -57,6 +58,7 @@ def check_schema(schema: Schema, path: str) -> list[Cause]:
         causes.append(gotext.forbidden(f"{path}.nullable", "nullable cannot be true at the root"))
     _place(schema, path, causes)
     _metadata(schema, path, causes)
+    _type_meta(schema, path, causes)
     if causes:
         return causes
     try:
@@ -78,9 +80,9 @@ def _place(schema: Schema, path: str, causes: list[Cause]) -> None:
     kind = schema.get("type", "")
     if kind and kind not in _TYPES:
         causes.append(gotext.unsupported(f"{path}.type", kind, _TYPES))
-    if schema.get("x-kubernetes-int-or-string") and kind:
-        why = "must be empty if x-kubernetes-int-or-string is true"
-        causes.append(gotext.forbidden(f"{path}.type", why))
+    if schema.get("x-kubernetes-preserve-unknown-fields") is False:
+        at = f"{path}.x-kubernetes-preserve-unknown-fields"
+        causes.append(gotext.invalid(at, False, "must be true or undefined"))
     if schema.get("pattern"):
         try:
             gotext.go_pattern(schema["pattern"])
@@ -114,17 +116,14 @@ def _may_lack_type(schema: Schema) -> bool:
 
 
 def _typed_child(schema: Any, path: str, what: str, causes: list[Cause]) -> None:
-    if not schema.get("type") and not _may_lack_type(schema):
-        causes.append(gotext.required(f"{path}.type", f"must not be empty for specified {what}"))
     _place(schema, path, causes)
+    if not schema.get("type") and not schema.get("$ref") and not _may_lack_type(schema):
+        causes.append(gotext.required(f"{path}.type", f"must not be empty for specified {what}"))
 
 
 def _object(schema: Schema, path: str, causes: list[Cause]) -> None:
     properties, additional = schema.get("properties") or {}, schema.get("additionalProperties")
-    if additional is False:
-        why = "additionalProperties cannot be set to false"
-        causes.append(gotext.forbidden(f"{path}.additionalProperties", why))
-    elif additional is not None and properties:
+    if additional is not None and properties:
         why = "additionalProperties and properties are mutual exclusive"
         causes.append(gotext.forbidden(f"{path}.additionalProperties", why))
     for key, inner in properties.items():
@@ -167,8 +166,11 @@ def _array(schema: Schema, kind: str, path: str, causes: list[Cause]) -> None:
             items.get("x-kubernetes-map-type") == "atomic" or items.get("x-kubernetes-list-type") == "atomic"
         )
         if items.get("type") not in _SCALARS and not items.get("x-kubernetes-int-or-string") and not atomic:
-            why = "items of a set must be scalars or atomic"
-            causes.append(gotext.invalid(at, list_type, why))
+            which = "list" if items.get("type") == "array" else "map"
+            place = f"{path}.items.x-kubernetes-{which}-type"
+            found = items.get(f"x-kubernetes-{which}-type")
+            why = "must be atomic as item of a list with x-kubernetes-list-type=set"
+            causes.append(gotext.invalid(place, found, why))
 
 
 def _map_list(items: Schema, keys: list[str], path: str, causes: list[Cause]) -> None:
@@ -185,9 +187,7 @@ def _map_list(items: Schema, keys: list[str], path: str, causes: list[Cause]) ->
         if key in keys[:index]:
             causes.append(gotext.duplicate(f"{at}[{index}]", key))
         if key not in properties:
-            causes.append(
-                gotext.invalid(f"{at}[{index}]", key, "entries must all be names of item properties")
-            )
+            causes.append(gotext.invalid(at, keys, "entries must all be names of item properties"))
             continue
         inner = properties[key]
         if inner.get("type") not in _SCALARS and not inner.get("x-kubernetes-int-or-string"):
@@ -232,6 +232,15 @@ def _junctor(schema: Schema, outer: Schema | None, path: str, causes: list[Cause
         _junctor(schema["not"], outer, f"{path}.not", causes)
 
 
+def _type_meta(schema: Schema, path: str, causes: list[Cause]) -> None:
+    """ApiVersion and kind may be described, as the strings that they are."""
+    for key in ("apiVersion", "kind"):
+        found = ((schema.get("properties") or {}).get(key) or {}).get("type", "string")
+        if found not in {"", "string"}:
+            at = f"{path}.properties[{key}].type"
+            causes.append(gotext.invalid(at, found, "must be string"))
+
+
 def _metadata(schema: Schema, path: str, causes: list[Cause]) -> None:
     """The schema may say what names look like; everything else in metadata is the API server's."""
     metadata = (schema.get("properties") or {}).get("metadata")
@@ -252,11 +261,12 @@ def _defaults(schema: Schema, path: str, causes: list[Cause]) -> None:
         node = compile_value(schema)
         default = orjson.loads(orjson.dumps(schema["default"]))
         at = f"{path}.default"
-        causes.extend(
-            gotext.invalid(at, schema["default"], f"must not have unknown fields: {unknown}")
-            for unknown in unknown_fields(default, node)
-        )
-        causes += validate(default, ABSENT, node, at)
+        if unknown_fields(default, node):
+            causes.append(gotext.invalid(at, schema["default"], "must not have unknown fields"))
+        causes += [
+            replace(cause, field=at if cause.field in {"", "<nil>"} else f"{at}.{cause.field}")
+            for cause in validate(default, ABSENT, node)
+        ]
     for key, inner in (schema.get("properties") or {}).items():
         _defaults(inner, f"{path}.properties[{key}]", causes)
     if isinstance(schema.get("additionalProperties"), dict):

@@ -33,7 +33,7 @@ class CustomType:
         self._rules = Rules(self.node)
 
     def unknown_fields(self, obj: Object) -> list[str]:
-        return unknown_fields(obj, self.node)
+        return sorted(unknown_fields(obj, self.node))
 
     def type_errors(self, _obj: Object) -> list[str]:
         """None: wrong types in custom resources are causes of a 422."""

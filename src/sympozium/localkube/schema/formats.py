@@ -19,8 +19,11 @@ _DURATION = re.compile(
     r"-?\d+(\.\d+)?(ns|us|µs|ms|s|m|h)(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))*|0|\d+ ?(ns|us|ms|s|m|h|d|w|"
     r"nanoseconds?|microseconds?|milliseconds?|seconds?|minutes?|hours?|days?|weeks?)"
 )
+_HOST_CHAR = r"(?:[^\W_]|[$+<=>^`|~])"
 _HOST = re.compile(
-    r"([a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)(\.[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*\.?"
+    # One label with at most one hyphen, or several, of which the last is of letters: the validator's own pattern.
+    rf"{_HOST_CHAR}(-?{_HOST_CHAR}{{0,62}})?"
+    rf"|({_HOST_CHAR}((?:{_HOST_CHAR}|-){{0,61}}{_HOST_CHAR})?\.)+[^\W\d_]{{2,63}}"
 )
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _MAC = re.compile(r"([0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}")
@@ -61,7 +64,7 @@ def _byte(text: str) -> bool:
         base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         return False
-    return True
+    return bool(text)
 
 
 CHECKS: dict[str, Callable[[str], bool]] = {

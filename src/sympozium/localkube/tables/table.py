@@ -14,9 +14,13 @@ from sympozium.localkube.types import Object
 NAME = Column(name="Name", format="name", description=builtin.DESCRIPTIONS["Name"])
 
 
-def partial_metadata(obj: Object) -> Object:
-    """The PartialObjectMetadata of an object."""
-    return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": obj["metadata"]}
+def partial_metadata(obj: Object, version: str = "v1") -> Object:
+    """The PartialObjectMetadata of an object, in a version of meta.k8s.io."""
+    return {
+        "kind": "PartialObjectMetadata",
+        "apiVersion": f"meta.k8s.io/{version}",
+        "metadata": obj["metadata"],
+    }
 
 
 def definitions(resource: Resource) -> list[Object]:
@@ -30,6 +34,7 @@ def table(
     *,
     include: str = "Metadata",
     headers: bool = True,
+    version: str = "v1",
 ) -> Object:
     """`include` is Metadata, Object or None: what each row carries; watches drop later `headers`."""
     columns, cells = _layout(resource)
@@ -39,10 +44,12 @@ def table(
         row: Object = {"cells": cells(obj, now)}
         if include == "Object":
             row["object"] = obj
-        elif include != "None":
-            row["object"] = partial_metadata(obj)
+        elif include == "None":
+            row["object"] = None
+        else:
+            row["object"] = partial_metadata(obj, version)
         rows.append(row)
-    out: Object = {"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata}
+    out: Object = {"kind": "Table", "apiVersion": f"meta.k8s.io/{version}", "metadata": metadata}
     out["columnDefinitions"] = [_definition(column) for column in columns] if headers else None
     out["rows"] = rows
     return out
@@ -87,7 +94,7 @@ def _cell(column: Column, found: list[Any], now: datetime) -> Any:
         return value if isinstance(value, int | float) and not isinstance(value, bool) else None
     if column.type == "boolean":
         return value if isinstance(value, bool) else None
-    return ",".join(_text(value) for value in values)
+    return _text(value)
 
 
 def _text(value: Any) -> str:
