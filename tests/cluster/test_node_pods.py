@@ -150,7 +150,7 @@ def test_grace_period_ends_in_sigkill(cluster: NodeCluster, ns: str) -> None:
 
 
 def test_active_deadline(cluster: NodeCluster, ns: str) -> None:
-    cluster.run_pod("p", ns, {**once(shell("exec sleep 60")), "activeDeadlineSeconds": 1})
+    cluster.run_pod("p", ns, {**once(shell("exec sleep 60")), "activeDeadlineSeconds": 3})
     pod = cluster.ended("p", ns)
     assert (phase(pod), pod["status"]["reason"]) == ("Failed", "DeadlineExceeded")
     assert state(pod)["terminated"]["exitCode"] == 143

@@ -71,6 +71,10 @@ def test_new_pods_wait_for_space(cluster: NodeCluster, ns: str) -> None:
             lambda n: conditions(n)["DiskPressure"] == ("True", "KubeletHasDiskPressure"),
             timeout=30,
         )
+        key = "node.kubernetes.io/disk-pressure"
+        cluster.wait(
+            NODE, "n1", lambda n: key in {t["key"] for t in n["spec"].get("taints") or ()}, timeout=30
+        )
         # Bound past the scheduler, which would not choose a node like this.
         cluster.run_pod("late", ns, {**once(shell("echo late")), "nodeName": "n1"})
         pod = cluster.ended("late", ns, timeout=30)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sympozium import __version__
-from sympozium.kube import AlreadyExistsError, Client, ForbiddenError, KubeError, NotFoundError
+from sympozium.kube import AlreadyExistsError, Client, KubeError, NotFoundError
 from sympozium.kube.resources import LEASES, NODES
 from sympozium.node import capacity
 from sympozium.node.capacity import Shortage
@@ -31,11 +31,6 @@ SANDBOX_LABEL = "node.sympozium.ai/sandbox"
 SANDBOX_ANNOTATION = "node.sympozium.ai/sandbox-facts"
 HOST_IP = "127.0.0.1"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
-_TAINTS = {
-    "MemoryPressure": "node.kubernetes.io/memory-pressure",
-    "DiskPressure": "node.kubernetes.io/disk-pressure",
-    "PIDPressure": "node.kubernetes.io/pid-pressure",
-}
 
 
 class Registration:
@@ -135,26 +130,6 @@ class Registration:
         await self._client.patch(
             NODES, name, None, {"status": status}, kind="strategic", subresource="status"
         )
-        await self._taint(old)
-
-    async def _taint(self, node: Object) -> None:
-        """Keep new pods away while the machine is short of something, as the node controller does elsewhere.
-
-        A cluster's NodeRestriction does not let a node do this, since its own controller does.
-        """
-        own = {taint: condition for condition, taint in _TAINTS.items()}
-        present = (node.get("spec") or {}).get("taints") or []
-        wanted = [t for t in present if t["key"] not in own]
-        short = {shortage.condition for shortage in self._short}
-        wanted += [{"key": _TAINTS[c], "effect": "NoSchedule"} for c in sorted(short)]
-        if [(t["key"], t["effect"]) for t in wanted] == [(t["key"], t["effect"]) for t in present]:
-            return
-        try:
-            await self._client.patch(
-                NODES, self._settings.name, None, {"spec": {"taints": wanted}}, kind="merge"
-            )
-        except ForbiddenError as exc:
-            _log.info("taints of node %s are the node controller's: %s", self._settings.name, exc)
 
     async def _renew(self) -> None:
         name = self._settings.name

@@ -3,7 +3,8 @@
 A node renews its Lease in kube-node-lease. Silent for `GRACE` seconds, its Ready condition becomes
 Unknown and it is tainted unreachable, so that nothing new is bound to it; its pods are deleted when
 their toleration of that taint is over (300 s unless they say otherwise). A node whose object is gone
-takes its pods with it: nobody will report their end, so it is written here.
+takes its pods with it: nobody will report their end, so it is written here. What a node says that it is short
+of becomes a taint as well, which a node may not set on itself.
 https://kubernetes.io/docs/concepts/architecture/nodes/#node-controller
 """
 
@@ -26,6 +27,11 @@ NAME = "node-controller"
 GRACE = 50.0
 PERIOD = 10.0
 UNREACHABLE = "node.kubernetes.io/unreachable"
+PRESSURE = {
+    "MemoryPressure": "node.kubernetes.io/memory-pressure",
+    "DiskPressure": "node.kubernetes.io/disk-pressure",
+    "PIDPressure": "node.kubernetes.io/pid-pressure",
+}
 
 
 class NodeController:
@@ -71,6 +77,9 @@ class NodeController:
                 await self._evict(name, tainted, now)
         elif tainted is not None and silent <= GRACE:
             await self._back(node)
+        elif (taints := by_conditions(node)) is not None:
+            path = path_of("v1", "nodes", "", name)
+            self._nodes.observe(await self._client.merge(path, {"spec": {"taints": taints or None}}))
 
     async def _lost(self, node: Object) -> None:
         path = path_of("v1", "nodes", "", node["metadata"]["name"])
@@ -161,6 +170,18 @@ def silence(node: Object, lease: Object | None, now: dt.datetime) -> float:
         if c["type"] == "Ready" and c.get("lastHeartbeatTime")
     ]
     return (now - max(parse_time(stamp) for stamp in heard)).total_seconds()
+
+
+def by_conditions(node: Object) -> list[Object] | None:
+    """The taints that a node should have for its pressure conditions, None when it has them."""
+    present: list[Object] = (node.get("spec") or {}).get("taints") or []
+    conditions = (node.get("status") or {}).get("conditions") or ()
+    short = {PRESSURE[c["type"]] for c in conditions if c["type"] in PRESSURE and c["status"] == "True"}
+    kept = [t for t in present if t["key"] not in PRESSURE.values() or t["key"] in short]
+    missing = sorted(short - {taint["key"] for taint in kept})
+    if not missing and len(kept) == len(present):
+        return None
+    return [*kept, *({"key": key, "effect": "NoSchedule"} for key in missing)]
 
 
 def taint_of(node: Object) -> Object | None:
