@@ -68,13 +68,35 @@ def test_reviews_answer_for_the_caller_or_for_whom_they_name(reviews, objects, a
     [
         ("selfsubjectaccessreviews", {}, "exactly one of"),
         ("subjectaccessreviews", {"nonResourceAttributes": {"path": "/x"}}, "at least one of user or group"),
-        ("tokenreviews", {}, "Required value"),
+        ("tokenreviews", {}, "token is required for TokenReview in authentication"),
         ("selfsubjectrulesreviews", {}, "no namespace"),
+        (
+            "selfsubjectaccessreviews",
+            {"resourceAttributes": {"verb": "list", "labelSelector": {}}},
+            "requirements or rawSelector is required",
+        ),
+        (
+            "selfsubjectaccessreviews",
+            {"resourceAttributes": {"fieldSelector": {"requirements": [{"key": "a", "operator": "In"}]}}},
+            "values: Required value",
+        ),
+        (
+            "localsubjectaccessreviews",
+            {"nonResourceAttributes": {"path": "/"}, "user": "x"},
+            "disallowed on this kind of request",
+        ),
     ],
 )
 def test_malformed_reviews_are_refused(reviews, alice, resource, spec, message):
     with pytest.raises(ApiError, match=message):
         reviews.create(resource, "", {"spec": spec}, alice)
+
+
+def test_selectors_that_cannot_be_read_are_left_out_and_the_answer_says_so(reviews, alice):
+    selector = {"requirements": [{"key": "a", "operator": "Bad", "values": ["b"]}]}
+    spec = {"resourceAttributes": {"verb": "list", "resource": "pods", "labelSelector": selector}}
+    status = reviews.create("selfsubjectaccessreviews", "", {"spec": spec}, alice)["status"]
+    assert status["evaluationError"] == "spec.resourceAttributes.labelSelector ignored due to parse error"
 
 
 def test_rules_reviews_list_what_holds(reviews, objects, alice):

@@ -99,7 +99,8 @@ def test_a_token_dies_with_its_secret(account, objects, tokens):
     [
         ({"expirationSeconds": 60}, 422, "less than 10 minutes"),
         ({"expirationSeconds": True}, 422, "must be an integer"),
-        ({"boundObjectRef": {"kind": "ConfigMap", "name": "x"}}, 422, "Unsupported value"),
+        ({"boundObjectRef": {"kind": "ConfigMap", "name": "x"}}, 400, "cannot bind token to object of type"),
+        ({"boundObjectRef": {"kind": "Pod"}}, 400, "Name parameter required"),
         ({"boundObjectRef": {"kind": "Pod", "name": "none"}}, 404, 'pods "none" not found'),
         ({"boundObjectRef": {"kind": "Pod", "name": "p", "uid": "other"}}, 409, "does not match the UID"),
     ],

@@ -2,7 +2,7 @@
 
 The names and what they are for are those of
 https://kubernetes.io/docs/reference/access-authn-authz/rbac/#default-roles-and-role-bindings, with the
-resources that localkube serves. `subjects` become a binding of the same name. admin, edit and view are
+resources of a cluster, whether localkube serves them or not. `subjects` become a binding of the same name. admin, edit and view are
 aggregated, so a CRD's author extends them by a label.
 """
 
@@ -49,21 +49,16 @@ def to(*targets: str) -> dict[str, str]:
 
 
 EVENTS = rule(("get", "create", "patch", "update"), "core events.k8s.io", "events")
-VIEWED = (
-    "configmaps endpoints events limitranges persistentvolumeclaims persistentvolumeclaims/status pods"
-    " pods/log pods/status podtemplates replicationcontrollers replicationcontrollers/scale resourcequotas"
-    " resourcequotas/status serviceaccounts services services/status bindings namespaces"
+CHANGED = (
+    "configmaps persistentvolumeclaims replicationcontrollers replicationcontrollers/scale secrets serviceaccounts"
+    " services services/proxy"
 )
+POD_WAYS = "pods/attach pods/exec pods/portforward pods/proxy"
 APPS = (
     "daemonsets deployments deployments/scale replicasets replicasets/scale statefulsets statefulsets/scale"
 )
-APPS_STATUS = (
-    " daemonsets/status deployments/status replicasets/status statefulsets/status controllerrevisions"
-)
-EDITED = (
-    "configmaps endpoints persistentvolumeclaims podtemplates replicationcontrollers replicationcontrollers/scale"
-    " secrets serviceaccounts services pods pods/attach pods/exec pods/portforward pods/proxy"
-)
+LEGACY = "daemonsets deployments deployments/scale ingresses networkpolicies replicasets replicasets/scale"
+"""The extensions group is gone, and its rules are still in the roles: people compare them."""
 
 
 def cluster_roles() -> Iterator[Object]:
@@ -99,7 +94,8 @@ def _basics() -> Iterator[Object]:
     )
     yield role(
         "system:monitoring",
-        {"verbs": ["get"], "nonResourceURLs": ["/healthz", "/healthz/*", "/livez", "/livez/*", "/readyz", "/readyz/*", "/metrics"]},
+        {"verbs": ["get"], "nonResourceURLs": ["/healthz", "/healthz/*", "/livez", "/livez/*", "/readyz", "/readyz/*", "/metrics", "/metrics/slis", "/flagz", "/statusz"]},
+        rule(("get",), "core", "nodes/metrics"),
         subjects=("Group/system:monitoring",),
     )  # fmt: skip
     yield role(
@@ -113,35 +109,74 @@ def _people() -> Iterator[Object]:
     yield aggregated("admin", "admin")
     yield aggregated("edit", "edit", labels=to("admin"))
     yield aggregated("view", "view", labels=to("edit"))
-    yield role(
-        "system:aggregate-to-view",
-        rule(READ, "core", VIEWED),
-        rule(READ, "apps", APPS + APPS_STATUS),
-        rule(READ, "batch", "cronjobs cronjobs/status jobs jobs/status"),
-        rule(READ, "networking.k8s.io", "ingresses ingresses/status networkpolicies"),
-        rule(READ, "policy", "poddisruptionbudgets poddisruptionbudgets/status"),
-        rule(READ, "discovery.k8s.io", "endpointslices"),
-        rule(READ, "events.k8s.io", "events"),
-        labels=to("view"),
-    )
-    yield role(
-        "system:aggregate-to-edit",
-        rule((*READ, *WRITE), "core", EDITED),
-        rule(("create",), "core", "pods/eviction serviceaccounts/token"),
-        rule(("impersonate",), "core", "serviceaccounts"),
-        rule((*READ, *WRITE), "apps", APPS),
-        rule((*READ, *WRITE), "batch", "cronjobs jobs"),
-        rule((*READ, *WRITE), "networking.k8s.io", "ingresses networkpolicies"),
-        rule((*READ, *WRITE), "policy", "poddisruptionbudgets"),
-        rule((*READ, *WRITE), "coordination.k8s.io", "leases"),
-        rule(WRITE, "core events.k8s.io", "events"),
-        labels=to("edit"),
-    )
+    yield _viewing()
+    yield _editing()
     yield role(
         "system:aggregate-to-admin",
         rule(("create",), "authorization.k8s.io", "localsubjectaccessreviews"),
         rule((*READ, *WRITE), RBAC, "roles rolebindings"),
         labels=to("admin"),
+    )
+
+
+def _viewing() -> Object:
+    return role(
+        "system:aggregate-to-view",
+        rule(
+            READ,
+            "core",
+            "configmaps endpoints persistentvolumeclaims persistentvolumeclaims/status pods replicationcontrollers"
+            " replicationcontrollers/scale serviceaccounts services services/status",
+        ),
+        rule(
+            READ,
+            "core",
+            "bindings limitranges namespaces/status pods/log pods/status replicationcontrollers/status resourcequotas"
+            " resourcequotas/status",
+        ),
+        rule(READ, "core", "namespaces"),
+        rule(READ, "core events.k8s.io", "events"),
+        rule(READ, "discovery.k8s.io", "endpointslices"),
+        rule(
+            READ,
+            "apps",
+            "controllerrevisions daemonsets daemonsets/status deployments deployments/scale deployments/status"
+            " replicasets replicasets/scale replicasets/status statefulsets statefulsets/scale statefulsets/status",
+        ),
+        rule(READ, "autoscaling", "horizontalpodautoscalers horizontalpodautoscalers/status"),
+        rule(READ, "batch", "cronjobs cronjobs/status jobs jobs/status"),
+        rule(
+            READ,
+            "extensions",
+            "daemonsets daemonsets/status deployments deployments/scale deployments/status ingresses ingresses/status"
+            " networkpolicies replicasets replicasets/scale replicasets/status replicationcontrollers/scale",
+        ),
+        rule(READ, "policy", "poddisruptionbudgets poddisruptionbudgets/status"),
+        rule(READ, "networking.k8s.io", "ingresses ingresses/status networkpolicies"),
+        rule(READ, "resource.k8s.io", "resourceclaims resourceclaims/status resourceclaimtemplates"),
+        labels=to("view"),
+    )
+
+
+def _editing() -> Object:
+    return role(
+        "system:aggregate-to-edit",
+        rule(READ, "core", f"{POD_WAYS} secrets services/proxy"),
+        rule(("impersonate",), "core", "serviceaccounts"),
+        rule(WRITE, "core", f"pods {POD_WAYS}"),
+        rule(("create",), "core", "pods/eviction"),
+        rule(WRITE, "core", CHANGED),
+        rule(("create",), "core", "serviceaccounts/token"),
+        rule(WRITE, "core events.k8s.io", "events"),
+        rule(WRITE, "apps", f"{APPS} deployments/rollback"),
+        rule(WRITE, "autoscaling", "horizontalpodautoscalers"),
+        rule(WRITE, "batch", "cronjobs jobs"),
+        rule(WRITE, "extensions", f"{LEGACY} deployments/rollback replicationcontrollers/scale"),
+        rule(WRITE, "policy", "poddisruptionbudgets"),
+        rule(WRITE, "networking.k8s.io", "ingresses networkpolicies"),
+        rule((*READ, *WRITE), "coordination.k8s.io", "leases"),
+        rule(WRITE, "resource.k8s.io", "resourceclaims resourceclaimtemplates"),
+        labels=to("edit"),
     )
 
 

@@ -12,13 +12,16 @@ from sympozium.localkube.access.authentication import Authentication
 from sympozium.localkube.access.objects import Objects
 from sympozium.localkube.access.rbac import RBAC
 from sympozium.localkube.access.rules import Rule, to_object
+from sympozium.localkube.access.selectorattributes import selector_causes, unreadable_selectors
 from sympozium.localkube.access.tokenrequest import TokenRequests
 from sympozium.localkube.access.tokens import InvalidTokenError, ServiceAccountTokens
 from sympozium.localkube.errors import ApiError, bad_request, invalid
+from sympozium.localkube.schema import gotext
 from sympozium.localkube.types import Attributes, Authorizer, Cause, Object, UserInfo
 
 AUTHENTICATION = "authentication.k8s.io"
 AUTHORIZATION = "authorization.k8s.io"
+_BAD_BEARER = "invalid bearer token"
 
 
 class Reviews:
@@ -51,12 +54,10 @@ class Reviews:
             case "selfsubjectaccessreviews":
                 return self._access(obj, "SelfSubjectAccessReview", user)
             case "subjectaccessreviews":
-                return self._access(obj, "SubjectAccessReview", _subject(obj, "SubjectAccessReview"))
+                return self._access(obj, "SubjectAccessReview", _subject(obj))
             case "localsubjectaccessreviews":
-                _check_local(obj, namespace)
-                return self._access(
-                    obj, "LocalSubjectAccessReview", _subject(obj, "LocalSubjectAccessReview")
-                )
+                obj = _check_local(obj, namespace)
+                return self._access(obj, "LocalSubjectAccessReview", _subject(obj))
             case "selfsubjectrulesreviews":
                 return self._rules(obj, user)
         raise ApiError(404, "the server could not find the requested resource", details={})
@@ -70,35 +71,34 @@ class Reviews:
         audiences: Sequence[str] = spec.get("audiences") or ()
         token = spec.get("token", "")
         if not token:
-            raise invalid(
-                AUTHENTICATION,
-                "TokenReview",
-                "",
-                [Cause("spec.token", "FieldValueRequired", "Required value")],
-            )
+            raise bad_request("token is required for TokenReview in authentication")
         try:
             user, matched = self._authenticator.token(token, audiences)
         except InvalidTokenError as error:
-            status: Object = {"user": {}, "error": str(error)}
+            why = str(error).partition(":")[0] if str(error).startswith(_BAD_BEARER) else str(error)
+            status: Object = {"user": {}, "error": why}
         else:
             status = {"authenticated": True, "user": user_object(user), "audiences": matched}
-        # The token is not echoed: the answer may be logged by whoever asked.
+        # The token is not echoed, unlike elsewhere: the answer may be logged by whoever asked.
         answer = _answered(obj, AUTHENTICATION, "TokenReview", status)
         answer["spec"] = {key: value for key, value in spec.items() if key != "token"}
         return answer
 
     def _access(self, obj: Object, kind: str, user: UserInfo) -> Object:
-        ask = attributes(obj, kind, user)
+        ask = attributes(obj, user)
         decision = self._authorizer.authorize(ask)
         status: Object = {"allowed": decision.allowed}
         if decision.reason:
             status["reason"] = decision.reason
+        if ignored := unreadable_selectors(obj):
+            status["evaluationError"] = ignored
         return _answered(obj, AUTHORIZATION, kind, status)
 
     def _rules(self, obj: Object, user: UserInfo) -> Object:
         namespace = (obj.get("spec") or {}).get("namespace", "")
         if not namespace:
             raise bad_request("no namespace on request")
+        obj = {**obj, "spec": {}}
         rules = self._rbac.rules_for(user, namespace)
         incomplete = not rules and user.username.startswith("system:node:")
         if "system:masters" in user.groups:
@@ -113,19 +113,21 @@ class Reviews:
         return _answered(obj, AUTHORIZATION, "SelfSubjectRulesReview", status)
 
 
-def attributes(obj: Object, kind: str, user: UserInfo) -> Attributes:
+def attributes(obj: Object, user: UserInfo) -> Attributes:
     """What an access review asks. Raises ApiError 422 unless it is exactly one of resource and path."""
     spec = obj.get("spec") or {}
     resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
-    if bool(resource) == bool(path):
+    causes: list[Cause] = []
+    if resource is not None and path is not None:
+        why = "cannot be specified in combination with resourceAttributes"
+        causes.append(gotext.invalid("spec.nonResourceAttributes", _path_shown(path), why))
+    if resource is None and path is None:
         why = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
-        cause = Cause(
-            "spec.resourceAttributes",
-            "FieldValueInvalid",
-            f"Invalid value: {'object' if resource else 'null'}: {why}",
-        )
-        raise invalid(AUTHORIZATION, kind, "", [cause])
-    if path:
+        causes.append(gotext.invalid("spec.resourceAttributes", None, why))
+    causes += selector_causes(resource or {})
+    if causes:
+        raise invalid(AUTHORIZATION, "", "", causes)
+    if path is not None:
         return Attributes(user=user, verb=path.get("verb", ""), path=path.get("path", ""))
     resource = resource or {}
     return Attributes(
@@ -153,7 +155,7 @@ def _field_selector(selector: Object) -> str:
     )
 
 
-def _subject(obj: Object, kind: str) -> UserInfo:
+def _subject(obj: Object) -> UserInfo:
     spec = obj.get("spec") or {}
     if not spec.get("user") and not spec.get("groups"):
         cause = Cause(
@@ -161,7 +163,7 @@ def _subject(obj: Object, kind: str) -> UserInfo:
             "FieldValueInvalid",
             'Invalid value: "": at least one of user or group must be specified',
         )
-        raise invalid(AUTHORIZATION, kind, "", [cause])
+        raise invalid(AUTHORIZATION, "", "", [cause])
     return UserInfo(
         username=spec.get("user", ""),
         uid=spec.get("uid", ""),
@@ -170,15 +172,28 @@ def _subject(obj: Object, kind: str) -> UserInfo:
     )
 
 
-def _check_local(obj: Object, namespace: str) -> None:
-    named = ((obj.get("spec") or {}).get("resourceAttributes") or {}).get("namespace", "")
-    if named != namespace:
-        cause = Cause(
-            "spec.resourceAttributes.namespace",
-            "FieldValueInvalid",
-            f'Invalid value: "{named}": must match metadata.namespace',
-        )
-        raise invalid(AUTHORIZATION, "LocalSubjectAccessReview", "", [cause])
+def _check_local(obj: Object, namespace: str) -> Object:
+    """The review in its namespace. Raises ApiError 400 and 422 for one that asks about another."""
+    meta = obj.get("metadata") or {}
+    if meta.get("namespace", namespace) not in {"", namespace}:
+        why = "the namespace of the provided object does not match the namespace sent on the request"
+        raise bad_request(why)
+    spec = obj.get("spec") or {}
+    if spec.get("nonResourceAttributes") is not None:
+        shown = _path_shown(spec["nonResourceAttributes"])
+        why = "disallowed on this kind of request"
+        cause = gotext.invalid("spec.nonResourceAttributes", shown, why)
+        raise invalid(AUTHORIZATION, "", "", [cause])
+    named = (spec.get("resourceAttributes") or {}).get("namespace", "")
+    if spec.get("resourceAttributes") is not None and named != namespace:
+        cause = gotext.invalid("spec.resourceAttributes.namespace", named, "must match metadata.namespace")
+        raise invalid(AUTHORIZATION, "", "", [cause])
+    return {**obj, "metadata": {**meta, "namespace": namespace}}
+
+
+def _path_shown(path: Object) -> Object:
+    """NonResourceAttributes as Go shows them."""
+    return {"Path": path.get("path", ""), "Verb": path.get("verb", "")}
 
 
 def user_object(user: UserInfo) -> Object:

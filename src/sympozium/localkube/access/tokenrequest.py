@@ -8,7 +8,7 @@ import datetime as dt
 from sympozium.localkube.access.noderole import node_name
 from sympozium.localkube.access.objects import Objects
 from sympozium.localkube.access.tokens import BOUND, ISSUER, Bound, ServiceAccountTokens
-from sympozium.localkube.errors import ApiError, conflict, forbidden, invalid, not_found
+from sympozium.localkube.errors import ApiError, bad_request, conflict, forbidden, invalid, not_found
 from sympozium.localkube.types import Cause, Object, UserInfo
 
 MINIMUM = 600
@@ -39,7 +39,7 @@ class TokenRequests:
         spec = dict(obj.get("spec") or {})
         seconds = spec.get("expirationSeconds")
         seconds = DEFAULT if seconds is None else seconds
-        _check(name, seconds)
+        _check(seconds)
         audiences = list(spec.get("audiences") or ()) or [ISSUER]
         ref = spec.get("boundObjectRef")
         bound, of_node = self._bound(account, ref) if ref else (None, None)
@@ -66,15 +66,13 @@ class TokenRequests:
     def _bound(self, account: Object, ref: Object) -> tuple[Bound, Bound | None]:
         kind = str(ref.get("kind", "")).lower()
         if kind not in BOUND or ref.get("apiVersion", "v1") not in {"v1", ""}:
-            given = f"{ref.get('apiVersion', '')}.{ref.get('kind', '')}"
-            cause = Cause(
-                "spec.boundObjectRef",
-                "FieldValueNotSupported",
-                f'Unsupported value: "{given}": supported values: "v1.Pod", "v1.Secret", "v1.Node"',
-            )
-            raise invalid(GROUP, "TokenRequest", "", [cause])
+            group, _, version = str(ref.get("apiVersion", "")).rpartition("/")
+            given = f"{group}/{version}, Kind={ref.get('kind', '')}"
+            raise bad_request(f"cannot bind token to object of type {given}")
         resource, namespaced = BOUND[kind]
         name, namespace = str(ref.get("name", "")), account["metadata"]["namespace"] if namespaced else ""
+        if not name:
+            raise bad_request("Name parameter required.")
         found = self._objects.get("", resource, namespace, name)
         if found is None:
             raise not_found("", resource, name)
@@ -115,7 +113,7 @@ class TokenRequests:
             )
 
 
-def _check(name: str, seconds: object) -> None:
+def _check(seconds: object) -> None:
     if not isinstance(seconds, int) or isinstance(seconds, bool):
         problem = "must be an integer"
     elif seconds < MINIMUM:
@@ -125,4 +123,4 @@ def _check(name: str, seconds: object) -> None:
     else:
         return
     cause = Cause("spec.expirationSeconds", "FieldValueInvalid", f"Invalid value: {seconds}: {problem}")
-    raise invalid(GROUP, "TokenRequest", name, [cause])
+    raise invalid(GROUP, "TokenRequest", "", [cause])
