@@ -183,7 +183,7 @@ async def delete_collection(backend: Backend, resource: Resource, target: Target
             except MissingError:
                 pass  # somebody else was faster: it is gone, which is what was asked
             break
-    return render.many(found, {"resourceVersion": str(store.revision)}, resource, presenter, form, request)
+    return await render.many(found, {"resourceVersion": str(store.revision)}, resource, presenter, form, request)
 
 
 async def _delete(write: Write, entry: Entry, options: DeleteOptions) -> Entry | None:

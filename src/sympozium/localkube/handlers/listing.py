@@ -5,6 +5,7 @@ history at that revision: what was created meanwhile is not in them. When that h
 answer is 410 with a token that goes on from the same key at the present state.
 """
 
+import asyncio
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable
@@ -50,7 +51,7 @@ async def list_(backend: Backend, resource: Resource, target: Target, request: R
         found = _entries(store, resource, target, options, snapshot, after)
     except CompactedError as error:
         raise _too_old(options, after, target) from error
-    page, more = _page(backend, resource, options, found)
+    page, more = await _page(backend, resource, options, found)
     metadata: Object = {"resourceVersion": str(snapshot)}
     if resource.custom and form.form == "object":
         # As the API server writes unstructured lists.
@@ -60,7 +61,7 @@ async def list_(backend: Backend, resource: Resource, target: Target, request: R
         metadata["continue"] = encode_token(snapshot, (last.namespace, last.name), target)
         if not options.selective:
             metadata["remainingItemCount"] = _remaining(store, resource, target, snapshot, last)
-    return render.many(page, metadata, resource, backend.presenter, form, request)
+    return await render.many(page, metadata, resource, backend.presenter, form, request)
 
 
 def _start(store: Store, options: ListOptions, target: Target) -> tuple[int, Key | None]:
@@ -85,18 +86,37 @@ def _entries(
     return store.scan_at(resource.bucket, rev, target.namespace, after=after)
 
 
-def _page(
+async def _page(
     backend: Backend, resource: Resource, options: ListOptions, found: Iterable[Entry]
 ) -> tuple[list[Entry], bool]:
     """At most `limit` matching entries, and whether there are more."""
-    if options.selective:
-        shared = backend.presenter.shared
-        found = (entry for entry in found if options.matches(shared(entry, resource)))
-    if options.limit <= 0 or (options.revision == 0 and not options.continue_):
-        # kube-apiserver answers "any revision" out of its cache, which knows no pages.
-        return list(found), False
-    page = list(islice(found, min(options.limit, 2**31) + 1))
+    # kube-apiserver answers "any revision" out of its cache, which knows no pages.
+    whole = options.limit <= 0 or (options.revision == 0 and not options.continue_)
+    wanted = None if whole else min(options.limit, 2**31) + 1
+    page = (
+        await _matching(backend, resource, options, list(found), wanted)
+        if options.selective
+        else list(islice(found, wanted))
+    )
+    if whole:
+        return page, False
     return page[: options.limit], len(page) > options.limit
+
+
+async def _matching(
+    backend: Backend, resource: Resource, options: ListOptions, entries: list[Entry], wanted: int | None
+) -> list[Entry]:
+    """The first `wanted` that the selectors let through; other requests have their turn meanwhile."""
+    shared = backend.presenter.shared
+    page: list[Entry] = []
+    for start in range(0, len(entries), render.TURN):
+        if start:
+            await asyncio.sleep(0)
+        part = entries[start : start + render.TURN]
+        page += [entry for entry in part if options.matches(shared(entry, resource))]
+        if wanted is not None and len(page) >= wanted:
+            return page[:wanted]
+    return page
 
 
 def _remaining(store: Store, resource: Resource, target: Target, rev: int, last: Entry) -> int:

@@ -1,6 +1,8 @@
 """Objects and lists in the form that was negotiated: object, metadata alone, or Table; JSON or YAML."""
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import orjson
 
@@ -12,6 +14,10 @@ from sympozium.localkube.store import Entry
 from sympozium.localkube.tables.table import partial_metadata, table
 from sympozium.localkube.types import Object
 from sympozium.localkube.wire import Answer, Request
+
+Result = TypeVar("Result")
+TURN = 250
+"""Objects that are shown in one turn of the event loop: some milliseconds."""
 
 
 def encode(value: Object | bytes, form: Form, status: int = 200) -> Answer:
@@ -57,8 +63,18 @@ def shaped(obj: Object, resource: Resource, form: Form, request: Request, *, hea
     return obj
 
 
-def many(
-    entries: Iterable[Entry],
+async def in_turns(entries: Sequence[Entry], step: Callable[[Entry], Result]) -> list[Result]:
+    """`step` of each entry; between some hundreds of them other requests have their turn."""
+    done: list[Result] = []
+    for start in range(0, len(entries), TURN):
+        if start:
+            await asyncio.sleep(0)
+        done += map(step, entries[start : start + TURN])
+    return done
+
+
+async def many(
+    entries: Sequence[Entry],
     metadata: Object,
     resource: Resource,
     presenter: Presenter,
@@ -70,16 +86,27 @@ def many(
         head = orjson.dumps(
             {"kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": metadata}
         )
-        items = b",".join(presenter.item(entry, resource) for entry in entries)
-        return encode(head[:-1] + b',"items":[' + items + b"]}", form)
-    objects = (presenter.shared(entry, resource) for entry in entries)
+        items = await in_turns(entries, lambda entry: presenter.item(entry, resource))
+        whole = head[:-1] + b',"items":[' + b",".join(items) + b"]}"
+        # YAML is written in Python: a long list of it would stop everything else.
+        return (
+            await asyncio.to_thread(encode, whole, form) if form.encoding == "yaml" else encode(whole, form)
+        )
     if form.form == "table":
         include = include_object(request)
-        return encode(table(resource, objects, metadata, include=include, version=form.version), form)
+        made = table(resource, (), metadata, include=include, version=form.version)
+        for start in range(0, len(entries), TURN):
+            await asyncio.sleep(0)
+            part = [presenter.shared(entry, resource) for entry in entries[start : start + TURN]]
+            rows = table(resource, part, {}, include=include, version=form.version)["rows"]
+            made["rows"] += [orjson.Fragment(orjson.dumps(row)) for row in rows]
+        return encode(orjson.dumps(made), form)
     listed = {
         "kind": "PartialObjectMetadataList",
         "apiVersion": f"meta.k8s.io/{form.version}",
         "metadata": metadata,
-        "items": [partial_metadata(obj, form.version) for obj in objects],
+        "items": await in_turns(
+            entries, lambda entry: partial_metadata(presenter.shared(entry, resource), form.version)
+        ),
     }
     return encode(listed, form)

@@ -115,7 +115,7 @@ async def _send_answer(send: Send, answer: Answer, asked: Any, *, head: bool) ->
     body, extra = answer.body, []
     if len(body) > GZIP_FROM and "gzip" in asked.get("accept-encoding", ""):
         # Level 1, as the API server: the point is the slow link, not the last per cent.
-        body = gzip.compress(body, compresslevel=1)
+        body = await asyncio.to_thread(gzip.compress, body, compresslevel=1)
         extra.append(("content-encoding", "gzip"))
     extra.append(("content-length", str(len(body))))
     if answer.status == 413:
