@@ -5,7 +5,7 @@ Limits of policies are compared with requests of runs, so `1000m` and `1` must b
 """
 
 import re
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Final
 
 PATTERN: Final = r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$"
@@ -14,6 +14,10 @@ PATTERN: Final = r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGT
 _QUANTITY: Final = re.compile(
     r"^([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))(Ki|Mi|Gi|Ti|Pi|Ei|n|u|m|k|M|G|T|P|E|[eE][+-]?[0-9]+)?$"
 )
+LONGEST: Final = 1000
+"""Characters of a quantity, and its largest exponent: beyond both it is an attack, not an amount."""
+EXACT: Final = Context(prec=3 * LONGEST, Emax=999_999, Emin=-999_999)
+"""Arithmetic that loses no digit of any quantity (the default context keeps 28)."""
 _BINARY: Final = {
     unit: Decimal(1024) ** (i + 1) for i, unit in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"))
 }
@@ -38,15 +42,18 @@ def parse(quantity: str | float) -> Decimal:
     """
     if isinstance(quantity, bool):
         raise ValueError(f"{quantity} is not a quantity: write a number with a unit, as in 500m, 2 or 4Gi")  # noqa: TRY004  # one error for one mistake
-    match = _QUANTITY.fullmatch(str(quantity))
+    text = str(quantity)
+    match = _QUANTITY.fullmatch(text) if len(text) <= LONGEST else None
     if not match:
-        raise ValueError(f"{quantity!r} is not a quantity: write a number with a unit, as in 500m, 2 or 4Gi")
+        raise ValueError(f"{text[:40]!r} is not a quantity: write a number with a unit, as in 500m, 2 or 4Gi")
     number, unit = Decimal(match[1]), match[2] or ""
     if unit in _BINARY:
-        return number * _BINARY[unit]
+        return EXACT.multiply(number, _BINARY[unit])
     if unit in _DECIMAL:
-        return number * _DECIMAL[unit]
-    return number * Decimal(10) ** int(unit[1:])
+        return EXACT.multiply(number, _DECIMAL[unit])
+    if len(unit) > 5 or abs(int(unit[1:])) > LONGEST:
+        raise ValueError(f"{text[:40]!r} is not a quantity: an exponent may be at most {LONGEST}")
+    return EXACT.scaleb(number, int(unit[1:]))
 
 
 def smaller(first: str | float, second: str | float) -> str:

@@ -8,11 +8,12 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from functools import lru_cache
 from typing import Any
 
-from sympozium.quantities import parse
+from sympozium.quantities import EXACT, parse
 
 _BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 _DECIMAL = {-9: "n", -6: "u", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E"}
 _NANO = Decimal("1e-9")
+_LARGEST = Decimal(2**63 - 1)
 
 
 def canonical(quantity: Any) -> str:
@@ -24,12 +25,16 @@ def canonical(quantity: Any) -> str:
 def _canonical(text: str) -> str:
     amount = parse(text)
     # What is finer than a billionth is rounded away from zero.
-    amount = amount.quantize(_NANO, rounding=ROUND_CEILING if amount > 0 else ROUND_FLOOR)
+    rounding = ROUND_CEILING if amount > 0 else ROUND_FLOOR
+    amount = amount.quantize(_NANO, rounding=rounding, context=EXACT)
     if amount == 0:
         return "0"
-    if text.endswith("i") and abs(amount) >= 1024 and amount == amount.to_integral_value():
-        return _binary(int(amount))
-    exponent = 0 if text[-1] in "eE" else _exponent(text)
+    if text.endswith("i"):
+        # Only what is written in powers of two is capped.
+        amount = EXACT.max(EXACT.min(amount, _LARGEST), -_LARGEST)
+        if abs(amount) >= 1024 and amount == amount.to_integral_value(context=EXACT):
+            return _binary(int(amount))
+    exponent = 0 if text[-1] in "eEi" else _exponent(text)
     return _decimal(amount, scientific=exponent)
 
 
@@ -48,8 +53,8 @@ def _binary(amount: int) -> str:
 
 def _decimal(amount: Decimal, *, scientific: bool | int) -> str:
     exponent = -9
-    digits = int(amount.scaleb(9))
-    while digits % 1000 == 0 and exponent < 18:
+    digits = int(EXACT.scaleb(amount, 9))
+    while digits % 1000 == 0 and (scientific or exponent < 18):
         digits //= 1000
         exponent += 3
     if scientific:
