@@ -9,7 +9,8 @@ definition a line:
 
     io.k8s.api.core.v1.ConfigMap<TAB>kind::string apiVersion::string metadata:0:v1.ObjectMeta data::map[string]string
 
-Between the colons: `*` a pointer, `!` written even when empty, `0` a struct that is left out when it is zero.
+After the name: `*` a pointer, `!` written even when empty, `0` a struct that is left out when it is zero. Then the
+Go type, and for a field of an embedded struct that struct's name (`VolumeSource.`).
 """
 
 import gzip
@@ -49,7 +50,7 @@ def structs(root: Path) -> dict[str, dict[str, list[Field]]]:
     return found
 
 
-def flat(package: str, name: str, known: dict[str, dict[str, list[Field]]]) -> list[str]:
+def flat(package: str, name: str, known: dict[str, dict[str, list[Field]]], via: str = "") -> list[str]:
     """The fields as JSON has them: those of embedded structs are the struct's own."""
     out: list[str] = []
     for json_name, go, options in known[package][name]:
@@ -61,14 +62,16 @@ def flat(package: str, name: str, known: dict[str, dict[str, list[Field]]]) -> l
             else:
                 prefix, _, inner = go.lstrip("*").rpartition(".")
                 home = next((p for p in known if p.endswith("core.v1")), "") if prefix else package
-                out += flat(home, inner, known)
+                out += flat(home, inner, known, f"{via}{inner}.")
             continue
         flags = "*" if go.startswith("*") else ""
         if not {"omitempty", "omitzero"} & set(options):
             flags += "!"
         if "omitzero" in options:
             flags += "0"
-        out.append(f"{json_name}:{flags}:{shown(go.lstrip('*'), set(known[package]), package)}")
+        out.append(
+            f"{json_name}:{flags}:{shown(go.lstrip('*'), set(known[package]), package)}:{via}".rstrip(":")
+        )
     return out
 
 

@@ -24,10 +24,11 @@ ACCEPTED = (JSON, YAML, PROTOBUF)
 
 @dataclass(slots=True)
 class Body:
-    """`strict` has messages such as `duplicate field "data.a"`."""
+    """`strict` has messages such as `duplicate field "data.a"`; those of a YAML body are about lines."""
 
     obj: Object
     strict: list[str] = field(default_factory=list)
+    yaml: bool = False
 
 
 def media_type(request: Request) -> str:
@@ -45,10 +46,7 @@ def read_object(request: Request, kind: str, api_version: str) -> Body:
     if sent == JSON:
         return _json(request.body, kind)
     if sent in {YAML, "application/x-yaml", "text/yaml"}:
-        obj, strict = parse_yaml(request.body, kind)
-        if wrong := wrong_type_field(obj):
-            raise _unrecognized(kind, f"couldn't get version/kind; json parse error: {wrong}", request.body)
-        return Body(obj, strict)
+        return _yaml(request.body, kind)
     if sent == PROTOBUF:
         return Body(_protobuf(request.body, kind, api_version))
     raise unsupported_media_type(ACCEPTED)
@@ -61,7 +59,10 @@ def read_options(request: Request) -> Object:
     return read_object(request, "DeleteOptions", "v1").obj
 
 
-def _unrecognized(kind: str, why: str, raw: bytes) -> ApiError:
+def unrecognized(kind: str, why: str, raw: bytes) -> ApiError:
+    """400 for a body that is no object of any kind."""
+    if kind == "DeleteOptions":
+        return bad_request(why)
     return bad_request(
         f"the object provided is unrecognized (must be of type {kind}): {why} ({_summary(raw)})"
     )
@@ -90,14 +91,14 @@ def _json(raw: bytes, kind: str) -> Body:
         obj = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         why = f"couldn't get version/kind; json parse error: {syntax_error(raw)}"
-        raise _unrecognized(kind, why, raw) from error
+        raise unrecognized(kind, why, raw) from error
     if obj is None:
         obj = {}
     if not isinstance(obj, dict):
         why = f"couldn't get version/kind; json parse error: {_TYPE_META.format(json_type(obj))}"
-        raise _unrecognized(kind, why, raw)
+        raise unrecognized(kind, why, raw)
     if wrong := wrong_type_field(obj):
-        raise _unrecognized(kind, f"couldn't get version/kind; json parse error: {wrong}", raw)
+        raise unrecognized(kind, f"couldn't get version/kind; json parse error: {wrong}", raw)
     return Body(obj, duplicate_keys(raw, obj))
 
 
@@ -165,23 +166,44 @@ def _protobuf(raw: bytes, kind: str, api_version: str) -> Object:
     try:
         obj = protobuf.decode(raw, default_type=(api_version, kind))
     except (protobuf.ProtobufError, ValueError, RecursionError) as error:
-        raise _unrecognized(kind, str(error), raw) from error
+        raise unrecognized(kind, str(error), raw) from error
     compact(obj)
     return obj
 
 
-def parse_yaml(raw: bytes, kind: str) -> tuple[Object, list[str]]:
-    """A YAML mapping and its duplicate keys. Raises ApiError 400."""
+def _yaml(raw: bytes, kind: str) -> Body:
     from sympozium.localkube import yamlbody
 
     try:
         obj, duplicates = yamlbody.load(raw)
     except yamlbody.YAMLBodyError as error:
-        raise bad_request(f"the object provided is unrecognized (must be of type {kind}): {error}") from error
+        raise unrecognized(kind, str(error), raw) from error
+    if obj is None:
+        obj = {}
     if not isinstance(obj, dict):
         why = f"couldn't get version/kind; json parse error: {_TYPE_META.format(json_type(obj))}"
-        raise _unrecognized(kind, why, raw)
-    return obj, [f'duplicate field "{path}"' for path in duplicates]
+        raise unrecognized(kind, why, raw)
+    if wrong := wrong_type_field(obj):
+        raise unrecognized(kind, f"couldn't get version/kind; json parse error: {wrong}", raw)
+    return Body(obj, [f'line {line}: key "{key}" already set in map' for key, line in duplicates], yaml=True)
+
+
+def read_applied(raw: bytes) -> tuple[Object, list[tuple[str, int]]]:
+    """The body of a server-side apply, and the keys that it has twice, with their lines. Raises ApiError 400."""
+    from sympozium.localkube import yamlbody
+
+    try:
+        obj, duplicates = yamlbody.load(raw)
+    except yamlbody.YAMLBodyError as error:
+        raise bad_request(f"error decoding YAML: error converting YAML to JSON: {error}") from error
+    if obj is None:
+        obj = {}
+    if not isinstance(obj, dict):
+        raise bad_request(
+            "error decoding YAML: error unmarshaling JSON: while decoding JSON: "
+            f"json: cannot unmarshal {json_type(obj)} into Go value of type map[string]interface {{}}"
+        )
+    return obj, duplicates
 
 
 _TYPES = {list: "array", str: "string", int: "number", float: "number", bool: "bool", type(None): "null", dict: "object"}  # fmt: skip

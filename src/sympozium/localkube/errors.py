@@ -201,6 +201,10 @@ def unsupported_media_type(accepted: Sequence[str]) -> ApiError:
     )
 
 
+def unknown_media_type() -> ApiError:
+    return ApiError(415, "415: Unsupported Media Type", details={})
+
+
 def not_acceptable(available: Sequence[str]) -> ApiError:
     return ApiError(406, "406: Not Acceptable\n\nAvailable representations: " + ", ".join(available))
 

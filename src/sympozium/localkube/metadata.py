@@ -10,6 +10,8 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
+
 from sympozium.localkube.errors import ApiError, bad_request, conflict, invalid
 from sympozium.localkube.resources import Resource
 from sympozium.localkube.types import Cause, Object
@@ -128,11 +130,11 @@ def _unmarshal(kind: str, value: Any, key: str, wanted: str) -> ApiError:
     )
 
 
-def prepare_create(obj: Object, resource: Resource, namespace: str | None) -> None:
+def prepare_create(obj: Object, resource: Resource, namespace: str | None, *, dry_run: bool = False) -> None:
     """Server-owned metadata of a new object, and its namespace and name. Raises ApiError."""
     meta = metadata_of(obj)
     check_shape(meta, resource.kind)
-    if meta.get("resourceVersion") not in (None, ""):
+    if meta.get("resourceVersion") not in (None, "") and not dry_run:
         raise bad_request("resourceVersion should not be set on objects to be created")
     if resource.namespaced:
         sent = meta.get("namespace") or namespace
@@ -141,10 +143,8 @@ def prepare_create(obj: Object, resource: Resource, namespace: str | None) -> No
                 "the namespace of the provided object does not match the namespace sent on the request"
             )
         meta["namespace"] = namespace
-    elif meta.get("namespace"):
-        raise bad_request(
-            "the namespace of the provided object does not match the namespace sent on the request"
-        )
+    else:
+        meta.pop("namespace", None)
     if not meta.get("name") and meta.get("generateName"):
         meta["name"] = generated(meta["generateName"])
     for key in (
@@ -160,8 +160,25 @@ def prepare_create(obj: Object, resource: Resource, namespace: str | None) -> No
     tidy(obj)
 
 
-def prepare_update(obj: Object, old: Object, resource: Resource, name: str, namespace: str | None) -> None:
-    """Restores server-owned metadata. Raises ApiError for another name, namespace or uid."""
+def _other_uid(resource: Resource, meta: Object, stored: Object) -> str:
+    key = "/".join(
+        part
+        for part in ("", "registry", resource.plural, stored.get("namespace"), stored["name"])
+        if part is not None
+    )
+    return (
+        f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: "
+        f"UID in precondition: {meta['uid']}, UID in object meta: {stored['uid']}"
+    )
+
+
+def prepare_update(
+    obj: Object, old: Object, resource: Resource, name: str, namespace: str | None, *, patched: bool = False
+) -> None:
+    """Restores server-owned metadata. Raises ApiError for another name, namespace or uid.
+
+    `patched` says that a patch made `obj`: its uid is then a field like another.
+    """
     meta = metadata_of(obj)
     check_shape(meta, resource.kind)
     sent = meta.setdefault("name", name) or name
@@ -177,17 +194,23 @@ def prepare_update(obj: Object, old: Object, resource: Resource, name: str, name
     else:
         meta.pop("namespace", None)
     stored = old["metadata"]
-    if meta.get("uid") not in (None, "", stored["uid"]):
-        raise conflict(
-            resource.group,
-            resource.plural,
-            name,
-            f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {stored['uid']}",
+    if meta.get("uid") not in (None, "", stored["uid"]) and not patched:
+        raise conflict(resource.group, resource.plural, name, _other_uid(resource, meta, stored))
+    causes = [
+        Cause(
+            f"metadata.{key}",
+            "FieldValueInvalid",
+            f"Invalid value: {orjson.dumps(meta[key]).decode()}: field is immutable",
         )
-    for key in (*RESTORED, "generateName"):
+        for key in ("uid", "deletionTimestamp", "deletionGracePeriodSeconds")
+        if meta.get(key) not in (None, "", stored.get(key))
+    ]
+    if causes:
+        raise invalid(resource.group, resource.kind, name, causes)
+    for key in RESTORED:
         if key in stored:
             meta[key] = stored[key]
-        elif key != "generateName":
+        else:
             meta.pop(key, None)
     meta.pop("selfLink", None)
     tidy(obj)
@@ -211,7 +234,50 @@ def validate(obj: Object, old: Object | None, resource: Resource) -> list[Cause]
     causes += _annotations(meta)
     causes += _owners(meta)
     causes += _finalizers(meta, old)
+    if not resource.custom and resource.group not in _ANY_FINALIZER:
+        causes += [
+            Cause(
+                f"metadata.finalizers[{index}]",
+                "FieldValueInvalid",
+                f'Invalid value: "{name}": name is neither a standard finalizer name nor is it fully qualified',
+            )
+            for index, name in enumerate(meta.get("finalizers") or ())
+            if not is_known_finalizer(str(name))
+        ]
     return causes
+
+
+_STANDARD_FINALIZERS = frozenset(["orphan", "foregroundDeletion", "kubernetes"])
+_ANY_FINALIZER = frozenset(["admissionregistration.k8s.io", "apiextensions.k8s.io", "coordination.k8s.io"])
+"""Groups whose kinds, like custom resources, may have finalizers of any name."""
+
+
+def is_known_finalizer(name: str) -> bool:
+    return "/" in name or name in _STANDARD_FINALIZERS
+
+
+def unify_owners(obj: Object, *, late: bool) -> list[str]:
+    """Takes owner references out that are there twice; gives the warning. `late` words it as after admission."""
+    meta = obj["metadata"]
+    owners = meta.get("ownerReferences") or []
+    if len(owners) < 2:
+        return []
+    kept: list[Any] = []
+    twice: dict[str, None] = {}
+    for owner in owners:
+        if owner in kept:
+            twice[str(owner.get("uid", "")) if isinstance(owner, dict) else ""] = None
+        else:
+            kept.append(owner)
+    if not twice:
+        return []
+    meta["ownerReferences"] = kept
+    when = " after mutating admission happens" if late else ""
+    return [
+        f".metadata.ownerReferences contains duplicate entries{when}; API server dedups owner references in 1.20+, and "
+        "may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: "
+        + ", ".join(twice)
+    ]
 
 
 def _name_causes(meta: Object, resource: Resource) -> list[Cause]:
@@ -220,7 +286,16 @@ def _name_causes(meta: Object, resource: Resource) -> list[Cause]:
         return [
             Cause("metadata.name", "FieldValueRequired", "Required value: name or generateName is required")
         ]
-    return [
+    causes = []
+    prefix = meta.get("generateName")
+    if prefix:
+        # It may end in a dash, which the made name does not.
+        shown = orjson.dumps(prefix).decode()
+        causes = [
+            Cause("metadata.generateName", "FieldValueInvalid", f"Invalid value: {shown}: {why}")
+            for why in name_errors(prefix[:-1] + "a" if prefix.endswith("-") else prefix, resource.name_rule)
+        ]
+    return causes + [
         Cause("metadata.name", "FieldValueInvalid", f'Invalid value: "{name}": {why}')
         for why in name_errors(name, resource.name_rule)
     ]
@@ -233,7 +308,11 @@ def name_errors(name: str, rule: str) -> list[str]:
         return [f"may not contain '{char}'" for char in "/%" if char in name]
     pattern, limit, text = _RULES[rule]
     errors = [] if len(name) <= limit else [f"must be no more than {limit} characters"]
-    return errors if pattern.fullmatch(name) else [*errors, text]
+    if pattern.fullmatch(name):
+        return errors
+    if rule == "label" and _RULES["subdomain"][0].fullmatch(name):
+        text = "must not contain dots"
+    return [*errors, text]
 
 
 def qualified_name_errors(key: str) -> list[str]:
@@ -244,7 +323,7 @@ def qualified_name_errors(key: str) -> list[str]:
     if not name:
         errors.append("name part must be non-empty")
     elif len(name) > 63:
-        errors.append("name part must be no more than 63 characters")
+        errors.append("name part must be no more than 63 bytes")
     if not _QUALIFIED.fullmatch(name):
         errors.append(_KEY_TEXT)
     return errors
@@ -262,7 +341,7 @@ def _labels(meta: Object) -> list[Cause]:
                 Cause(
                     "metadata.labels",
                     "FieldValueInvalid",
-                    f'Invalid value: "{value}": must be no more than 63 characters',
+                    f'Invalid value: "{value}": must be no more than 63 bytes',
                 )
             )
         if value and not _QUALIFIED.fullmatch(value):
@@ -290,6 +369,18 @@ def _annotations(meta: Object) -> list[Cause]:
     return causes
 
 
+_OWNER_NEEDS = {
+    "apiVersion": "version must not be empty",
+    "kind": "must not be empty",
+    "name": "must not be empty",
+    "uid": "must not be empty",
+}
+
+
+def _shown(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
 def _owners(meta: Object) -> list[Cause]:
     causes: list[Cause] = []
     controllers = []
@@ -299,21 +390,30 @@ def _owners(meta: Object) -> list[Cause]:
             causes.append(Cause(path, "FieldValueInvalid", "Invalid value: must be an object"))
             continue
         causes += [
-            Cause(f"{path}.{key}", "FieldValueInvalid", f'Invalid value: "": {key} must not be empty')
-            for key in ("apiVersion", "kind", "name", "uid")
+            # Not the index: the API server leaves it out.
+            Cause(f"metadata.ownerReferences.{key}", "FieldValueInvalid", f'Invalid value: "": {why}')
+            for key, why in _OWNER_NEEDS.items()
             if not owner.get(key)
         ]
+        if (owner.get("apiVersion"), owner.get("kind")) == ("v1", "Event"):
+            causes.append(
+                Cause(
+                    "metadata.ownerReferences",
+                    "FieldValueInvalid",
+                    f"Invalid value: {_shown(owner)}: /v1, Kind=Event is disallowed from being an owner",
+                )
+            )
         if owner.get("controller"):
             controllers.append(f"{owner.get('kind')}/{owner.get('name')}")
-    if len(controllers) > 1:
-        causes.append(
-            Cause(
-                "metadata.ownerReferences",
-                "FieldValueInvalid",
-                "Invalid value: Only one reference can have Controller set to true. "
-                f'Found "true" in references for {" and ".join(controllers)}',
-            )
+    causes += [
+        Cause(
+            "metadata.ownerReferences",
+            "FieldValueInvalid",
+            f"Invalid value: {_shown(meta['ownerReferences'])}: Only one reference can have Controller set to true. "
+            f'Found "true" in references for {controllers[0]} and {other}',
         )
+        for other in controllers[1:]
+    ]
     return causes
 
 
@@ -355,10 +455,9 @@ def refuse(obj: Object, resource: Resource, causes: list[Cause]) -> None:
 
 def finalizer_warnings(obj: Object) -> list[str]:
     """Names that are not domain-qualified work, and may clash with another controller's."""
-    standard = {"orphan", "foregroundDeletion", "kubernetes"}
     return [
         f'metadata.finalizers: "{name}": prefer a domain-qualified finalizer name including a path (/) to avoid '
         "accidental conflicts with other finalizer writers"
         for name in obj["metadata"].get("finalizers") or []
-        if "/" not in str(name) and name not in standard
+        if not is_known_finalizer(str(name))
     ]

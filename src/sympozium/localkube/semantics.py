@@ -4,9 +4,13 @@ from collections.abc import Iterable
 from typing import Protocol, cast
 
 from sympozium.localkube import metadata
+from sympozium.localkube.errors import ApiError
+from sympozium.localkube.handlers.patchbodies import unrestorable
 from sympozium.localkube.handlers.pipeline import Write
 from sympozium.localkube.patch import jsonpatch, managed, merge
 from sympozium.localkube.patch.managed import Manager
+from sympozium.localkube.patch.typecheck import joined, typed_errors
+from sympozium.localkube.patch.typed import UntypedError
 from sympozium.localkube.resources import Resource
 from sympozium.localkube.schema.custom import CustomType
 from sympozium.localkube.schema.kinds import BuiltinType, builtin_type
@@ -76,8 +80,19 @@ class Managed:
         managed.update(old, obj, _node(write), _manager(write, obj))
 
     def apply(self, write: Write, current: Object | None, sent: Object) -> Object:
-        sent = write.type_info.prune(sent)
-        return managed.apply(current, sent, _node(write), _manager(write, sent), force=write.options.force)
+        try:
+            return managed.apply(
+                current, sent, _node(write), _manager(write, sent), force=write.options.force
+            )
+        except UntypedError as error:
+            raise ApiError(500, f"failed to create typed live object: {error}", reason="") from error
+
+    def applied_errors(self, write: Write, sent: Object) -> str:
+        wrong = typed_errors(sent, _node(write))
+        return joined(wrong) if wrong else ""
+
+    def unrestorable(self, write: Write, patched: Object) -> str:
+        return unrestorable(patched, _node(write))
 
     def json_patch(self, obj: Object, operations: list[Object]) -> Object:
         patched: Object = jsonpatch.json_patch(obj, operations)
@@ -102,10 +117,12 @@ def _manager(write: Write, obj: Object) -> Manager:
             reset = (*reset, "metadata")
     elif write.type_info.status_subresource:
         reset = ("status",)
+    scale = write.manager_subresource == "scale"
     return Manager(
         name=write.options.manager,
         api_version=resource.api_version,
-        time=metadata.now(),
+        time="" if scale else metadata.now(),
+        view="autoscaling/v1" if scale else "",
         subresource=write.manager_subresource or write.subresource,
         reset=reset,
     )

@@ -1,9 +1,9 @@
-"""YAML as the API server reads and writes it: JSON's types, no dates, no sexagesimal numbers.
+"""YAML as the API server reads and writes it: JSON's types, y and n are booleans, no dates, no sexagesimal numbers.
 
 Loaded when the first YAML body or `Accept: application/yaml` arrives. libyaml when PyYAML has it.
 """
 
-from math import isfinite
+from math import isfinite, isnan
 from types import NoneType
 from typing import Any
 
@@ -29,7 +29,14 @@ class _Loader(_Base):  # type: ignore[misc]
 
     def __init__(self, stream: bytes) -> None:
         super().__init__(stream)
-        self.duplicates: list[str] = []
+        self.duplicates: list[tuple[str, int]] = []
+
+
+def _key(key: Any, node: yaml.Node) -> str:
+    """JSON's keys are texts."""
+    if isinstance(key, bool):
+        return "true" if key else "false"
+    return str(key) if isinstance(key, int) else str(node.value)
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -37,9 +44,9 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     made: dict[str, Any] = {}
     for key_node, value_node in node.value:
         key = loader.construct_object(key_node, deep=True)
-        text = key if isinstance(key, str) else str(key_node.value)
+        text = key if isinstance(key, str) else _key(key, key_node)
         if text in made:
-            loader.duplicates.append(text)
+            loader.duplicates.append((text, key_node.start_mark.line + 1))
         made[text] = loader.construct_object(value_node, deep=True)
     return made
 
@@ -52,12 +59,21 @@ _Loader.yaml_implicit_resolvers = {
 }
 
 
+def _boolean(_loader: _Loader, node: yaml.ScalarNode) -> bool:
+    return str(node.value).lower() in {"y", "yes", "true", "on"}
+
+
+_Loader.add_constructor("tag:yaml.org,2002:bool", _boolean)
+
+
 def _resolvers() -> None:
     import re
 
     _Loader.add_implicit_resolver(
         "tag:yaml.org,2002:bool",
-        re.compile(r"^(?:true|True|TRUE|false|False|FALSE|yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF)$"),
+        re.compile(
+            r"^(?:true|True|TRUE|false|False|FALSE|y|Y|yes|Yes|YES|n|N|no|No|NO|on|On|ON|off|Off|OFF)$"
+        ),
         list("tTfFyYnNoO"),
     )
     _Loader.add_implicit_resolver(
@@ -66,7 +82,10 @@ def _resolvers() -> None:
     )  # fmt: skip
     _Loader.add_implicit_resolver(
         "tag:yaml.org,2002:float",
-        re.compile(r"^[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9]+|[0-9]+)(?:[eE][-+]?[0-9]+)?$"),
+        re.compile(
+            r"^(?:[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9]+|[0-9]+)(?:[eE][-+]?[0-9]+)?"
+            r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+        ),
         list("-+0123456789."),
     )
 
@@ -74,19 +93,30 @@ def _resolvers() -> None:
 _resolvers()
 
 
-def load(raw: bytes) -> tuple[Any, list[str]]:
-    """One document and the keys that occur twice in a mapping. Raises YAMLBodyError."""
+def load(raw: bytes) -> tuple[Any, list[tuple[str, int]]]:
+    """The first document, and the keys that occur twice in a mapping, with their lines. Raises YAMLBodyError."""
     loader = _Loader(raw)
     try:
-        node = loader.get_single_node()
+        # Of several documents the first counts.
+        node = loader.get_node() if loader.check_node() else None
         if node is None:
             return None, []
         _measure(node)
         return _plain(loader.construct_document(node)), loader.duplicates
     except (yaml.YAMLError, ValueError, OverflowError) as error:
-        raise YAMLBodyError(f"error converting YAML to JSON: {error}") from error
+        raise YAMLBodyError(_go_text(error)) from error
     finally:
         loader.dispose()
+
+
+def _go_text(error: Exception) -> str:
+    """Both readers are libyaml's: its problem and the line where it was, in the other one's form."""
+    if isinstance(error, YAMLBodyError):
+        return str(error)
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem is None:
+        return f"yaml: {error}"
+    mark = error.context_mark or error.problem_mark
+    return f"yaml: {'' if mark is None else f'line {mark.line + 1}: '}{error.problem}"
 
 
 def _measure(root: yaml.Node) -> None:
@@ -141,7 +171,9 @@ def _plain(value: Any) -> Any:
 
 def _finite(value: float) -> float:
     if not isfinite(value):
-        raise YAMLBodyError(f"unsupported value: {value}")
+        raise YAMLBodyError(
+            f"json: unsupported value: {'NaN' if isnan(value) else '+Inf' if value > 0 else '-Inf'}"
+        )
     return value
 
 

@@ -62,10 +62,10 @@ def test_yaml_has_the_types_of_json():
 
 def test_yaml_duplicates_anchors_and_nonsense():
     obj, duplicates = yamlbody.load(b"a: &x {k: 1}\nb:\n  <<: *x\n  m: 2\nb: 3\n")
-    assert (obj["b"], duplicates) == (3, ["b"])
-    with pytest.raises(yamlbody.YAMLBodyError, match="error converting YAML to JSON"):
+    assert (obj["b"], duplicates) == (3, [("b", 5)])
+    with pytest.raises(yamlbody.YAMLBodyError, match="yaml: line 1: did not find expected"):
         yamlbody.load(b"a: [1")
-    with pytest.raises(ApiError, match="expected an object"):
+    with pytest.raises(ApiError, match="cannot unmarshal array"):
         read_object(request(b"- 1\n", "application/yaml"), "X", "v1")
 
 

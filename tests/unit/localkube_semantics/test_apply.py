@@ -317,10 +317,10 @@ def test_a_selector_is_atomic_and_data_is_granular():
     assert owners(made)[("m1", "Apply", "")] == {"f:data": {"f:a": {}}}
 
 
-def test_a_list_with_the_same_item_twice_is_taken_as_a_whole():
+def test_what_is_stored_twice_stays_when_something_else_is_applied():
     live = resource({"tools": [{"name": "x"}, {"name": "x"}]})
     made = applied(live, resource({"tools": [{"name": "y"}]}), force=True)
-    assert made["spec"]["tools"] == [{"name": "y"}]
+    assert made["spec"]["tools"] == [{"name": "x"}, {"name": "x"}, {"name": "y"}]
 
 
 # A model: an object is a map of keys to values, an owner a set of keys.

@@ -310,9 +310,7 @@ def test_leases_events_and_priority_classes():
     assert wrong(event, named(involvedObject={"namespace": "n"})) == []
     priority = kind("scheduling.k8s.io", "v1", "PriorityClass")
     old = created(priority, {"metadata": {"name": "x"}, "value": 5})
-    assert wrong(priority, {**old, "value": 6}, old) == [
-        "value: Forbidden: may not be changed in an update."
-    ]
+    assert wrong(priority, {**old, "value": 6}, old) == ["value: Forbidden: may not be changed in an update."]
 
 
 def test_deployments():

@@ -99,13 +99,13 @@ def test_service_ports_merge_by_port_alone():
         (containers({"image": "x"}), "does not contain declared merge key: name"),
         (containers({"name": "a", "$patch": "twist"}), "unknown patch type"),
         ({"$patch": "twist"}, "unknown patch type"),
-        (containers("text"), "no object"),
+        (containers("text"), "list element types are not identical"),
     ],
 )
-def test_bad_patches_are_400(patch, text):
+def test_bad_patches_are_500_as_on_the_real_server(patch, text):
     with pytest.raises(ApiError, match=text) as caught:
         POD.strategic_merge(containers({"name": "a"}), patch)
-    assert caught.value.code == 400
+    assert caught.value.code == 500
 
 
 def test_nothing_of_the_directives_is_stored_where_nothing_was():

@@ -62,4 +62,4 @@ def _check_pod_template(obj: Object, _old: Object | None, _subresource: str) -> 
     return check_spec(obj["template"]["spec"], "template.spec")
 
 
-POD_TEMPLATE = Strategy(default=_default_pod_template, check=_check_pod_template)
+POD_TEMPLATE = Strategy(generation=True, default=_default_pod_template, check=_check_pod_template)

@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from sympozium.localkube import metadata, negotiate
-from sympozium.localkube.bodies import json_type, read_options
+from sympozium.localkube.bodies import read_options
 from sympozium.localkube.errors import (
-    ApiError,
     bad_request,
     conflict,
     details_of,
@@ -26,6 +25,8 @@ from sympozium.localkube.handlers.pipeline import PATCH_TRIES, Write, to_storage
 from sympozium.localkube.handlers.read import find
 from sympozium.localkube.resources import Resource
 from sympozium.localkube.routes import Target
+from sympozium.localkube.schema.builtin import definitions
+from sympozium.localkube.schema.decoding import type_errors
 from sympozium.localkube.store import Entry, MissingError, StaleError
 from sympozium.localkube.types import Cause, Object
 from sympozium.localkube.wire import Answer, Request
@@ -53,11 +54,17 @@ class DeleteOptions:
 
 def delete_options(request: Request) -> DeleteOptions:
     """From the body and the query; the body wins. Raises ApiError 400, 422."""
-    body, query = read_options(request), request.query
-    kind = body.get("kind") or "DeleteOptions"
+    body = read_options(request)
+    # A body, even an empty object, is all: the query then says nothing.
+    query = {} if request.body.strip() else request.query
+    kind, version = body.get("kind") or "DeleteOptions", body.get("apiVersion") or "v1"
     if kind != "DeleteOptions":
-        raise bad_request(f"the object provided is unrecognized (must be of type DeleteOptions): got {kind}")
-    _check_types(body)
+        raise bad_request(
+            f'no kind "{kind}" is registered for version "{version}" in scheme "pkg/runtime/scheme.go:111"'
+        )
+    wrong = type_errors(body, definitions().node(_DELETE_OPTIONS), "DeleteOptions")
+    if wrong:
+        raise bad_request(wrong[0])
     grace = body.get("gracePeriodSeconds", query.get("gracePeriodSeconds"))
     policy = body.get("propagationPolicy", query.get("propagationPolicy"))
     orphan = body.get("orphanDependents", query.get("orphanDependents"))
@@ -95,31 +102,7 @@ def delete_options(request: Request) -> DeleteOptions:
     )  # fmt: skip
 
 
-_TYPES: dict[str, tuple[type, ...]] = {
-    "gracePeriodSeconds": (int, str),
-    "propagationPolicy": (str,),
-    "orphanDependents": (bool,),
-    "dryRun": (list,),
-    "preconditions": (dict,),
-}
-
-
-def _check_types(body: Object) -> None:
-    """Raises ApiError 400 for a field of DeleteOptions that has another type."""
-    fields = [(f"DeleteOptions.{key}", body.get(key), types) for key, types in _TYPES.items()]
-    for path, value, types in fields:
-        if value is not None and type(value) not in types:
-            raise _wrong_type(path, value)
-    for item in body.get("dryRun") or ():
-        if not isinstance(item, str):
-            raise _wrong_type("DeleteOptions.dryRun", item)
-    for key, value in (body.get("preconditions") or {}).items():
-        if value is not None and not isinstance(value, str):
-            raise _wrong_type(f"Preconditions.preconditions.{key}", value)
-
-
-def _wrong_type(path: str, value: object) -> ApiError:
-    return bad_request(f"json: cannot unmarshal {json_type(value)} into Go struct field {path}")
+_DELETE_OPTIONS = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
 
 
 def _seconds(value: object) -> int | None:
@@ -127,7 +110,7 @@ def _seconds(value: object) -> int | None:
         return None
     number = whole_number(str(value))
     if number is None:
-        raise bad_request(f'gracePeriodSeconds: Invalid value: "{value}": must be a number of seconds')
+        raise bad_request(f'strconv.ParseInt: parsing "{value}": invalid syntax')
     return max(number, 0)
 
 
@@ -183,7 +166,9 @@ async def delete_collection(backend: Backend, resource: Resource, target: Target
             except MissingError:
                 pass  # somebody else was faster: it is gone, which is what was asked
             break
-    return await render.many(found, {"resourceVersion": str(store.revision)}, resource, presenter, form, request)
+    return await render.many(
+        found, {"resourceVersion": str(store.revision)}, resource, presenter, form, request
+    )
 
 
 async def _delete(write: Write, entry: Entry, options: DeleteOptions) -> Entry | None:

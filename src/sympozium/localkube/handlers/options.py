@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+import orjson
+
 from sympozium.localkube.errors import bad_request, invalid_options
 from sympozium.localkube.resources import Resource
 from sympozium.localkube.routes import Target
@@ -42,15 +44,19 @@ def write_options(request: Request, kind: str, *, apply: bool = False) -> WriteO
     manager = query.get("fieldManager", "")
     if len(manager) > 128:
         causes.append(Cause("fieldManager", "FieldValueTooLong", "Too long: may not be more than 128 bytes"))
-    if any(not char.isprintable() for char in manager):
-        causes.append(
-            Cause(
-                "fieldManager", "FieldValueInvalid", "Invalid value: should only contain printable characters"
+    for at, char in enumerate(manager):
+        if not char.isprintable():
+            why = f"invalid character U+{ord(char):04X} (at position {at})"
+            causes.append(
+                Cause(
+                    "fieldManager",
+                    "FieldValueInvalid",
+                    f"Invalid value: {orjson.dumps(manager).decode()}: {why}",
+                )
             )
-        )
     validation = query.get("fieldValidation") or "Warn"
     if validation not in VALIDATIONS:
-        supported = ", ".join(f'"{word}"' for word in VALIDATIONS)
+        supported = ", ".join(f'"{word}"' for word in sorted(("", *VALIDATIONS)))
         causes.append(
             Cause(
                 "fieldValidation",
@@ -81,7 +87,7 @@ def dry_run_causes(value: str) -> list[Cause]:
     if value in {"", "All"}:
         return []
     return [
-        Cause("dryRun", "FieldValueNotSupported", f'Unsupported value: "{value}": supported values: "All"')
+        Cause("dryRun", "FieldValueNotSupported", f'Unsupported value: ["{value}"]: supported values: "All"')
     ]
 
 

@@ -5,15 +5,18 @@ validates -> store. The order is the API server's (KUBE-API.md 2); the parts bel
 `defaults`, `patch` and `admission`. A write that changes nothing is not stored and gives no event.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, cast
 
 import orjson
 
 from sympozium.localkube import events, metadata
-from sympozium.localkube.bodies import Body
+from sympozium.localkube.bodies import Body, unrecognized
 from sympozium.localkube.cel.requests import decided
 from sympozium.localkube.errors import (
+    ApiError,
     already_exists,
     bad_request,
     conflict,
@@ -24,6 +27,7 @@ from sympozium.localkube.errors import (
 from sympozium.localkube.handlers.backend import Backend
 from sympozium.localkube.handlers.options import WriteOptions
 from sympozium.localkube.resources import Resource
+from sympozium.localkube.schema.builtin import definitions
 from sympozium.localkube.store import Entry, ExistsError, MissingError
 from sympozium.localkube.types import AdmissionRequest, Cause, Object, TypeInfo
 from sympozium.localkube.wire import Request
@@ -70,8 +74,10 @@ class Write:
         )
 
 
-def check_type(obj: Object, resource: Resource) -> None:
+def check_type(obj: Object, resource: Resource, refuse: Callable[[str], ApiError] | None = None) -> None:
     """Kind and apiVersion of a body against the URL. Raises ApiError 400.
+
+    `refuse` words what is no kind at all, where the object came of a patch.
 
     Built-in kinds may leave them out; custom resources may not.
     """
@@ -79,55 +85,92 @@ def check_type(obj: Object, resource: Resource) -> None:
     if resource.custom and not (kind and version):
         missing = "Object 'Kind' is missing" if not kind else "Object 'apiVersion' is missing"
         raise bad_request(f"{missing} in '{orjson.dumps(obj).decode()[:200]}'")
-    if version and version != resource.api_version:
-        if resource.custom or kind in {"", resource.kind}:
-            raise bad_request(
-                f"the API version in the data ({version}) does not match the expected API version ({resource.api_version})"
-            )
-        raise _cannot_handle(kind, version, resource)
-    if kind and kind != resource.kind:
-        raise _cannot_handle(kind, version or resource.api_version, resource)
+    if version.count("/") > 1:
+        raise unrecognized(resource.kind, f"unexpected GroupVersion string: {version}", orjson.dumps(obj))
+    version, kind = version or resource.api_version, kind or resource.kind
+    if (version, kind) != (resource.api_version, resource.kind):
+        if resource.custom and kind == resource.kind:
+            raise _wrong_version(version, resource)
+        raise _cannot_handle(kind, version, resource, refuse)
     obj["kind"], obj["apiVersion"] = resource.kind, resource.api_version
 
 
-def _cannot_handle(kind: str, version: str, resource: Resource) -> Exception:
+def _wrong_version(version: str, resource: Resource) -> Exception:
     return bad_request(
-        f'{kind} in version "{version.rpartition("/")[2]}" cannot be handled as a {resource.kind}: '
-        f"converting ({version}.{kind}) to ({resource.api_version}.{resource.kind}): unknown conversion"
+        f"the API version in the data ({version}) does not match the expected API version ({resource.api_version})"
     )
 
 
-def check_strict(body: Body, write: Write, *, patched: Object | None = None, name: str = "") -> None:
+def _cannot_handle(
+    kind: str, version: str, resource: Resource, refuse: Callable[[str], ApiError] | None
+) -> Exception:
+    """Another kind: one that the server knows cannot be converted, others it does not know at all."""
+    group, _, number = version.rpartition("/")
+    if resource.custom:
+        why = f"converting ({version}.{kind}) to ({resource.api_version}.{resource.kind}): unknown conversion"
+    elif definitions().of_kind(group, number, kind) is None:
+        why = f'no kind "{kind}" is registered for version "{version}" in scheme "pkg/runtime/scheme.go:111"'
+        if refuse is not None:
+            return refuse(why)
+    elif kind == resource.kind:
+        return _wrong_version(version, resource)
+    else:
+        # Go's names: the package of a versioned type is its version, that of an internal one its group.
+        internal = (resource.group if resource.storage_group is None else "").partition(".")[0] or "core"
+        why = f"converting ({number}.{kind}) to ({internal}.{resource.kind}): unknown conversion"
+    return bad_request(f'{kind} in version "{number}" cannot be handled as a {resource.kind}: {why}')
+
+
+def check_strict(
+    body: Body,
+    write: Write,
+    *,
+    patched: Object | None = None,
+    refuse: Callable[[str], ApiError] | None = None,
+) -> None:
     """Types and unknown or duplicate fields: refuses, warns or is silent, as fieldValidation says.
 
-    `patched` is the object that a patch gave: what is wrong with it is a 422.
+    `patched` is the object that a patch gave, and `refuse` words the error about it.
     """
     resource, type_info = write.resource, write.type_info
     obj = body.obj if patched is None else patched
     if resource.storage_group is not None:
         obj = events.to_core(obj)
-    what = f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
+    if refuse is None:
+        refuse = partial(_unreadable, resource)
     wrong = type_info.type_errors(obj)
     if wrong:
-        raise bad_request(what + ", ".join(wrong))
+        raise refuse(", ".join(wrong))
     if write.options.validation == "Ignore":
         return
-    found = [*body.strict, *(f'unknown field "{path}"' for path in type_info.unknown_fields(obj))]
+    unknown = [f'unknown field "{path}"' for path in type_info.unknown_fields(obj)]
+    found = [*body.strict, *unknown]
     if not found:
         return
     if write.options.validation == "Warn":
         write.request.warnings.extend(found)
         return
-    text = "strict decoding error: " + ", ".join(found)
-    if patched is None:
-        raise bad_request(what + text)
-    sent = orjson.dumps(body.obj).decode() if body.obj else write.request.body.decode("utf-8", "replace")
-    raise invalid(
-        resource.group,
-        resource.kind,
-        name,
-        [Cause("patch", "FieldValueInvalid", f"Invalid value: {orjson.dumps(sent).decode()}: {text}")],
+    if body.yaml and body.strict:
+        found = ["\n  ".join(["yaml: unmarshal errors:", *body.strict]), *unknown]
+    raise refuse("strict decoding error: " + ", ".join(found))
+
+
+def _unreadable(resource: Resource, why: str) -> ApiError:
+    return bad_request(
+        f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: {why}'
     )
+
+
+def check_name(meta: Object, name: str) -> None:
+    """The name in an object against the URL's. Raises ApiError 400."""
+    if not meta.get("name"):
+        raise bad_request(
+            f"the name of the object ({name} based on URL) was undeterminable: name must be provided"
+        )
+    if meta["name"] != name:
+        raise bad_request(
+            f"the name of the object ({meta['name']}) does not match the name on the URL ({name})"
+        )
 
 
 def to_storage(obj: Object, resource: Resource) -> Object:
@@ -152,7 +195,9 @@ async def create(write: Write, obj: Object, *, applied: bool = False) -> Entry:
     if resource.storage_group is not None:
         obj = events.to_core(obj)
     obj = type_info.prune(obj)
-    metadata.prepare_create(obj, resource, write.namespace if resource.namespaced else None)
+    namespace = write.namespace if resource.namespaced else None
+    metadata.prepare_create(obj, resource, namespace, dry_run=write.options.dry_run)
+    write.request.warnings += metadata.unify_owners(obj, late=applied)
     generated = not obj["metadata"].get("name") or _is_generated(obj["metadata"])
     obj = type_info.default(obj)
     if not applied:
@@ -201,8 +246,11 @@ async def update(write: Write, entry: Entry, obj: Object, *, applied: bool = Fal
     if resource.storage_group is not None:
         obj = events.to_core(obj)
     obj = type_info.prune(obj)
-    metadata.prepare_update(obj, old, resource, entry.name, write.namespace if resource.namespaced else None)
+    namespace = write.namespace if resource.namespaced else None
+    patched = write.request.method == "PATCH"
+    metadata.prepare_update(obj, old, resource, entry.name, namespace, patched=patched)
     obj["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
+    write.request.warnings += metadata.unify_owners(obj, late=patched)
     obj = type_info.default(obj)
     if not applied:
         backend.ownership.record(write, obj, old)
@@ -340,7 +388,7 @@ def check_revision(write: Write, entry: Entry, obj: Object) -> None:
         if not resource.unconditional_update:
             raise invalid(
                 resource.group,
-                resource.kind,
+                resource.plural,  # the API server's registry knows no kind here
                 entry.name,
                 [
                     Cause(

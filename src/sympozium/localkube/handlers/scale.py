@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from sympozium.localkube import negotiate
-from sympozium.localkube.bodies import LIMIT, json_type, media_type, read_object
+from sympozium.localkube.bodies import LIMIT, json_type, media_type, read_applied, read_object
 from sympozium.localkube.depth import compact
 from sympozium.localkube.errors import (
     ApiError,
@@ -18,11 +18,13 @@ from sympozium.localkube.errors import (
 from sympozium.localkube.handlers import pipeline, render
 from sympozium.localkube.handlers.backend import Backend
 from sympozium.localkube.handlers.options import write_options
-from sympozium.localkube.handlers.patching import JSON_PATCH, MERGE, STRATEGIC
+from sympozium.localkube.handlers.patchbodies import APPLY, JSON_PATCH, MERGE, STRATEGIC
 from sympozium.localkube.handlers.pipeline import PATCH_TRIES, Write
 from sympozium.localkube.handlers.read import find
+from sympozium.localkube.patch.typecheck import joined, typed_errors
 from sympozium.localkube.resources import Resource, ScalePaths
 from sympozium.localkube.routes import Target
+from sympozium.localkube.schema.builtin import definitions
 from sympozium.localkube.selectors import lookup
 from sympozium.localkube.store import StaleError
 from sympozium.localkube.types import Cause, Object
@@ -64,7 +66,9 @@ async def change(backend: Backend, resource: Resource, target: Target, request: 
     """PUT and PATCH."""
     assert resource.scale is not None
     form = negotiate.choose(request.accept)
-    options = write_options(request, "PatchOptions" if request.method == "PATCH" else "UpdateOptions")
+    apply = request.method == "PATCH" and media_type(request) == APPLY
+    kind = "PatchOptions" if request.method == "PATCH" else "UpdateOptions"
+    options = write_options(request, kind, apply=apply)
     write = Write(
         backend=backend,
         resource=resource,
@@ -80,9 +84,16 @@ async def change(backend: Backend, resource: Resource, target: Target, request: 
         sent = (wanted.get("metadata") or {}).get("resourceVersion")
         if sent not in {None, "", str(entry.rev)}:
             raise conflict(resource.group, resource.plural, target.name)
-        _set(obj, resource.scale.spec, _replicas(wanted, target.name))
+        replicas = _replicas(wanted, target.name)
+        if apply:
+            applied: Object = {"apiVersion": resource.api_version, "kind": resource.kind}
+            if (wanted.get("spec") or {}).get("replicas") is not None:
+                _set(applied, resource.scale.spec, replicas)
+            obj = backend.ownership.apply(write, obj, applied)
+        else:
+            _set(obj, resource.scale.spec, replicas)
         try:
-            entry = await pipeline.update(write, entry, obj)
+            entry = await pipeline.update(write, entry, obj, applied=apply)
         except StaleError:
             continue
         return render.encode(scale_of(backend.presenter.shared(entry, resource), resource.scale), form)
@@ -96,8 +107,10 @@ def _wanted(current: Object, request: Request, write: Write) -> Object:
     kind = media_type(request)
     if len(request.body) > LIMIT:
         raise too_large(LIMIT)
+    if kind == APPLY:
+        return _applied(request.body, write)
     if kind not in {JSON_PATCH, MERGE, STRATEGIC}:
-        raise unsupported_media_type((JSON_PATCH, MERGE, STRATEGIC))
+        raise unsupported_media_type((JSON_PATCH, MERGE, STRATEGIC, APPLY))
     try:
         patch = orjson.loads(request.body)
     except orjson.JSONDecodeError as error:
@@ -109,6 +122,23 @@ def _wanted(current: Object, request: Request, write: Write) -> Object:
         # A Scale has no lists, so a strategic merge is a merge.
         return _checked(write.backend.ownership.merge_patch(current, patch))
     raise bad_request("error decoding patch: it does not have the JSON type that its content type says")
+
+
+def _applied(raw: bytes, write: Write) -> Object:
+    """The Scale of an apply, which says its type and nothing that a Scale has not."""
+    sent, _ = read_applied(raw)
+    if (sent.get("apiVersion"), sent.get("kind")) != ("autoscaling/v1", "Scale"):
+        version, kind = str(sent.get("apiVersion") or ""), str(sent.get("kind") or "")
+        raise bad_request(f"invalid object type: {version if '/' in version else '/' + version}, Kind={kind}")
+    wrong = typed_errors(sent, definitions().node("io.k8s.api.autoscaling.v1.Scale"))
+    if wrong:
+        raise ApiError(
+            500,
+            f"failed to create typed patch object ({write.namespace}/{(sent.get('metadata') or {}).get('name', '')}; "
+            f"autoscaling/v1, Kind=Scale): {joined(wrong)}",
+            reason="",
+        )
+    return _checked(sent)
 
 
 def _checked(scale: Any) -> Object:

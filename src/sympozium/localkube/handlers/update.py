@@ -2,7 +2,7 @@
 
 from sympozium.localkube import metadata, negotiate
 from sympozium.localkube.bodies import read_object
-from sympozium.localkube.errors import bad_request, conflict
+from sympozium.localkube.errors import conflict
 from sympozium.localkube.handlers import pipeline, render
 from sympozium.localkube.handlers.backend import Backend
 from sympozium.localkube.handlers.options import write_options
@@ -31,10 +31,7 @@ async def update(backend: Backend, resource: Resource, target: Target, request: 
     pipeline.check_strict(body, write)
     meta = metadata.metadata_of(body.obj)
     metadata.check_shape(meta, resource.kind)
-    if (meta.get("name") or target.name) != target.name:
-        raise bad_request(
-            f"the name of the object ({meta['name']}) does not match the name on the URL ({target.name})"
-        )
+    pipeline.check_name(meta, target.name)
     missing = backend.store.get(resource.bucket, write.namespace, target.name) is None
     if missing and resource.create_on_update and not target.subresource:
         return await _create(write, body.obj, target, form)

@@ -97,10 +97,11 @@ def paths(fields: Fields, prefix: str = "") -> Iterator[str]:
             if prefix:
                 yield prefix
         else:
-            yield from paths(fields[element], prefix + _shown(element))
+            yield from paths(fields[element], prefix + shown(element))
 
 
-def _shown(element: str) -> str:
+def shown(element: str) -> str:
+    """One path element as messages show it."""
     kind, _, rest = element.partition(":")
     if kind == "f":
         return f".{rest}"

@@ -13,6 +13,9 @@ MAX_DIGITS = 18
 MAX_COPIED = 3 * 1024 * 1024
 
 
+_JSON = {str: "string", int: "number", float: "number", bool: "bool", list: "array", type(None): "null"}
+
+
 class _CannotError(Exception):
     """The operation does not fit the document."""
 
@@ -30,7 +33,9 @@ def json_patch(obj: Any, operations: list[Any]) -> Any:
     copied = 0
     for operation in operations:
         if not isinstance(operation, dict):
-            raise bad_request("error decoding patch: an operation of a JSON patch is an object")
+            raise bad_request(
+                f"error decoding patch: json: cannot unmarshal {_JSON[type(operation)]} into Go value of type handlers.jsonPatchOp"
+            )
         try:
             if operation.get("op") == "copy":
                 obj, size = _copy(obj, operation)
@@ -54,7 +59,6 @@ def _apply(document: Any, operation: dict[str, Any]) -> Any:
     if op == "remove":
         return _remove(document, path)[0]
     if op == "replace":
-        _get(document, path)
         return _replace(document, path, _value(operation))
     if op == "test":
         if not same(_get_or_null(document, path), operation.get("value")):
@@ -71,33 +75,35 @@ def _apply(document: Any, operation: dict[str, Any]) -> Any:
 
 def _copy(document: Any, operation: dict[str, Any]) -> tuple[Any, int]:
     """The document, and how many bytes were copied: copies of copies double each time."""
-    text = compact(_get(document, _pointer(operation.get("from"))))
+    text = compact(_get_or_null(document, _pointer(operation.get("from"))))
     return _add(document, _pointer(operation.get("path")), orjson.loads(text)), len(text)
 
 
 def _value(operation: dict[str, Any]) -> Any:
-    if "value" not in operation:
-        raise _CannotError("the operation has no value")
-    value = operation["value"]
+    """None where the operation has no value: the library that the API server uses does not mind."""
+    value = operation.get("value")
     # A patch may be tried again on another revision: what it holds must not become part of a document.
     return orjson.loads(orjson.dumps(value)) if isinstance(value, dict | list) else value
 
 
 def _pointer(text: Any) -> list[str]:
-    if not isinstance(text, str) or (text and not text.startswith("/")):
+    """The parts of a JSON pointer; what is before the first slash is not looked at, as in the API server."""
+    if not isinstance(text, str):
         raise _CannotError(f"{text!r} is no JSON pointer")
     return [part.replace("~1", "/").replace("~0", "~") for part in text.split("/")[1:]]
 
 
 def _index(items: list[Any], part: str, *, end: bool) -> int:
-    """A position in `items`; `end` allows the one after the last."""
+    """A position in `items`, negative ones from the end; `end` allows the one after the last."""
     if part == "-" and end:
         return len(items)
-    if not part.isascii() or not part.isdigit() or (part != "0" and part.startswith("0")):
+    digits = part.removeprefix("-")
+    if not digits.isascii() or not digits.isdigit() or len(digits) > MAX_DIGITS:
         raise _CannotError(f"{part} is no index")
-    if len(part) > MAX_DIGITS or (index := int(part)) > len(items) - (not end):
+    index, size = int(part), len(items) + end
+    if not -size <= index < size:
         raise _CannotError(f"index {part} is out of bounds")
-    return index
+    return index if index >= 0 else index + size
 
 
 def _step(value: Any, part: str) -> Any:
@@ -119,7 +125,7 @@ def _get(document: Any, path: list[str]) -> Any:
 def _get_or_null(document: Any, path: list[str]) -> Any:
     """A last key that is missing tests as null, as in the API server."""
     if not path:
-        return document
+        raise _CannotError("the whole document is no value")
     parent = _get(document, path[:-1])
     if isinstance(parent, dict):
         return parent.get(path[-1])
@@ -128,7 +134,7 @@ def _get_or_null(document: Any, path: list[str]) -> Any:
 
 def _add(document: Any, path: list[str], value: Any) -> Any:
     if not path:
-        return value
+        raise _CannotError("the whole document cannot be written")
     parent, last = _get(document, path[:-1]), path[-1]
     if isinstance(parent, dict):
         parent[last] = value
@@ -141,9 +147,14 @@ def _add(document: Any, path: list[str], value: Any) -> Any:
 
 def _replace(document: Any, path: list[str], value: Any) -> Any:
     if not path:
-        return value
+        raise _CannotError("the whole document cannot be written")
     parent, last = _get(document, path[:-1]), path[-1]
-    parent[last if isinstance(parent, dict) else _index(parent, last, end=False)] = value
+    if isinstance(parent, dict):
+        parent[last] = value  # also where nothing was: the API server's library takes it
+    elif isinstance(parent, list):
+        parent[_index(parent, last, end=False)] = value
+    else:
+        raise _CannotError(f"nothing can be replaced beneath {path[:-1]}")
     return document
 
 

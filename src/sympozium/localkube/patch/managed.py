@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from sympozium.localkube.errors import apply_conflict
-from sympozium.localkube.patch import fields as sets, typed
+from sympozium.localkube.patch import fields as sets, lastapplied, typed
 from sympozium.localkube.patch.fields import Fields
 from sympozium.localkube.schema.node import Node
 from sympozium.localkube.schema.shapes import zero
@@ -19,6 +19,8 @@ UPDATE = "Update"
 MAX_UPDATE_ENTRIES = 10
 ANCIENT = "ancient-changes"
 BEFORE_FIRST_APPLY = "before-first-apply"
+KUBECTL = "kubectl"
+"""The applier that takes over what `kubectl apply` without --server-side has written."""
 
 _UNOWNED = ("apiVersion", "kind")
 _UNOWNED_METADATA = (
@@ -37,13 +39,15 @@ _UNOWNED_METADATA = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manager:
-    """Who writes, how, and when. `reset` names the top-level fields that such a write never owns."""
+    """Who writes, how, and when (empty: the record has no time). `reset` names the top-level fields that such a write never owns."""
 
     name: str
     api_version: str
     time: str
     subresource: str = ""
     reset: tuple[str, ...] = ()
+    view: str = ""
+    """The API version that conflicts name, where the object is changed through another (a Scale)."""
 
 
 @dataclass(slots=True)
@@ -66,7 +70,7 @@ class _Entry:
             "manager": self.manager,
             "operation": self.operation,
             "apiVersion": self.api_version,
-            "time": self.time,
+            **({"time": self.time} if self.time else {}),
             "fieldsType": "FieldsV1",
             "fieldsV1": sets.encode(self.owned),
         }
@@ -85,8 +89,19 @@ def update(old: Object | None, new: Object, node: Node, manager: Manager) -> Non
     `[{}]` clears them.
     """
     entries = _entries_of_update(old, new, manager)
+    if old is not None and not entries:
+        # Of an object that has no record (it was cleared) none is begun until somebody applies it.
+        new["metadata"].pop("managedFields", None)
+        return
     before = _empty(node) if old is None else old
-    comparison = typed.Comparison(_owned_part(before, manager.reset), _owned_part(new, manager.reset), node)
+    try:
+        comparison = typed.Comparison(
+            _owned_part(before, manager.reset), _owned_part(new, manager.reset), node
+        )
+    except typed.UntypedError:
+        # Nobody can say who owns what of such an object; the API server then keeps no record at all.
+        new["metadata"].pop("managedFields", None)
+        return
     changed = sets.union(comparison.added, comparison.modified)
     key = (manager.name, UPDATE, manager.api_version, manager.subresource)
     for entry in entries.values():
@@ -125,10 +140,15 @@ def apply(live: Object | None, applied: Object, node: Node, manager: Manager, *,
     merged = _drop_abandoned(merged, last, entries.values(), node)
     base: Object = {} if live is None else _owned_part(live, manager.reset)
     comparison = typed.Comparison(base, _owned_part(merged, manager.reset), node)
-    _settle(comparison, entries, key, force=force)
-    if mine is not None and mine.owned == wanted and not comparison:
-        entry.time = mine.time  # nothing was done, so nothing is dated
+    tolerated: Fields = {}
+    if live is not None and not force and manager.name == KUBECTL:
+        tolerated = lastapplied.unchanged_fields(live, node, manager.api_version)
+    _settle(comparison, entries, key, force=force, tolerated=tolerated, view=manager.view)
+    if not comparison:
+        entry.time = mine.time if mine else ""  # the object stays as it is, and this dates nothing
     merged["metadata"] = dict(merged.get("metadata") or {})
+    if manager.name == KUBECTL:
+        lastapplied.renew(merged, applied)
     _write(merged, entries.values())
     return merged
 
@@ -139,21 +159,33 @@ def _merged(live: Object, applied: Object, node: Node, manager: Manager) -> Obje
     return merged
 
 
-def _settle(comparison: typed.Comparison, entries: dict[_Key, _Entry], key: _Key, *, force: bool) -> None:
-    """Takes from the others what this apply changes, or refuses. Raises ApiError 409."""
+def _settle(
+    comparison: typed.Comparison,
+    entries: dict[_Key, _Entry],
+    key: _Key,
+    *,
+    force: bool,
+    tolerated: Fields,
+    view: str,
+) -> None:
+    """Takes from the others what this apply changes, or refuses. Raises ApiError 409.
+
+    Conflicts about `tolerated` fields are none.
+    """
     changed = sets.union(comparison.modified, comparison.added)
     conflicts: list[tuple[str, str]] = []
     for entry in entries.values():
         if entry.key == key:
             continue
         contested = sets.intersection(entry.owned, changed)
-        if contested and not force:
+        refused = sets.difference(contested, tolerated)
+        if refused and not force:
             who = f'conflict with "{entry.manager}"'
             if entry.subresource:
                 who += f' with subresource "{entry.subresource}"'
             if entry.operation == UPDATE:
-                who += f" using {entry.api_version}"
-            conflicts += [(who, path) for path in sets.paths(contested)]
+                who += f" using {view or entry.api_version}"
+            conflicts += [(who, path) for path in sets.paths(refused)]
         entry.owned = sets.difference(sets.difference(entry.owned, contested), comparison.removed)
     if conflicts:
         raise apply_conflict(conflicts)

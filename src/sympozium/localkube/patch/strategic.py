@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from sympozium.localkube.errors import ApiError, bad_request
+from sympozium.localkube.patch.typecheck import plain
 from sympozium.localkube.schema.node import FREE, Node
 
 _PATCH = "$patch"
@@ -20,21 +21,25 @@ _ORDER = "$setElementOrder/"
 
 
 def strategic_merge(current: dict[str, Any], patch: dict[str, Any], node: Node) -> dict[str, Any]:
-    """The patched object. `current` may be changed; `patch` is not. Raises ApiError 400."""
+    """The patched object. `current` may be changed; `patch` is not.
+
+    Raises ApiError 400 for `$retainKeys` that are none, and 500, as the API server does, for other directives and
+    items that cannot be understood.
+    """
     merged = _merge_object(current, orjson.loads(orjson.dumps(patch)), node)
     return {} if merged is None else merged
 
 
 def _merge_object(target: dict[str, Any], patch: dict[str, Any], node: Node) -> dict[str, Any] | None:
     """None says that the object goes (`$patch: delete`)."""
-    directive = patch.pop(_PATCH, "merge")
+    directive = patch.get(_PATCH)
     if directive == "replace":
         cleaned: dict[str, Any] = _clean(patch)
         return cleaned
     if directive == "delete":
         return None
-    if directive != "merge":
-        raise bad_request(f"unknown patch type: {_PATCH}: {directive}")
+    if directive is not None:
+        raise _unusable(f"unknown patch type: {plain(directive)} in map: {plain(patch)}")
     _retain(target, patch)
     orders = {}
     for key in [key for key in patch if key.startswith(("$",))]:
@@ -64,6 +69,10 @@ def _merge_object(target: dict[str, Any], patch: dict[str, Any], node: Node) -> 
     return target
 
 
+def _unusable(text: str) -> ApiError:
+    return ApiError(500, text, reason="")
+
+
 def _put(target: dict[str, Any], key: str, value: Any) -> None:
     if value is None:
         target.pop(key, None)
@@ -75,19 +84,16 @@ def _retain(target: dict[str, Any], patch: dict[str, Any]) -> None:
     if _RETAIN not in patch:
         return
     kept = patch.pop(_RETAIN)
-    if not isinstance(kept, list):
-        raise bad_request(f"{_RETAIN} must be a list of field names")
-    for key, value in patch.items():
-        if value is not None and not key.startswith("$") and key not in kept:
-            raise bad_request(f"the list of {_RETAIN} must have every field of the patch, {key} is missing")
+    if not isinstance(kept, list) or any(
+        value is not None and not key.startswith("$") and key not in kept for key, value in patch.items()
+    ):
+        raise bad_request("invalid patch format of retainKeys")
     for key in [key for key in target if key not in kept]:
         del target[key]
 
 
 def _delete_items(target: dict[str, Any], key: str, items: Any) -> None:
-    if not isinstance(items, list):
-        raise bad_request(f"{_DELETE_ITEMS}{key} must be a list")
-    if isinstance(target.get(key), list):
+    if isinstance(target.get(key), list) and isinstance(items, list):
         target[key] = [item for item in target[key] if item not in items]
 
 
@@ -105,7 +111,7 @@ def _clean(value: Any) -> Any:
 def _fresh(value: Any, node: Node) -> Any:
     """What a patch adds where nothing was."""
     if isinstance(value, dict):
-        return _merge_object({}, value, node)
+        return None if value.get(_PATCH) in {"replace", "delete"} else _merge_object({}, value, node)
     if isinstance(value, list) and "merge" in node.strategies:
         return _merge_list([], value, node, None)
     return _clean(value)
@@ -118,7 +124,24 @@ def _merge_list(target: list[Any], patch: list[Any], node: Node, order: Any) -> 
         mentioned = patch
         merged = target + [item for item in _unique(patch) if item not in target]
     placed = _ordered(merged, mentioned, target, node)
+    if order is not None:
+        _check_order(mentioned, order, node)
     return placed if order is None else _ordered(placed, order, target, node)
+
+
+def _check_order(patch: list[Any], order: Any, node: Node) -> None:
+    """What a patch adds has to be in the order that it sets."""
+    if not isinstance(order, list):
+        raise bad_request(f"{_ORDER} must be a list")
+    wanted = [_identity(item, node) for item in order]
+    at = 0
+    for item in patch:
+        try:
+            at = wanted.index(_identity(item, node), at)
+        except ValueError:
+            raise _unusable(
+                f"The order in patch list:\n{plain(patch)}\n doesn't match $setElementOrder list:\n{plain(order)}\n"
+            ) from None
 
 
 def _unique(items: list[Any]) -> list[Any]:
@@ -128,25 +151,25 @@ def _unique(items: list[Any]) -> list[Any]:
 def _merge_maps(target: list[Any], patch: list[Any], node: Node) -> tuple[list[Any], list[Any]]:
     """(the patch's items without directives, all items)."""
     key, items = node.merge_key, node.items or FREE
-    plain: list[dict[str, Any]] = []
+    named: list[dict[str, Any]] = []
     replace = False
     for item in patch:
         if not isinstance(item, dict):
-            raise bad_request(f"a list that merges by {key} has an item that is no object")
+            raise _unusable(f"list element types are not identical: [{plain(target)} {plain(patch)}]")
         directive = item.get(_PATCH)
-        if directive == "replace" and len(item) == 1:
-            replace = True
+        if directive == "replace":
+            replace = True  # of the whole list; what else is in the item says nothing
         elif directive == "delete":
             gone = _key(item, key)
             target = [old for old in target if not (isinstance(old, dict) and old.get(key) == gone)]
-        elif directive in {None, "merge", "replace"}:
-            plain.append(item)
+        elif directive in {None, "merge"}:
+            named.append({name: value for name, value in item.items() if name != _PATCH})
         else:
-            raise bad_request(f"unknown patch type: {_PATCH}: {directive}")
+            raise _unusable(f"unknown patch type: {plain(directive)} in map: {plain(item)}")
     if replace:
-        return [], [_clean(item) for item in plain]
+        return [], [_clean(item) for item in named]
     merged = list(target)
-    for item in plain:
+    for item in named:
         value = _key(item, key)
         at = next(
             (i for i, old in enumerate(merged) if isinstance(old, dict) and old.get(key) == value), None
@@ -157,12 +180,12 @@ def _merge_maps(target: list[Any], patch: list[Any], node: Node) -> tuple[list[A
                 merged.append(added)
         else:
             merged[at] = _merge_object(merged[at], dict(item), items)
-    return plain, merged
+    return named, merged
 
 
 def _key(item: dict[str, Any], key: str) -> Any:
     if key not in item:
-        raise ApiError(400, f"map: {orjson.dumps(item).decode()} does not contain declared merge key: {key}")
+        raise _unusable(f"map: {plain(item)} does not contain declared merge key: {key}")
     return item[key]
 
 

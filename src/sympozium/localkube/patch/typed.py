@@ -12,22 +12,31 @@ import orjson
 from sympozium.localkube.patch.fields import MEMBER, SELF, Fields, insert
 from sympozium.localkube.schema.equality import same
 from sympozium.localkube.schema.node import ATOMIC, FREE, ITEM_KEY_DEFAULTS, MAP, SET, Node
+from sympozium.localkube.schema.shapes import zero
+
+
+class UntypedError(Exception):
+    """A list of a map type has an item that has none of the keys."""
 
 
 def elements(items: list[Any], node: Node) -> dict[str, Any] | None:
-    """The items of a list by path element, in order; None when the list is to be taken as a whole."""
+    """The items of a list by path element, in order; None when the list is to be taken as a whole.
+
+    Of items that are there twice the first counts: what is stored may have them. Raises UntypedError.
+    """
     if node.list_type == ATOMIC:
         return None
     found: dict[str, Any] = {}
     for item in items:
-        element = _element(item, node)
-        if element is None or element in found:
+        element = element_of(item, node)
+        if element is None:
             return None
-        found[element] = item
+        found.setdefault(element, item)
     return found
 
 
-def _element(item: Any, node: Node) -> str | None:
+def element_of(item: Any, node: Node) -> str | None:
+    """The path element of an item; None for one that has none. Raises UntypedError when it has no key at all."""
     if node.list_type == SET:
         return None if isinstance(item, dict | list) else f"v:{orjson.dumps(item).decode()}"
     if not isinstance(item, dict):
@@ -37,17 +46,28 @@ def _element(item: Any, node: Node) -> str | None:
         value = item.get(key)
         if value is None:
             value = _key_default(node, key)
-            if value is None:
-                return None
-        keys[key] = value
+        if value is not None:
+            keys[key] = value
+    if not keys:
+        names = " ".join(orjson.dumps(key).decode() for key in node.map_keys)
+        raise UntypedError(
+            f"associative list with keys has an element that omits all key fields [{names}] "
+            "(and doesn't have default values for any key fields)"
+        )
     return f"k:{orjson.dumps(keys).decode()}"
 
 
 def _key_default(node: Node, key: str) -> Any:
     child = node.items.properties.get(key) if node.items is not None else None
-    if child is not None and child.default is not None:
+    if child is None:
+        return ITEM_KEY_DEFAULTS.get(key)
+    if child.default is not None:
         return orjson.loads(child.default)
-    return ITEM_KEY_DEFAULTS.get(key)
+    if key in ITEM_KEY_DEFAULTS:
+        return ITEM_KEY_DEFAULTS[key]
+    # A field that is always written has its zero value when it is not there.
+    shape = node.items.shape if node.items is not None else None
+    return zero(child) if shape is not None and any(name == key for name, _ in shape.always) else None
 
 
 def _granular(value: Any, node: Node) -> bool:
@@ -164,30 +184,25 @@ def merge(live: Any, applied: Any, node: Node) -> Any:
     if isinstance(live, list) and isinstance(applied, list):
         before, after = elements(live, node), elements(applied, node)
         if before is not None and after is not None:
-            return _merge_items(before, after, node)
+            return _merge_items(live, after, node)
     return applied
 
 
-def _merge_items(live: dict[str, Any], applied: dict[str, Any], node: Node) -> list[Any]:
-    """Applied items in their order; the others stay before what they were before."""
+def _merge_items(live: list[Any], applied: dict[str, Any], node: Node) -> list[Any]:
+    """Applied items in their order; the others stay before what they were before, also those there twice."""
     out: list[Any] = []
-    waiting = list(live)
+    waiting = [(element_of(item, node), item) for item in live]
+    first = dict(reversed(waiting))
     items = node.items or FREE
-
-    def others() -> None:
-        while waiting and waiting[0] not in applied:
-            out.append(live[waiting.pop(0)])
-
-    done: set[str] = set()
+    done: set[str | None] = set()
     for element, item in applied.items():
-        while waiting and waiting[0] in done:
-            waiting.pop(0)
-        others()
-        out.append(merge(live[element], item, items) if element in live else item)
+        while waiting and (waiting[0][0] in done or waiting[0][0] not in applied):
+            other, kept = waiting.pop(0)
+            if other not in done:
+                out.append(kept)
+        out.append(merge(first[element], item, items) if element in first else item)
         done.add(element)
-        if waiting and waiting[0] == element:
-            waiting.pop(0)
-    out += [live[element] for element in waiting if element not in applied]
+    out += [item for element, item in waiting if element not in applied]
     return out
 
 
@@ -205,7 +220,7 @@ def remove(value: Any, gone: Fields, node: Node) -> Any:
     if isinstance(value, list) and node.list_type in {SET, MAP}:
         kept = []
         for item in value:
-            element = _element(item, node)
+            element = element_of(item, node)
             below = None if element is None else gone.get(element)
             if below is None:
                 kept.append(item)

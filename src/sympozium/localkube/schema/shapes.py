@@ -30,21 +30,23 @@ OMITZERO: Final = "0"
 
 
 class Shape:
-    """One definition. `rank` orders the keys; `types` are the Go names of the fields' types.
+    """One definition. `rank` orders the keys; `types` are the Go names of the fields' types; `embedded` has the
+    name of the embedded struct, with a dot, of those fields that have one.
 
     `always` are the fields that are written even when nobody set them, and `zeros` those that are left out
     when they are zero, with their nodes.
     """
 
-    __slots__ = ("always", "rank", "types", "zeros")
+    __slots__ = ("always", "embedded", "rank", "types", "zeros")
 
     def __init__(self, line: str, properties: dict[str, Node]) -> None:
-        fields = [field.split(":", 2) for field in line.split(" ")]
-        self.rank = {name: index for index, (name, _, _) in enumerate(fields)}
-        self.types = {name: go for name, _, go in fields}
+        fields = [(*field.split(":"), "")[:4] for field in line.split(" ")]
+        self.rank = {name: index for index, (name, _, _, _) in enumerate(fields)}
+        self.types = {name: go for name, _, go, _ in fields}
+        self.embedded = {name: via for name, _, _, via in fields if via}
         self.always: list[tuple[str, Node]] = []
         self.zeros: dict[str, Node] = {}
-        for name, flags, _ in fields:
+        for name, flags, _, _ in fields:
             child = properties.get(name)
             if child is None or POINTER in flags:
                 continue
