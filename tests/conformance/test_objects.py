@@ -158,7 +158,7 @@ def test_unknown_fields_warn_or_refuse_or_neither(admin, cms):
 def test_bodies_of_typed_go_clients(admin, cms):
     assert admin.post(cms, CONFIG_MAP, ct=PROTOBUF, accept=f"{PROTOBUF},application/json").status == 201
     assert admin.get(f"{cms}/c2").json["data"] == {"a": "b"}
-    yaml = "metadata:\n  name: y\ndata:\n  at: '2026-01-01'\n"
+    yaml = "metadata:\n  name: yml\ndata:\n  at: '2026-01-01'\n"
     assert admin.post(cms, yaml, ct="application/yaml").json["data"] == {"at": "2026-01-01"}
     nulls = {"metadata": {"name": "n", "creationTimestamp": None}, "data": None}
     assert admin.post(cms, nulls).status == 201
@@ -185,7 +185,7 @@ def test_patches(admin, cms):
     admin.patch(f"{cms}/a", {"metadata": {"resourceVersion": "1"}}).refused(409, "Conflict")
     admin.patch(f"{cms}/a", "{").refused(400, "BadRequest")
     admin.patch(f"{cms}/a", {}, ct="application/json").refused(
-        415, "UnsupportedMediaType", "accepted media types include"
+        415, "UnsupportedMediaType", "415: Unsupported Media Type"
     )
 
 

@@ -140,6 +140,8 @@ def syntax_error(raw: bytes) -> str:
         return f"invalid character {text[at]!r} {where}"
     except RecursionError:
         return "exceeded max depth"
+    except ValueError:
+        return "number out of range"  # of more digits than Python reads
     return "invalid character in JSON text"  # what Python takes and JSON has not: NaN, a lone surrogate
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Protocol, cast
 
 from sympozium.localkube import metadata
-from sympozium.localkube.errors import ApiError
+from sympozium.localkube.errors import bad_request
 from sympozium.localkube.handlers.patchbodies import unrestorable
 from sympozium.localkube.handlers.pipeline import Write
 from sympozium.localkube.patch import jsonpatch, managed, merge
@@ -85,7 +85,7 @@ class Managed:
                 current, sent, _node(write), _manager(write, sent), force=write.options.force
             )
         except UntypedError as error:
-            raise ApiError(500, f"failed to create typed live object: {error}", reason="") from error
+            raise bad_request(f"failed to create typed live object: {error}") from error
 
     def applied_errors(self, write: Write, sent: Object) -> str:
         wrong = typed_errors(sent, _node(write))

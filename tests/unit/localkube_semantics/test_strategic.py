@@ -102,10 +102,10 @@ def test_service_ports_merge_by_port_alone():
         (containers("text"), "list element types are not identical"),
     ],
 )
-def test_bad_patches_are_500_as_on_the_real_server(patch, text):
+def test_bad_patches_are_400(patch, text):
     with pytest.raises(ApiError, match=text) as caught:
         POD.strategic_merge(containers({"name": "a"}), patch)
-    assert caught.value.code == 500
+    assert caught.value.code == 400
 
 
 def test_nothing_of_the_directives_is_stored_where_nothing_was():

@@ -128,7 +128,10 @@ async def _apply(write: Write, target: Target) -> tuple[Entry, bool]:
 
 
 def _applied(write: Write) -> Object:
-    """The body of an apply: typed by the schema alone. Raises ApiError 400 and, as the API server, 500."""
+    """The body of an apply: typed by the schema alone. Raises ApiError 400.
+
+    The API server answers 500 for what does not fit its schema; here that is the client's mistake as well.
+    """
     resource, options = write.resource, write.options
     sent, duplicates = read_applied(write.request.body)
     version, kind = (v if isinstance(v, str) else "" for v in (sent.get("apiVersion"), sent.get("kind")))
@@ -139,7 +142,7 @@ def _applied(write: Write) -> Object:
         raise bad_request("metadata.managedFields must be nil")
     wrong = write.backend.ownership.applied_errors(write, sent)
     if wrong:
-        raise ApiError(500, f"failed to create typed patch object ({_whose(sent)}): {wrong}", reason="")
+        raise bad_request(f"failed to create typed patch object ({_whose(sent)}): {wrong}")
     if duplicates and options.validation != "Ignore":
         lines = [f'line {line}: key "{key}" already set in map' for key, line in duplicates]
         if options.validation == "Strict":
@@ -170,15 +173,13 @@ def _no_such_uid(write: Write, sent: Object, name: str) -> ApiError:
 
 
 def _convert(write: Write, sent: Object, merged: Object) -> None:
-    """Raises ApiError 500 for what the schema takes and a decoder does not (base64, times, quantities)."""
+    """Raises ApiError 400 for what the schema takes and a decoder does not (base64, times, quantities)."""
     wrong = write.type_info.type_errors(merged)
     if wrong:
         gvk = _gvk(write.resource.api_version, write.resource.kind)
-        raise ApiError(
-            500,
+        raise bad_request(
             f"failed to convert new object ({_whose(sent)}) to proper version: unable to convert unstructured object "
-            f"to {gvk}: error decoding from json: {wrong[0]}",
-            reason="",
+            f"to {gvk}: error decoding from json: {wrong[0]}"
         )
 
 

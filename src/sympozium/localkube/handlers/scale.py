@@ -132,11 +132,9 @@ def _applied(raw: bytes, write: Write) -> Object:
         raise bad_request(f"invalid object type: {version if '/' in version else '/' + version}, Kind={kind}")
     wrong = typed_errors(sent, definitions().node("io.k8s.api.autoscaling.v1.Scale"))
     if wrong:
-        raise ApiError(
-            500,
+        raise bad_request(
             f"failed to create typed patch object ({write.namespace}/{(sent.get('metadata') or {}).get('name', '')}; "
-            f"autoscaling/v1, Kind=Scale): {joined(wrong)}",
-            reason="",
+            f"autoscaling/v1, Kind=Scale): {joined(wrong)}"
         )
     return _checked(sent)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from sympozium.localkube.errors import ApiError, bad_request
+from sympozium.localkube.errors import bad_request
 from sympozium.localkube.patch.typecheck import plain
 from sympozium.localkube.schema.node import FREE, Node
 
@@ -23,8 +23,8 @@ _ORDER = "$setElementOrder/"
 def strategic_merge(current: dict[str, Any], patch: dict[str, Any], node: Node) -> dict[str, Any]:
     """The patched object. `current` may be changed; `patch` is not.
 
-    Raises ApiError 400 for `$retainKeys` that are none, and 500, as the API server does, for other directives and
-    items that cannot be understood.
+    Raises ApiError 400 for directives and items that cannot be understood (the API server's words; its code is
+    500 for some, which here stands for a fault of the server's own).
     """
     merged = _merge_object(current, orjson.loads(orjson.dumps(patch)), node)
     return {} if merged is None else merged
@@ -39,7 +39,7 @@ def _merge_object(target: dict[str, Any], patch: dict[str, Any], node: Node) -> 
     if directive == "delete":
         return None
     if directive is not None:
-        raise _unusable(f"unknown patch type: {plain(directive)} in map: {plain(patch)}")
+        raise bad_request(f"unknown patch type: {plain(directive)} in map: {plain(patch)}")
     _retain(target, patch)
     orders = {}
     for key in [key for key in patch if key.startswith(("$",))]:
@@ -67,10 +67,6 @@ def _merge_object(target: dict[str, Any], patch: dict[str, Any], node: Node) -> 
         if isinstance(target.get(key), list):
             target[key] = _ordered(target[key], order, target[key], node.child(key) or FREE)
     return target
-
-
-def _unusable(text: str) -> ApiError:
-    return ApiError(500, text, reason="")
 
 
 def _put(target: dict[str, Any], key: str, value: Any) -> None:
@@ -139,7 +135,7 @@ def _check_order(patch: list[Any], order: Any, node: Node) -> None:
         try:
             at = wanted.index(_identity(item, node), at)
         except ValueError:
-            raise _unusable(
+            raise bad_request(
                 f"The order in patch list:\n{plain(patch)}\n doesn't match $setElementOrder list:\n{plain(order)}\n"
             ) from None
 
@@ -155,7 +151,7 @@ def _merge_maps(target: list[Any], patch: list[Any], node: Node) -> tuple[list[A
     replace = False
     for item in patch:
         if not isinstance(item, dict):
-            raise _unusable(f"list element types are not identical: [{plain(target)} {plain(patch)}]")
+            raise bad_request(f"list element types are not identical: [{plain(target)} {plain(patch)}]")
         directive = item.get(_PATCH)
         if directive == "replace":
             replace = True  # of the whole list; what else is in the item says nothing
@@ -165,7 +161,7 @@ def _merge_maps(target: list[Any], patch: list[Any], node: Node) -> tuple[list[A
         elif directive in {None, "merge"}:
             named.append({name: value for name, value in item.items() if name != _PATCH})
         else:
-            raise _unusable(f"unknown patch type: {plain(directive)} in map: {plain(item)}")
+            raise bad_request(f"unknown patch type: {plain(directive)} in map: {plain(item)}")
     if replace:
         return [], [_clean(item) for item in named]
     merged = list(target)
@@ -185,7 +181,7 @@ def _merge_maps(target: list[Any], patch: list[Any], node: Node) -> tuple[list[A
 
 def _key(item: dict[str, Any], key: str) -> Any:
     if key not in item:
-        raise _unusable(f"map: {plain(item)} does not contain declared merge key: {key}")
+        raise bad_request(f"map: {plain(item)} does not contain declared merge key: {key}")
     return item[key]
 
 
