@@ -22,7 +22,8 @@ from sympozium.localkube.http.protocol import PeerProtocol
 log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 5
-KEEP_ALIVE_SECONDS = 75
+KEEP_ALIVE_SECONDS = 90
+"""As kube-apiserver: Go's clients keep an idle connection that long, and a POST on a closed one is not sent again."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
