@@ -298,7 +298,8 @@ def test_logs_of_a_pod_that_has_none(admin, ns):
     admin.get(f"{pods}/p/log?container=z").refused(400, "BadRequest", "container z is not valid for pod p")
     admin.get(f"{pods}/p/log?container=a&tailLines=-1").refused(422, "Invalid", "tailLines")
     assert admin.get(f"{pods}/p/log?container=a").status == 204
-    admin.post(f"{pods}/p/exec?command=ls", None).refused(501, "NotImplemented", "pods/exec is not served")
+    unbound = admin.post(f"{pods}/p/exec?command=ls&container=a&stdout=true", None)
+    unbound.refused(400, "BadRequest", "pod p does not have a host assigned")
 
 
 def test_deletion_options_that_contradict(admin, cms):

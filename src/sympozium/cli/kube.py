@@ -1,6 +1,7 @@
 """`sympozium kube`: the embedded Kubernetes API alone, in the foreground or around one command.
 
-Without --data-dir it lives in a temporary directory that is removed at the end.
+Without --data-dir it lives in a temporary directory that is removed at the end. Signals are passed on to what
+runs, and we end when that has ended: nothing is raised in the middle of our own work.
 """
 
 import contextlib
@@ -12,11 +13,12 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
+from typing import Self
 
 from sympozium.cli.failures import EXIT_USAGE, CommandError
 from sympozium.testing.kube import KubeProcess
 
-FORWARDED = (signal.SIGTERM, signal.SIGHUP)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run(
@@ -25,20 +27,29 @@ def run(
     """The exit code of `command`; without one, 0 after Ctrl-C or SIGTERM. Raises CommandError."""
     if token_auth_file is not None and not token_auth_file.is_file():
         raise CommandError(f"--token-auth-file {token_auth_file}: there is no such file", EXIT_USAGE)
-    with _directory(data_dir) as directory, _ended_by_signals():
+    with _directory(data_dir) as directory:
         server = KubeProcess(directory, port=port, token_auth_file=token_auth_file)
         try:
-            url = server.start()
-        except (RuntimeError, OSError) as exc:
-            raise CommandError(f"the embedded API did not start: {exc}") from exc
-        try:
-            if write is not None:
-                _copy(server.kubeconfig, write)
-            if command:
-                return _around(command, server.kubeconfig)
-            return _foreground(server, url, write or server.kubeconfig)
+            with _Signals(server) as signals:
+                return _run(command, server, signals, write)
         finally:
             server.stop()
+
+
+def _run(command: list[str], server: KubeProcess, signals: "_Signals", write: Path | None) -> int:
+    try:
+        url = server.start()
+    except (RuntimeError, OSError) as exc:
+        if signals.came:
+            return 128 + signals.came
+        raise CommandError(f"the embedded API did not start: {exc}") from exc
+    if signals.came:
+        return 128 + signals.came
+    if write is not None:
+        _copy(server.kubeconfig, write)
+    if command:
+        return _around(command, server.kubeconfig, signals)
+    return _foreground(server, url, write or server.kubeconfig, signals)
 
 
 @contextlib.contextmanager
@@ -50,19 +61,30 @@ def _directory(data_dir: Path | None) -> Iterator[Path]:
         yield Path(made)
 
 
-@contextlib.contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP end us as Ctrl-C does, so that what we started is stopped and removed."""
+class _Signals:
+    """While entered, SIGINT, SIGTERM and SIGHUP go to the command, or end the server where there is none."""
 
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+    def __init__(self, server: KubeProcess) -> None:
+        self.came = 0
+        self.command: subprocess.Popen[bytes] | None = None
+        self._server = server
+        self._before: dict[signal.Signals, object] = {}
 
-    before = {number: signal.signal(number, interrupt) for number in FORWARDED}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._handle) for number in SIGNALS}
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal() gave back
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        self.came = self.came or number
+        if self.command is None:
+            self._server.signal(signal.SIGTERM)
+        elif number != signal.SIGINT:
+            # Ctrl-C reaches the command by itself: it is in the terminal's foreground with us.
+            self.command.send_signal(number)
 
 
 def _copy(kubeconfig: Path, target: Path) -> None:
@@ -74,29 +96,23 @@ def _copy(kubeconfig: Path, target: Path) -> None:
         file.write(kubeconfig.read_bytes())
 
 
-def _around(command: list[str], kubeconfig: Path) -> int:
-    """Run the command with KUBECONFIG set; the signals of a terminal reach it as well as us."""
+def _around(command: list[str], kubeconfig: Path, signals: _Signals) -> int:
+    """Run the command with KUBECONFIG set."""
     try:
-        process = subprocess.Popen(command, env={**os.environ, "KUBECONFIG": str(kubeconfig)})
+        signals.command = subprocess.Popen(command, env={**os.environ, "KUBECONFIG": str(kubeconfig)})
     except OSError as exc:
         raise CommandError(f"{command[0]}: {exc.strerror}", 127) from exc
-    while True:
-        try:
-            code = process.wait()
-        except KeyboardInterrupt:
-            process.terminate()
-        else:
-            # As a shell counts: 128 and the signal.
-            return code if code >= 0 else 128 - code
+    code = signals.command.wait()
+    # As a shell counts: 128 and the signal.
+    return code if code >= 0 else 128 - code
 
 
-def _foreground(server: KubeProcess, url: str, kubeconfig: Path) -> int:
+def _foreground(server: KubeProcess, url: str, kubeconfig: Path, signals: _Signals) -> int:
     print(f"Kubernetes API at {url}")
     print(f"  export KUBECONFIG={kubeconfig}")
     print("No pods run here (that is `sympozium up`). Ctrl-C ends it.", flush=True)
-    try:
-        code = server.wait()
-    except KeyboardInterrupt:
+    code = server.wait()
+    if signals.came:
         print("stopped", file=sys.stderr)
         return 0
     raise CommandError(f"the embedded API ended with {code}: see {server.log}")

@@ -94,6 +94,11 @@ class KubeProcess:
         self._process.send_signal(number)
         return self._reap()
 
+    def signal(self, number: signal.Signals) -> None:
+        """Sends it and returns at once; nothing when the process is not there. May be called in a signal handler."""
+        if self._process is not None:
+            self._process.send_signal(number)
+
     def wait(self) -> int:
         """Blocks until the process has ended by itself; its exit code."""
         assert self._process is not None

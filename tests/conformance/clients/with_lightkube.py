@@ -48,9 +48,8 @@ client.create(Deployment.from_dict({
 image = {"spec": {"template": {"spec": {"containers": [{"name": "c", "image": "two"}]}}}}
 patched = client.patch(Deployment, "d", image)
 assert [c.image for c in patched.spec.template.spec.containers] == ["two", "s"]
-scale = client.get(Deployment.Scale, "d")
-scale.spec.replicas = 0
-client.replace(scale)
+scaled = client.patch(Deployment.Scale, "d", {"spec": {"replicas": 0}}, patch_type=PatchType.MERGE)
+assert (scaled.kind, scaled.spec.replicas or 0) == ("Scale", 0), scaled
 
 # Watch: what is there, then what changes.
 changes = client.watch(ConfigMap, labels={"app": "x"})
