@@ -33,9 +33,12 @@ def test_a_claim_outlives_its_pods(cluster: NodeCluster, ns: str) -> None:
     assert phase(cluster.ended("first", ns)) == "Succeeded"
     cluster.delete(POD, "holder", ns)
     cluster.delete(POD, "first", ns)
-    cluster.run_pod("second", ns, using("cat /data/d/f; echo more >> /data/d/f; cat /data/d/f"))
+    cluster.run_pod(
+        "second", ns, using("cat /data/d/f; echo more >> /data/d/f; cat /data/d/f; chmod -R a+rX /data/d")
+    )
     assert phase(cluster.ended("second", ns)) == "Succeeded"
     assert cluster.logs("second", ns) == "kept\nkept\nmore\n"
+    # Who mounts it for reading alone does not become the owner of its files.
     cluster.run_pod("reader", ns, using("cat /data/d/f; echo no > /data/d/f", readOnly=True))
     assert phase(cluster.ended("reader", ns)) == "Failed"
     assert cluster.logs("reader", ns).startswith("kept\nmore\n")
