@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from sympozium.localkube import earlykey
 from sympozium.privatefile import write_private
 
 CA_DAYS = 3650
@@ -104,7 +105,7 @@ class CertificateAuthority:
             if not isinstance(key, rsa.RSAPrivateKey):
                 raise ValueError(f"{path}: not an RSA key; remove it to have a new one made")
             return key
-        made = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        made = earlykey.take()
         write_private(path, _key_pem(made))
         return made
 
