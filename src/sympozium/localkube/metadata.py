@@ -264,10 +264,13 @@ def unify_owners(obj: Object, *, late: bool) -> list[str]:
         return []
     kept: list[Any] = []
     twice: dict[str, None] = {}
+    seen: set[bytes] = set()
     for owner in owners:
-        if owner in kept:
+        key = orjson.dumps(owner, option=orjson.OPT_SORT_KEYS)
+        if key in seen:
             twice[str(owner.get("uid", "")) if isinstance(owner, dict) else ""] = None
         else:
+            seen.add(key)
             kept.append(owner)
     if not twice:
         return []

@@ -21,6 +21,8 @@ class Backend:
     port: int
     pod: str = ""
     """Its uid."""
+    service: tuple[str, str] = ("", "")
+    """Namespace and name of the Service whose endpoint it is; empty for a pod that is reached by its address."""
 
 
 @dataclass(slots=True)
@@ -52,7 +54,7 @@ def table(services: Iterable[Object], slices: Iterable[Object]) -> Table:
             result.hosts[where] = [address]
             for port in spec.get("ports") or ():
                 if port.get("protocol", "TCP") == "TCP":
-                    result.backends[address, port["port"]] = list(_backends(port, own))
+                    result.backends[address, port["port"]] = list(_backends(port, own, where))
             if spec.get("sessionAffinity") == "ClientIP":
                 result.sticky.add(address)
         elif address == "None":
@@ -71,7 +73,7 @@ def _serves_last(conditions: Mapping[str, bool]) -> bool:
     return bool(conditions.get("serving") and conditions.get("terminating"))
 
 
-def _backends(port: Object, slices: list[Object]) -> Iterator[Backend]:
+def _backends(port: Object, slices: list[Object], service: tuple[str, str]) -> Iterator[Backend]:
     usable = [id(endpoint) for endpoint in _usable(slices)]
     for one in slices:
         targets = [p for p in one.get("ports") or () if (p.get("name") or "") == (port.get("name") or "")]
@@ -80,7 +82,9 @@ def _backends(port: Object, slices: list[Object]) -> Iterator[Backend]:
                 ref = endpoint.get("targetRef") or {}
                 uid = ref.get("uid", "") if ref.get("kind") == "Pod" else ""
                 yield from (
-                    Backend(endpoint["addresses"][0], t["port"], uid) for t in targets if t.get("port")
+                    Backend(endpoint["addresses"][0], t["port"], uid, service)
+                    for t in targets
+                    if t.get("port")
                 )
 
 

@@ -13,7 +13,7 @@ import socket
 import time
 import zlib
 from collections.abc import Callable, Mapping
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, ip_address
 from pathlib import Path
 from typing import Protocol
 
@@ -30,6 +30,7 @@ from sympozium.node.services import Backend, Table
 PODS = IPv4Network("10.244.0.0/16")
 CLUSTER = IPv4Network("127.96.0.0/16")
 RESOLVER = "10.244.0.10"
+API_SERVICE = ("default", "kubernetes")
 _PER_THIRD = 250
 _MEMORY = 2.0
 _PATIENCE = 5.0
@@ -180,6 +181,8 @@ class Switchboard:
         if backend.pod and target is None:
             raise RefusedError(f"the pod behind {backend.address}:{backend.port} is gone")
         if target is None or target.network is None:
+            if of_the_machine(backend.address) and not self._stands_there(backend, target):
+                raise RefusedError(f"{backend.address}:{backend.port} is the machine's own, and no pod's")
             return await asyncio.open_connection(backend.address, backend.port)
         opened = netns.socket_inside(target.network)
         try:
@@ -188,6 +191,25 @@ class Switchboard:
             opened.close()
             raise
         return await asyncio.open_connection(sock=opened)
+
+    @staticmethod
+    def _stands_there(backend: Backend, pod: Resident | None) -> bool:
+        """Whether an endpoint on the machine's loopback is the API server, or a pod of the Service's namespace."""
+        if backend.service == API_SERVICE:
+            return True
+        if pod is None or pod.ip != backend.address:
+            return False
+        return backend.service[0] in {"", pod.object["metadata"]["namespace"]}
+
+
+def of_the_machine(address: str) -> bool:
+    """Whether an address is this machine, seen from itself: what listens there relies on nobody else reaching it."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return True  # a name: endpoints of a Service are addresses
+    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
+    return parsed.is_loopback or parsed.is_unspecified or parsed.is_link_local
 
 
 def resolver_of_the_machine(text: str | None = None) -> str | None:

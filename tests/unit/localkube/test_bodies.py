@@ -140,3 +140,22 @@ def test_protobuf_that_is_broken_inside_is_a_bad_request():
         with pytest.raises(ApiError, match=r"must be of type|exceeded max depth") as caught:
             read(fields)
         assert caught.value.code == 400
+
+
+@pytest.mark.parametrize("item", [b"- 1\n", b"- {}\n", b"- a: b\n"])
+def test_yaml_of_too_many_values_is_refused_before_anything_is_built_of_it(monkeypatch, item):
+    monkeypatch.setattr(yamlbody, "MAX_NODES", 100)
+    assert len(yamlbody.load(item * 25)[0]) == 25
+    monkeypatch.setattr(yamlbody._Loader, "get_node", None)
+    with pytest.raises(yamlbody.YAMLBodyError, match="more than 100 values: send it as JSON"):
+        yamlbody.load(item * 101)
+
+
+def test_yaml_of_a_long_text_has_few_values():
+    text = b"data:\n  a: |\n" + b"    - x: [1, 2, 3]\n" * 40_000
+    assert yamlbody.load(text)[0]["data"]["a"].count("\n") == 40_000
+
+
+def test_of_several_yaml_documents_the_values_of_the_first_count(monkeypatch):
+    monkeypatch.setattr(yamlbody, "MAX_NODES", 100)
+    assert yamlbody.load(b"a: 1\n---\n" + b"- 1\n" * 101)[0] == {"a": 1}

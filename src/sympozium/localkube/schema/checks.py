@@ -8,6 +8,7 @@ structural schemas allow it.
 from collections.abc import Callable
 from typing import Any
 
+from sympozium.localkube import goregex
 from sympozium.localkube.schema import gotext
 from sympozium.localkube.schema.equality import same
 from sympozium.localkube.schema.formats import CHECKS
@@ -132,7 +133,7 @@ def _range(form: str) -> Check:
 def _strings(schema: Schema) -> list[Check]:
     checks: list[Check] = []
     longest, shortest, pattern = schema.get("maxLength"), schema.get("minLength"), schema.get("pattern")
-    regex = gotext.go_pattern(pattern) if pattern else None
+    regex = goregex.compiled(pattern) if pattern else None
     if longest is not None or shortest is not None or regex is not None:
 
         def text(value: Any, path: str, out: list[Cause]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from sympozium.localkube import goregex
 from sympozium.localkube.schema import gotext
 from sympozium.localkube.schema.cel.check import check_rules
 from sympozium.localkube.schema.node import MAP, SET
@@ -85,7 +86,7 @@ def _place(schema: Schema, path: str, causes: list[Cause]) -> None:
         causes.append(gotext.invalid(at, False, "must be true or undefined"))
     if schema.get("pattern"):
         try:
-            gotext.go_pattern(schema["pattern"])
+            goregex.compiled(schema["pattern"])
         except ValueError as error:
             why = f"must be a valid regular expression, but isn't: {error}"
             causes.append(gotext.invalid(f"{path}.pattern", schema["pattern"], why))
@@ -211,7 +212,7 @@ def _junctor(schema: Schema, outer: Schema | None, path: str, causes: list[Cause
             causes.append(gotext.forbidden(f"{path}.{key}", _NOT_STRUCTURAL))
     if schema.get("pattern"):
         try:
-            gotext.go_pattern(schema["pattern"])
+            goregex.compiled(schema["pattern"])
         except ValueError as error:
             why = f"must be a valid regular expression, but isn't: {error}"
             causes.append(gotext.invalid(f"{path}.pattern", schema["pattern"], why))
