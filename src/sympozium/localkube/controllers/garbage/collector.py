@@ -5,6 +5,7 @@ are gone are taken out. Before anything is deleted the object and its unknown ow
 and the deletion carries uid and resourceVersion, so a late look never takes what has a new owner.
 """
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -89,6 +90,9 @@ class Collector:
     async def _collect(self, node: Node, current: Object) -> None:
         solid, gone, waiting = [], [], []
         for owner in node.owners:
+            await asyncio.sleep(
+                0
+            )  # an object may have thousands, and requests within this process never wait
             found = await self._find(owner, node)
             if found is None:
                 gone.append(owner)
