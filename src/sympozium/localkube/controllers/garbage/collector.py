@@ -90,9 +90,8 @@ class Collector:
     async def _collect(self, node: Node, current: Object) -> None:
         solid, gone, waiting = [], [], []
         for owner in node.owners:
-            await asyncio.sleep(
-                0
-            )  # an object may have thousands, and requests within this process never wait
+            # An object may have thousands, and requests within this process never wait.
+            await asyncio.sleep(0)
             found = await self._find(owner, node)
             if found is None:
                 gone.append(owner)
