@@ -125,7 +125,6 @@ class Store:
         self._awaited: list[tuple[int, asyncio.Future[None]]] = []
         self._flushing: asyncio.Handle | None = None
         self._closed = False
-        self._ending = False
         self._oldest = 0
         self._swept = 0
         try:
@@ -344,8 +343,6 @@ class Store:
             for change in self._history(bucket, since, namespace):
                 watcher.replay(change)
         found.watchers.add(watcher)
-        if self._ending:
-            watcher.close()  # a client that comes back on a connection which is still open
         return watcher
 
     def _history(self, bucket: str, since: int, namespace: str | None) -> Iterator[Change]:
@@ -423,11 +420,7 @@ class Store:
             await asyncio.wait([next(iter(self._staged.values())).done])
 
     def end_watches(self, bucket: str | None = None) -> None:
-        """Ends every watch cleanly: the server is going down, or `bucket` is no longer served.
-
-        Without `bucket` those that come later end as well, after what has happened before them.
-        """
-        self._ending = self._ending or bucket is None
+        """Ends every watch cleanly: the server is going down, or `bucket` is no longer served."""
         found = self._buckets.values() if bucket is None else [self._bucket(bucket)]
         for bucket_ in found:
             for watcher in list(bucket_.watchers):

@@ -312,11 +312,3 @@ async def test_nobody_else_can_read_what_is_stored(tmp_path) -> None:
     store.close()
     assert modes["state.db-wal"] == 0
     assert set(modes.values()) == {0}
-
-
-async def test_a_watch_that_begins_while_the_server_goes_down_ends_at_once(store) -> None:
-    await store.create("/configmaps", "a", "x", obj("x"))
-    store.end_watches()
-    watcher = store.watch("/configmaps", store.revision)
-    assert watcher.closed
-    assert await watcher.batch(3600.0) == []
