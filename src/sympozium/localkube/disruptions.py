@@ -7,7 +7,7 @@ https://kubernetes.io/docs/concepts/scheduling-eviction/api-eviction/
 
 import datetime as dt
 
-from sympozium.localkube.defaults.templates import matches
+from sympozium.localkube.defaults.labels import matches
 from sympozium.localkube.types import Object
 
 ALLOWED = "DisruptionAllowed"

@@ -332,6 +332,11 @@ def qualified_name_errors(key: str) -> list[str]:
     return errors
 
 
+def label_value_errors(value: str) -> list[str]:
+    errors = ["must be no more than 63 bytes"] if len(value) > 63 else []
+    return errors if not value or _QUALIFIED.fullmatch(value) else [*errors, _VALUE_TEXT]
+
+
 def _labels(meta: Object) -> list[Cause]:
     causes: list[Cause] = []
     for key, value in (meta.get("labels") or {}).items():
@@ -339,18 +344,10 @@ def _labels(meta: Object) -> list[Cause]:
             Cause("metadata.labels", "FieldValueInvalid", f'Invalid value: "{key}": {why}')
             for why in qualified_name_errors(key)
         ]
-        if len(value) > 63:
-            causes.append(
-                Cause(
-                    "metadata.labels",
-                    "FieldValueInvalid",
-                    f'Invalid value: "{value}": must be no more than 63 bytes',
-                )
-            )
-        if value and not _QUALIFIED.fullmatch(value):
-            causes.append(
-                Cause("metadata.labels", "FieldValueInvalid", f'Invalid value: "{value}": {_VALUE_TEXT}')
-            )
+        causes += [
+            Cause("metadata.labels", "FieldValueInvalid", f'Invalid value: "{value}": {why}')
+            for why in label_value_errors(value)
+        ]
     return causes
 
 

@@ -1,6 +1,7 @@
 import pytest
 
 from sympozium.localkube.defaults.pods import qos_class
+from sympozium.localkube.defaults.podwarnings import spec_warnings
 from unit.localkube_semantics.schemas import copy, created, kind, told, updated
 
 POD = kind("", "v1", "Pod")
@@ -153,10 +154,6 @@ def test_a_status_write_changes_the_status_alone():
             ["spec.activeDeadlineSeconds: Invalid value: 0: must be between 1 and 2147483647, inclusive"],
         ),
         (
-            pod(terminationGracePeriodSeconds=-1),
-            ["spec.terminationGracePeriodSeconds: Invalid value: -1: must be greater than or equal to 0"],
-        ),
-        (
             pod({"name": "a", "image": "b", "env": [{"name": "x=y"}]}),
             [
                 "spec.containers[0].env[0].name: Invalid value: \"x=y\": a valid environment variable name must consist only of printable ASCII characters other than '='"
@@ -188,7 +185,7 @@ def test_a_status_write_changes_the_status_alone():
         ),
         (
             pod(initContainers=[{"name": "c", "image": "b"}]),
-            ['spec.containers[0].name: Duplicate value: "c"'],
+            ['spec.initContainers[0].name: Duplicate value: "c"'],
         ),
     ],
 )
@@ -228,3 +225,21 @@ def test_only_some_of_a_pod_may_change():
     more = copy(old)
     more["spec"]["containers"].append({"name": "d", "image": "x"})
     assert wrong(more, old) == ["spec.containers: Forbidden: pod updates may not add or remove containers"]
+
+
+def test_what_is_warned_of_is_let_pass():
+    spec = pod()["spec"]
+    spec["containers"][0]["env"] = [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]
+    spec["imagePullSecrets"] = [{"name": "s"}, {"name": "s"}]
+    spec["affinity"] = {
+        "podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "zone"}]}
+    }
+    assert spec_warnings(spec, "spec") == [
+        'spec.imagePullSecrets[1].name: duplicate name "s"',
+        'spec.containers[0].env[1]: hides previous definition of "A", which may be dropped when using apply',
+        (
+            "spec.affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution[0].labelSelector: "
+            "a null labelSelector results in matching no pod"
+        ),
+    ]
+    assert not spec_warnings(pod()["spec"], "spec")

@@ -1,6 +1,6 @@
 import pytest
 
-from sympozium.localkube.defaults.templates import matches, selector_shape_causes
+from sympozium.localkube.defaults.labels import matches, selector_shape_causes
 
 
 def rule(key, operator, *values):

@@ -6,6 +6,7 @@ from sympozium.localkube import schedules
 from sympozium.localkube.defaults.jobs import check_job_spec
 from sympozium.localkube.defaults.podspec import default_spec
 from sympozium.localkube.defaults.strategy import Strategy, fill
+from sympozium.localkube.defaults.templates import template_warnings
 from sympozium.localkube.schema import gotext
 from sympozium.localkube.types import Cause, Object
 
@@ -99,5 +100,10 @@ def _job_template(spec: Object) -> list[Cause]:
 
 
 CRON_JOB = Strategy(
-    status=True, generation=True, default=default_cron_job, create=_create, check=check_cron_job
+    status=True,
+    generation=True,
+    default=default_cron_job,
+    create=_create,
+    check=check_cron_job,
+    warn=template_warnings("spec.jobTemplate.spec.template"),
 )

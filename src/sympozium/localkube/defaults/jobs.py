@@ -6,7 +6,7 @@ from sympozium.localkube.defaults.jobpolicies import failure_policy_causes, succ
 from sympozium.localkube.defaults.podspec import default_spec
 from sympozium.localkube.defaults.podvalidation import check_spec
 from sympozium.localkube.defaults.strategy import Strategy, fill
-from sympozium.localkube.defaults.templates import selector_causes
+from sympozium.localkube.defaults.templates import selector_causes, template_warnings
 from sympozium.localkube.metadata import name_errors
 from sympozium.localkube.schema import gotext
 from sympozium.localkube.types import Cause, Object
@@ -215,4 +215,5 @@ JOB = Strategy(
     create=create_job,
     update=update_job,
     check=check_job,
+    warn=template_warnings("spec.template"),
 )

@@ -4,8 +4,10 @@ from typing import Any
 
 import orjson
 
+from sympozium.localkube import metadata
 from sympozium.localkube.defaults.podspec import containers, default_spec
 from sympozium.localkube.defaults.podvalidation import check_spec
+from sympozium.localkube.defaults.podwarnings import spec_warnings
 from sympozium.localkube.defaults.strategy import Strategy, fill
 from sympozium.localkube.schema import gotext
 from sympozium.localkube.types import Cause, Object
@@ -22,6 +24,8 @@ GATES = "schedulingGates"
 def default_pod(pod: Object) -> None:
     spec = pod.setdefault("spec", {})
     default_spec(spec)
+    if spec["terminationGracePeriodSeconds"] < 0:
+        spec["terminationGracePeriodSeconds"] = 1
     fill(spec, enableServiceLinks=True)
     for container in containers(spec):
         limits = container["resources"].get("limits")
@@ -38,6 +42,7 @@ def create_pod(pod: Object) -> None:
             {
                 "type": "PodScheduled",
                 "status": "False",
+                "lastTransitionTime": metadata.now(),
                 "reason": "SchedulingGated",
                 "message": "Scheduling is blocked due to non-empty scheduling gates",
             }
@@ -79,7 +84,7 @@ def _amount(quantity: Any) -> Any:
 def check_pod(pod: Object, old: Object | None, subresource: str) -> list[Cause]:
     if subresource:
         return []
-    causes = check_spec(pod["spec"], "spec")
+    causes = check_spec(pod["spec"], "spec", pod["metadata"].get("name", ""))
     if old is not None and not causes:
         causes += _changes(pod["spec"], old["spec"])
     return causes
@@ -143,6 +148,10 @@ def _difference(spec: Object, old: Object) -> str:
     return "\n".join(lines)
 
 
+def _warn(pod: Object, _old: Object | None) -> list[str]:
+    return spec_warnings(pod["spec"], "spec")
+
+
 POD = Strategy(
     status=True,
     generation=True,
@@ -151,4 +160,5 @@ POD = Strategy(
     create=create_pod,
     update=update_pod,
     check=check_pod,
+    warn=_warn,
 )

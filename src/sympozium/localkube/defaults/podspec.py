@@ -3,6 +3,7 @@
 https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/ names each default.
 """
 
+import re
 from collections.abc import Iterator
 
 from sympozium.localkube.defaults.strategy import fill
@@ -10,6 +11,11 @@ from sympozium.localkube.types import Object
 
 DEFAULT_MODE = 0o644
 TOKEN_SECONDS = 3600
+_IMAGE = re.compile(
+    r"(?:[A-Za-z0-9](?:[-A-Za-z0-9.]*[A-Za-z0-9])?(?::\d+)?/)?[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+    r"(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*(?::[\w][\w.-]{0,127})?(?:@[A-Za-z][\w+.-]*:[0-9a-fA-F]{32,})?"
+)
+"""https://pkg.go.dev/github.com/distribution/reference"""
 
 
 def containers(spec: Object) -> Iterator[Object]:
@@ -56,7 +62,9 @@ def _container(container: Object, *, host_network: bool) -> None:
 
 
 def pull_policy(image: str) -> str:
-    """`Always` for the tag `latest` or none, else `IfNotPresent`."""
+    """`Always` for the tag `latest` or none, else `IfNotPresent`, also for what is no image's name."""
+    if len(image.partition("@")[0]) > 255 or not _IMAGE.fullmatch(image):
+        return "IfNotPresent"
     name, _, digest = image.partition("@")
     last = name.rpartition("/")[2]
     tag = last.partition(":")[2]
@@ -94,6 +102,11 @@ def _volume(volume: Object) -> None:
     for key in ("secret", "configMap", "projected", "downwardAPI"):
         if key in volume:
             volume[key].setdefault("defaultMode", DEFAULT_MODE)
+    if "image" in volume and not volume["image"].get("pullPolicy"):
+        volume["image"]["pullPolicy"] = pull_policy(volume["image"].get("reference", ""))
+    template = (volume.get("ephemeral") or {}).get("volumeClaimTemplate")
+    if template:
+        fill(template.setdefault("spec", {}), volumeMode="Filesystem")
     if "hostPath" in volume:
         fill(volume["hostPath"], type="")
     for item in (volume.get("downwardAPI") or {}).get("items") or ():

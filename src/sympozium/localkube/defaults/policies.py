@@ -12,8 +12,8 @@ from sympozium.localkube.cel.environment import Environment
 from sympozium.localkube.cel.errors import CompileError
 from sympozium.localkube.cel.library.formats import CHECKS as FORMATS
 from sympozium.localkube.cel.types import BOOL, DYN, STRING, Type, list_of
+from sympozium.localkube.defaults.labels import selector_shape_causes
 from sympozium.localkube.defaults.strategy import Strategy, fill
-from sympozium.localkube.defaults.templates import selector_shape_causes
 from sympozium.localkube.defaults.webhooks import rule_causes
 from sympozium.localkube.schema import gotext
 from sympozium.localkube.types import Cause, Object

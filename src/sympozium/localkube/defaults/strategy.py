@@ -27,13 +27,21 @@ def _no_fit(_obj: Object, _old: Object, _subresource: str) -> None:
     pass
 
 
+Warn = Callable[[Object, Object | None], list[str]]
+
+
+def _silent(_obj: Object, _old: Object | None) -> list[str]:
+    return []
+
+
 def _no_check(_obj: Object, _old: Object | None, _subresource: str) -> list[Cause]:
     return []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strategy:
-    """`default` fills in; `create` and `update` set what the server owns; `check` gives the causes of a 422.
+    """`default` fills in; `create` and `update` set what the server owns; `check` gives the causes of a 422, and
+    `warn` what is only warned of.
 
     `status` says that the kind has a status subresource; `generation` that metadata.generation counts
     changes outside metadata and status; `status_metadata` that labels and annotations may be changed
@@ -47,6 +55,7 @@ class Strategy:
     create: Fill = _nothing
     update: Fit = _no_fit
     check: Check = _no_check
+    warn: Warn = _silent
 
 
 PLAIN = Strategy()

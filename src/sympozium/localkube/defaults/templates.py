@@ -1,41 +1,12 @@
 """Selectors, and the PodTemplate."""
 
+from sympozium.localkube.defaults.labels import matches, selector_shape_causes
 from sympozium.localkube.defaults.podspec import default_spec
 from sympozium.localkube.defaults.podvalidation import check_spec
-from sympozium.localkube.defaults.strategy import Strategy
+from sympozium.localkube.defaults.podwarnings import spec_warnings
+from sympozium.localkube.defaults.strategy import Strategy, Warn
 from sympozium.localkube.schema import gotext
 from sympozium.localkube.types import Cause, Object
-
-_OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
-
-
-def matches(selector: Object, labels: Object) -> bool:
-    """https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-selectors"""
-    if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
-        return False
-    for rule in selector.get("matchExpressions") or ():
-        present = rule.get("key") in labels
-        inside = present and labels[rule["key"]] in (rule.get("values") or ())
-        wanted = {"In": inside, "NotIn": not inside, "Exists": present, "DoesNotExist": not present}
-        if not wanted.get(rule.get("operator", ""), False):
-            return False
-    return True
-
-
-def selector_shape_causes(selector: Object, path: str) -> list[Cause]:
-    causes: list[Cause] = []
-    for index, rule in enumerate(selector.get("matchExpressions") or ()):
-        at = f"{path}.matchExpressions[{index}]"
-        operator, values = rule.get("operator", ""), rule.get("values")
-        if operator not in _OPERATORS:
-            causes.append(gotext.invalid(f"{at}.operator", operator, "not a valid selector operator"))
-        elif operator in {"In", "NotIn"} and not values:
-            why = "must be specified when `operator` is 'In' or 'NotIn'"
-            causes.append(gotext.required(f"{at}.values", why))
-        elif operator in {"Exists", "DoesNotExist"} and values:
-            why = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
-            causes.append(gotext.forbidden(f"{at}.values", why))
-    return causes
 
 
 def selector_causes(spec: Object, path: str) -> list[Cause]:
@@ -62,4 +33,24 @@ def _check_pod_template(obj: Object, _old: Object | None, _subresource: str) -> 
     return check_spec(obj["template"]["spec"], "template.spec")
 
 
-POD_TEMPLATE = Strategy(generation=True, default=_default_pod_template, check=_check_pod_template)
+def template_warnings(path: str) -> Warn:
+    """Warnings of a kind that has a pod template at `path`, when the object is new or its spec has changed."""
+    parts = path.split(".")
+
+    def warn(obj: Object, old: Object | None) -> list[str]:
+        if old is not None and obj["metadata"].get("generation") == old["metadata"].get("generation"):
+            return []
+        found = obj
+        for part in parts:
+            found = found.get(part) or {}
+        return spec_warnings(found.get("spec") or {}, f"{path}.spec")
+
+    return warn
+
+
+POD_TEMPLATE = Strategy(
+    generation=True,
+    default=_default_pod_template,
+    check=_check_pod_template,
+    warn=template_warnings("template"),
+)

@@ -2,8 +2,8 @@
 
 from urllib.parse import urlsplit
 
+from sympozium.localkube.defaults.labels import selector_shape_causes
 from sympozium.localkube.defaults.strategy import Strategy, fill
-from sympozium.localkube.defaults.templates import selector_shape_causes
 from sympozium.localkube.schema import gotext
 from sympozium.localkube.types import Cause, Object
 

@@ -6,6 +6,7 @@ from sympozium.localkube.defaults import workloads
 from sympozium.localkube.defaults.podspec import default_spec
 from sympozium.localkube.defaults.podvalidation import check_spec
 from sympozium.localkube.defaults.strategy import Strategy, fill
+from sympozium.localkube.defaults.templates import template_warnings
 from sympozium.localkube.schema import gotext
 from sympozium.localkube.types import Cause, Object
 
@@ -136,7 +137,7 @@ def _keep_labels(obj: Object, old: Object, subresource: str) -> None:
 
 
 def _workload(**more: Any) -> Strategy:
-    options: dict[str, Any] = {"create": _create} | more
+    options: dict[str, Any] = {"create": _create, "warn": template_warnings("spec.template")} | more
     return Strategy(status=True, generation=True, status_metadata=True, **options)
 
 

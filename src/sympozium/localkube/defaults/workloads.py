@@ -6,9 +6,9 @@ https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/
 import re
 from typing import Any
 
+from sympozium.localkube.defaults.labels import matches, selector_shape_causes
 from sympozium.localkube.defaults.podvalidation import check_spec, label
 from sympozium.localkube.defaults.storage import CLAIM
-from sympozium.localkube.defaults.templates import matches, selector_shape_causes
 from sympozium.localkube.schema import gotext
 from sympozium.localkube.types import Cause, Object
 

@@ -363,6 +363,12 @@ class _Custom(Protocol):
     ) -> list[Cause]: ...
 
 
+class _Builtin(Protocol):
+    """What built-in kinds have beside `TypeInfo`: things that they warn of."""
+
+    def warnings(self, obj: Object, old: Object | None, subresource: str) -> list[str]: ...
+
+
 async def _validate(write: Write, obj: Object, old: Object | None) -> None:
     causes = metadata.validate(obj, old, write.resource)
     if write.type_info.custom:
@@ -378,6 +384,9 @@ async def _validate(write: Write, obj: Object, old: Object | None) -> None:
     else:
         causes += write.type_info.validate(obj, old, write.subresource)
     metadata.refuse(obj, write.resource, causes)
+    if not write.type_info.custom:
+        builtin = cast("_Builtin", write.type_info)
+        write.request.warnings += builtin.warnings(obj, old, write.subresource)
 
 
 def check_revision(write: Write, entry: Entry, obj: Object) -> None:

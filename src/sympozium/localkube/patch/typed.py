@@ -65,6 +65,8 @@ def _key_default(node: Node, key: str) -> Any:
         return orjson.loads(child.default)
     if key in ITEM_KEY_DEFAULTS:
         return ITEM_KEY_DEFAULTS[key]
+    if node.items is not None and node.items.name == "v1.LocalObjectReference":
+        return ""  # its one field has this default in the API server's schema
     # A field that is always written has its zero value when it is not there.
     shape = node.items.shape if node.items is not None else None
     return zero(child) if shape is not None and any(name == key for name, _ in shape.always) else None

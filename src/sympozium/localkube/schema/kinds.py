@@ -84,6 +84,10 @@ class BuiltinType:
             return missing
         return self._strategy.check(obj, old, subresource)
 
+    def warnings(self, obj: Object, old: Object | None, subresource: str = "") -> list[str]:
+        """What a valid object is warned of."""
+        return [] if subresource else self._strategy.warn(obj, old)
+
     def strategic_merge(self, current: Object, patch: Object) -> Object:
         return strategic_merge(current, patch, self.node)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from sympozium.localkube.controllers.apps.pods import deleting
 from sympozium.localkube.controllers.informer import Informer, Key, key_of
 from sympozium.localkube.controllers.owners import controller_of
-from sympozium.localkube.defaults.templates import matches
+from sympozium.localkube.defaults.labels import matches
 from sympozium.localkube.types import Object
 
 

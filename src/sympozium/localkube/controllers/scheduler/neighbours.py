@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from sympozium.localkube.controllers.scheduler.fit import Obstacle, hard_taints, selected, tolerates
-from sympozium.localkube.defaults.templates import matches
+from sympozium.localkube.defaults.labels import matches
 from sympozium.localkube.types import Object
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
+from sympozium.localkube.defaults.labels import matches
 from sympozium.localkube.defaults.storage import storage
-from sympozium.localkube.defaults.templates import matches
 from sympozium.localkube.types import Object
 
 BIND_COMPLETED = "pv.kubernetes.io/bind-completed"
