@@ -83,6 +83,34 @@ def test_shutdown_ends_watches_cleanly(own):
     api.close()
 
 
+def test_a_watch_that_begins_while_the_server_goes_down_does_not_hold_it_up(own):
+    """As an informer does: at the end of its watch it asks for the next one on the same connection."""
+    api = own.api("admin-token")
+    path = f"{CMS}?watch=1&allowWatchBookmarks=true"
+    with api.watch(path) as watch:
+        assert watch.status == 200
+        answers = []
+
+        def follow():
+            for _ in iter(watch.next, None):
+                pass
+            try:
+                answers.append(api.get(path))
+            except OSError as gone:
+                answers.append(gone)
+
+        # The connection is open before, as an informer's is.
+        assert api.get("/livez").status == 200
+        reader = threading.Thread(target=follow)
+        reader.start()
+        assert own.stop() == 0
+        reader.join(20)
+        assert len(answers) == 1
+    api.close()
+    log = (own.data.parent / "localkube.log").read_text()
+    assert "timeout graceful shutdown exceeded" not in log
+
+
 def test_a_watch_whose_client_left_is_forgotten(own):
     api = own.api("admin-token")
 

@@ -39,6 +39,8 @@ class Application:
     def __init__(self, chain: Chain, authenticator: Authenticator) -> None:
         self._chain = chain
         self._authenticator = authenticator
+        self.closing = False
+        """Set when the server goes down: a watch whose client comes back at once would hold it up."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -54,6 +56,10 @@ class Application:
             await _send_answer(send, refusal(error), {}, head=scope["method"] == "HEAD")
             return
         if request is None:
+            return
+        if self.closing and request.flag("watch"):
+            gone = refusal(ApiError(503, "the server is shutting down", retry_after=1))
+            await _send_answer(send, gone, {}, head=False)
             return
         answer = await self._chain.handle(request)
         if isinstance(answer, Tunnel):

@@ -86,6 +86,7 @@ class Server(uvicorn.Server):
             ssl_context_factory=lambda *_: context,
         )
         super().__init__(config)
+        self._application = application
         self._drain = drain
         self._ready = ready
 
@@ -108,5 +109,6 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if not self.should_exit:
             log.info("signal %d: ending %d connections", sig, len(self.server_state.connections))
+            self._application.closing = True
             self._drain()
         super().handle_exit(sig, frame)
