@@ -450,7 +450,8 @@ def _finalizers(meta: Object, old: Object | None) -> list[Cause]:
 def refuse(obj: Object, resource: Resource, causes: list[Cause]) -> None:
     """Raises ApiError 422 when there are causes."""
     if causes:
-        raise invalid(resource.group, resource.kind, obj["metadata"].get("name", ""), causes)
+        group = resource.group if resource.storage_group is None else resource.storage_group
+        raise invalid(group, resource.kind, obj["metadata"].get("name", ""), causes)
 
 
 def finalizer_warnings(obj: Object) -> list[str]:

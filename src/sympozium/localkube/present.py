@@ -27,12 +27,20 @@ class Presenter:
             raise no_such_resource()
         return found
 
+    def view_of(self, resource: Resource) -> TypeInfo:
+        """The semantics of the form that clients of a resource see."""
+        if resource.storage_group is None:
+            return self.type_of(resource)
+        found = self._types.get(resource.group, resource.version, resource.kind)
+        assert found is not None, "events.k8s.io is built in"
+        return found
+
     def raw(self, entry: Entry, resource: Resource) -> bytes:
         """The encoded object."""
         if resource.custom:
             return self._custom(entry, resource)
         if resource.storage_group is not None:
-            return orjson.dumps(events.to_new(entry.object))
+            return orjson.dumps(self.view_of(resource).prune(events.to_new(entry.object)))
         return entry.raw
 
     def shared(self, entry: Entry, resource: Resource) -> Object:

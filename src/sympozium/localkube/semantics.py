@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Protocol, cast
 
-from sympozium.localkube import metadata
+from sympozium.localkube import events, metadata
 from sympozium.localkube.errors import bad_request
 from sympozium.localkube.handlers.patchbodies import unrestorable
 from sympozium.localkube.handlers.pipeline import Write
@@ -77,6 +77,9 @@ class Managed:
     """managedFields and patches. Implements `handlers.backend.Ownership`."""
 
     def record(self, write: Write, obj: Object, old: Object | None) -> None:
+        if write.resource.storage_group is not None:
+            # Who owns what is said of the fields that the writer sees; the metadata are the same.
+            old, obj = None if old is None else events.to_new(old), events.to_new(obj)
         managed.update(old, obj, _node(write), _manager(write, obj))
 
     def apply(self, write: Write, current: Object | None, sent: Object) -> Object:
@@ -104,7 +107,7 @@ class Managed:
 
 
 def _node(write: Write) -> Node:
-    return cast("_Typed", write.type_info).node
+    return cast("_Typed", write.view_info).node
 
 
 def _manager(write: Write, obj: Object) -> Manager:

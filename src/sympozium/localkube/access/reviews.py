@@ -168,7 +168,7 @@ def _subject(obj: Object) -> UserInfo:
         username=spec.get("user", ""),
         uid=spec.get("uid", ""),
         groups=tuple(spec.get("groups") or ()),
-        extra={key: tuple(values) for key, values in (spec.get("extra") or {}).items()},
+        extra={key: tuple(values or ()) for key, values in (spec.get("extra") or {}).items()},
     )
 
 

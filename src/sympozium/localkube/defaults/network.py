@@ -2,12 +2,14 @@
 
 import ipaddress
 
+from sympozium.localkube.defaults.checks import port_name_errors, port_number
+from sympozium.localkube.defaults.ingressrules import ingress_causes
 from sympozium.localkube.defaults.labels import selector_shape_causes
 from sympozium.localkube.defaults.strategy import Strategy, fill
 from sympozium.localkube.schema import gotext
 from sympozium.localkube.types import Cause, Object
 
-_PROTOCOLS = ("SCTP", "TCP", "UDP")
+_PROTOCOLS = ("TCP", "UDP", "SCTP")
 
 
 def _default_policy(policy: Object) -> None:
@@ -23,7 +25,10 @@ def _default_policy(policy: Object) -> None:
 def _check_policy(policy: Object, _old: Object | None, _subresource: str) -> list[Cause]:
     spec = policy["spec"]
     causes = selector_shape_causes(spec["podSelector"], "spec.podSelector")
-    types = ("Egress", "Ingress")
+    types = ("Ingress", "Egress")
+    if len(spec["policyTypes"]) > len(types):
+        why = "may not specify more than two policyTypes"
+        return [*causes, gotext.invalid("spec.policyTypes", spec["policyTypes"], why)]
     for index, kind in enumerate(spec["policyTypes"]):
         if kind not in types:
             causes.append(gotext.unsupported(f"spec.policyTypes[{index}]", kind, types))
@@ -46,6 +51,8 @@ def _peer(peer: Object, at: str) -> list[Cause]:
             why = "may not specify both ipBlock and another peer"
             causes.append(gotext.forbidden(at, why))
         cidr = peer["ipBlock"].get("cidr", "")
+        if not cidr:
+            return [*causes, gotext.required(f"{at}.ipBlock.cidr")]
         try:
             network = ipaddress.ip_network(cidr, strict=False)
         except ValueError:
@@ -53,12 +60,23 @@ def _peer(peer: Object, at: str) -> list[Cause]:
             return [*causes, gotext.invalid(f"{at}.ipBlock.cidr", cidr, why)]
         for index, hole in enumerate(peer["ipBlock"].get("except") or ()):
             path = f"{at}.ipBlock.except[{index}]"
-            if not _within(hole, network):
+            if not _is_network(hole):
+                why = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
+                causes.append(gotext.invalid(path, hole, why))
+            elif not _within(hole, network):
                 causes.append(gotext.invalid(path, hole, "must be a strict subset of `cidr`"))
     for key in ("podSelector", "namespaceSelector"):
         if key in peer:
             causes += selector_shape_causes(peer[key], f"{at}.{key}")
     return causes
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text if "/" in text else "", strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _within(hole: str, network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
@@ -78,37 +96,23 @@ def _policy_port(port: Object, at: str) -> list[Cause]:
     if port["protocol"] not in _PROTOCOLS:
         causes.append(gotext.unsupported(f"{at}.protocol", port["protocol"], _PROTOCOLS))
     number, end = port.get("port"), port.get("endPort")
-    if isinstance(number, int) and not 1 <= number <= 65535:
-        causes.append(gotext.invalid(f"{at}.port", number, "must be between 1 and 65535, inclusive"))
-    if end is not None:
-        if not isinstance(number, int):
-            why = (
-                "may not be specified when `port` is non-numeric"
-                if number
-                else "may not be specified when `port` is not specified"
-            )
-            causes.append(gotext.invalid(f"{at}.endPort", end, why))
-        elif end < number:
-            causes.append(gotext.invalid(f"{at}.endPort", end, "must be greater than or equal to `port`"))
-    return causes
+    if isinstance(number, int):
+        causes += port_number(number, f"{at}.port")
+    elif number is not None:
+        causes += [gotext.invalid(f"{at}.port", number, why) for why in port_name_errors(number)]
+    if end is None:
+        return causes
+    if not isinstance(number, int):
+        how = "non-numeric" if number else "not specified"
+        return [*causes, gotext.invalid(f"{at}.endPort", end, f"may not be specified when `port` is {how}")]
+    if end < number:
+        # The value that is shown is the port's: the API server's mistake, which clients see.
+        causes.append(gotext.invalid(f"{at}.endPort", number, "must be greater than or equal to `port`"))
+    return causes + port_number(end, f"{at}.endPort")
 
 
 def _check_ingress(ingress: Object, _old: Object | None, subresource: str) -> list[Cause]:
-    if subresource:
-        return []
-    spec = ingress.get("spec") or {}
-    if not spec.get("rules") and not spec.get("defaultBackend"):
-        return [gotext.invalid("spec", {}, "either `defaultBackend` or `rules` must be specified")]
-    causes: list[Cause] = []
-    kinds = ("Exact", "ImplementationSpecific", "Prefix")
-    for index, rule in enumerate(spec.get("rules") or ()):
-        for place, path in enumerate((rule.get("http") or {}).get("paths") or ()):
-            at = f"spec.rules[{index}].http.paths[{place}].pathType"
-            if not path.get("pathType"):
-                causes.append(gotext.required(at, "pathType must be specified"))
-            elif path["pathType"] not in kinds:
-                causes.append(gotext.unsupported(at, path["pathType"], kinds))
-    return causes
+    return [] if subresource else ingress_causes(ingress.get("spec") or {}, "spec")
 
 
 def _create_ingress(ingress: Object) -> None:

@@ -1,5 +1,6 @@
 """Roles and bindings: https://kubernetes.io/docs/reference/access-authn-authz/rbac/"""
 
+from sympozium.localkube.defaults.labels import name_causes
 from sympozium.localkube.defaults.strategy import Strategy
 from sympozium.localkube.schema import gotext
 from sympozium.localkube.types import Cause, Object
@@ -60,20 +61,24 @@ def _binding(binding: Object, old: Object | None, *, namespaced: bool) -> list[C
         causes.append(gotext.unsupported("roleRef.kind", reference.get("kind", ""), kinds))
     if not reference.get("name"):
         causes.append(gotext.required("roleRef.name"))
+    else:
+        causes += name_causes(reference["name"], "roleRef.name", "path")
     for index, subject in enumerate(binding.get("subjects") or ()):
-        causes += _subject(subject, f"subjects[{index}]")
+        causes += _subject(subject, f"subjects[{index}]", namespaced=namespaced)
     if old is not None and old["roleRef"] != reference:
         causes.append(gotext.invalid("roleRef", reference, "cannot change roleRef"))
     return causes
 
 
-def _subject(subject: Object, at: str) -> list[Cause]:
+def _subject(subject: Object, at: str, *, namespaced: bool) -> list[Cause]:
     causes = [] if subject.get("name") else [gotext.required(f"{at}.name")]
     kind, group = subject.get("kind", ""), subject.get("apiGroup", "")
     if kind == "ServiceAccount":
         if group:
             causes.append(gotext.unsupported(f"{at}.apiGroup", group, ("",)))
-        if not subject.get("namespace"):
+        if subject.get("name"):
+            causes += name_causes(subject["name"], f"{at}.name")
+        if not namespaced and not subject.get("namespace"):
             causes.append(gotext.required(f"{at}.namespace"))
     elif kind in {"User", "Group"}:
         if group != GROUP:

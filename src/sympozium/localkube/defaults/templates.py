@@ -1,6 +1,6 @@
 """Selectors, and the PodTemplate."""
 
-from sympozium.localkube.defaults.labels import matches, selector_shape_causes
+from sympozium.localkube.defaults.labels import label_causes, matches, selector_shape_causes
 from sympozium.localkube.defaults.podspec import default_spec
 from sympozium.localkube.defaults.podvalidation import check_spec
 from sympozium.localkube.defaults.podwarnings import spec_warnings
@@ -30,7 +30,8 @@ def _default_pod_template(obj: Object) -> None:
 
 
 def _check_pod_template(obj: Object, _old: Object | None, _subresource: str) -> list[Cause]:
-    return check_spec(obj["template"]["spec"], "template.spec")
+    labels = (obj["template"].get("metadata") or {}).get("labels")
+    return label_causes(labels, "template.labels") + check_spec(obj["template"]["spec"], "template.spec")
 
 
 def template_warnings(path: str) -> Warn:

@@ -2,14 +2,16 @@
 
 from urllib.parse import urlsplit
 
-from sympozium.localkube.defaults.labels import selector_shape_causes
+from sympozium.localkube.defaults.labels import name_causes, selector_shape_causes
 from sympozium.localkube.defaults.strategy import Strategy, fill
+from sympozium.localkube.metadata import name_errors
 from sympozium.localkube.schema import gotext
 from sympozium.localkube.types import Cause, Object
 
 _SIDE_EFFECTS = ("None", "NoneOnDryRun")
 _FAILURE = ("Fail", "Ignore")
-_MATCH = ("Exact", "Equivalent")
+_MATCH = ("Equivalent", "Exact")
+_REINVOCATION = ("IfNeeded", "Never")
 _OPERATIONS = ("*", "CONNECT", "CREATE", "DELETE", "UPDATE")
 _REVIEWS = ("v1", "v1beta1")
 _SCOPES = ("*", "Cluster", "Namespaced")
@@ -43,6 +45,8 @@ def _check(config: Object, _old: Object | None, _subresource: str) -> list[Cause
         name = webhook.get("name", "")
         if not name:
             causes.append(gotext.required(f"{at}.name"))
+        elif found := name_causes(name, f"{at}.name"):
+            causes += found
         elif name.count(".") < 2:
             why = "should be a domain with at least three segments separated by dots"
             causes.append(gotext.invalid(f"{at}.name", name, why))
@@ -54,22 +58,20 @@ def _check(config: Object, _old: Object | None, _subresource: str) -> list[Cause
 
 
 def _webhook(webhook: Object, at: str) -> list[Cause]:
-    causes = _client(webhook.get("clientConfig") or {}, f"{at}.clientConfig")
     effects = webhook.get("sideEffects")
-    if not effects:
+    causes: list[Cause] = []
+    if effects is None:
         causes.append(gotext.required(f"{at}.sideEffects", "must specify one of None, NoneOnDryRun"))
     elif effects not in _SIDE_EFFECTS:
         causes.append(gotext.unsupported(f"{at}.sideEffects", effects, _SIDE_EFFECTS))
-    versions = webhook.get("admissionReviewVersions") or []
-    if not versions:
-        why = f"must specify one of {', '.join(_REVIEWS)}"
-        causes.append(gotext.required(f"{at}.admissionReviewVersions", why))
-    elif not set(versions) & set(_REVIEWS):
-        why = f"must include at least one of {', '.join(_REVIEWS)}"
-        causes.append(gotext.invalid(f"{at}.admissionReviewVersions", versions, why))
     for key, supported in (("failurePolicy", _FAILURE), ("matchPolicy", _MATCH)):
         if webhook[key] not in supported:
             causes.append(gotext.unsupported(f"{at}.{key}", webhook[key], supported))
+    again = webhook.get("reinvocationPolicy")
+    if again is not None and again not in _REINVOCATION:
+        causes.append(gotext.unsupported(f"{at}.reinvocationPolicy", again, _REINVOCATION))
+    causes += _client(webhook.get("clientConfig") or {}, f"{at}.clientConfig")
+    causes += _versions(webhook.get("admissionReviewVersions") or [], f"{at}.admissionReviewVersions")
     seconds = webhook["timeoutSeconds"]
     if not 1 <= seconds <= 30:
         why = "the timeout value must be between 1 and 30 seconds"
@@ -87,14 +89,49 @@ def _webhook(webhook: Object, at: str) -> list[Cause]:
     return causes
 
 
+def _versions(versions: list[str], at: str) -> list[Cause]:
+    known = ", ".join(_REVIEWS)
+    if not versions:
+        return [gotext.required(at, f"must specify one of {known}")]
+    causes: list[Cause] = []
+    for index, version in enumerate(versions):
+        causes += name_causes(version, f"{at}[{index}]", "label1035")
+        if version in versions[:index]:
+            causes.append(gotext.invalid(f"{at}[{index}]", version, "duplicate version"))
+    if not causes and not set(versions) & set(_REVIEWS):
+        causes.append(gotext.invalid(at, versions, f"must include at least one of {known}"))
+    return causes
+
+
+def _service(service: Object, at: str) -> list[Cause]:
+    causes = [gotext.required(f"{at}.{key}") for key in ("name", "namespace") if not service.get(key)]
+    port = service.get("port")
+    if port is not None and not 1 <= port <= 65535:
+        why = "port is not valid: must be between 1 and 65535, inclusive"
+        causes.append(gotext.invalid(f"{at}.port", port, why))
+    path = service.get("path")
+    if not path:
+        return causes
+    if not path.startswith("/"):
+        causes.append(gotext.invalid(f"{at}.path", path, "must start with a '/'"))
+    for index, segment in enumerate(
+        path.removeprefix("/").removesuffix("/").split("/") if path != "/" else ()
+    ):
+        if not segment:
+            causes.append(gotext.invalid(f"{at}.path", path, f"segment[{index}] may not be empty"))
+        causes += [
+            gotext.invalid(f"{at}.path", path, f"segment[{index}]: {why}")
+            for why in (name_errors(segment, "subdomain") if segment else ())
+        ]
+    return causes
+
+
 def _client(client: Object, at: str) -> list[Cause]:
     url, service = client.get("url"), client.get("service")
     if bool(url) == bool(service):
         return [gotext.required(at, "exactly one of url or service is required")]
     if service:
-        return [
-            gotext.required(f"{at}.service.{key}") for key in ("namespace", "name") if not service.get(key)
-        ]
+        return _service(service, f"{at}.service")
     parts = urlsplit(str(url))
     if parts.scheme != "https":
         why = f"'https' is the only allowed URL scheme; desired format: https://host[/path] ({parts.scheme!r} found)"

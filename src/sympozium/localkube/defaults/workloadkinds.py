@@ -3,6 +3,7 @@
 from typing import Any
 
 from sympozium.localkube.defaults import workloads
+from sympozium.localkube.defaults.labels import label_causes, matches
 from sympozium.localkube.defaults.podspec import default_spec
 from sympozium.localkube.defaults.podvalidation import check_spec
 from sympozium.localkube.defaults.strategy import Strategy, fill
@@ -67,6 +68,9 @@ def _default_replica_set(obj: Object) -> None:
 
 
 def _default_replication_controller(obj: Object) -> None:
+    if not obj.setdefault("spec", {}).get("template"):
+        fill(obj["spec"], replicas=1)
+        return
     spec = _template(obj)
     fill(spec, replicas=1)
     labels = (spec["template"].get("metadata") or {}).get("labels")
@@ -125,7 +129,22 @@ def _checked_template(spec: Object) -> list[Cause]:
 
 
 def _check_replication_controller(obj: Object, _old: Object | None, subresource: str) -> list[Cause]:
-    return [] if subresource else _checked_template(obj["spec"])
+    if subresource:
+        return []
+    spec = obj["spec"]
+    causes = workloads.negative(spec, "spec", "minReadySeconds")
+    chosen = spec.get("selector") or {}
+    if not chosen:
+        causes.append(gotext.required("spec.selector"))
+    causes += workloads.negative(spec, "spec", "replicas")
+    if not spec.get("template"):
+        return [*causes, gotext.required("spec.template")]
+    labels = (spec["template"].get("metadata") or {}).get("labels")
+    if chosen and not matches({"matchLabels": chosen}, labels or {}):
+        why = "`selector` does not match template `labels`"
+        causes.append(gotext.invalid("spec.template.metadata.labels", labels, why))
+    causes += label_causes(labels, "spec.template.labels")
+    return causes + _checked_template({**spec, "replicas": 0})
 
 
 def _keep_labels(obj: Object, old: Object, subresource: str) -> None:

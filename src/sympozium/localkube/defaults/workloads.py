@@ -6,7 +6,7 @@ https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/
 import re
 from typing import Any
 
-from sympozium.localkube.defaults.labels import matches, selector_shape_causes
+from sympozium.localkube.defaults.labels import label_causes, matches, selector_shape_causes
 from sympozium.localkube.defaults.podvalidation import check_spec, label
 from sympozium.localkube.defaults.storage import CLAIM
 from sympozium.localkube.schema import gotext
@@ -80,6 +80,7 @@ def template(spec: Object, pod: Object, kind: str) -> list[Cause]:
     if chosen is None or not (broken or matches(chosen, labels or {})):
         why = "`selector` does not match template `labels`"
         causes.append(gotext.invalid("spec.template.metadata.labels", labels or None, why))
+    causes += label_causes(labels, "spec.template.labels")
     causes += check_spec(pod, "spec.template.spec")
     if pod.get("restartPolicy") in {"OnFailure", "Never"}:
         restart = "spec.template.spec.restartPolicy"

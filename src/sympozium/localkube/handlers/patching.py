@@ -9,7 +9,7 @@ from functools import partial
 
 import orjson
 
-from sympozium.localkube import events, metadata, negotiate
+from sympozium.localkube import metadata, negotiate
 from sympozium.localkube.bodies import (
     LIMIT,
     Body,
@@ -174,7 +174,7 @@ def _no_such_uid(write: Write, sent: Object, name: str) -> ApiError:
 
 def _convert(write: Write, sent: Object, merged: Object) -> None:
     """Raises ApiError 400 for what the schema takes and a decoder does not (base64, times, quantities)."""
-    wrong = write.type_info.type_errors(merged)
+    wrong = write.view_info.type_errors(merged)
     if wrong:
         gvk = _gvk(write.resource.api_version, write.resource.kind)
         raise bad_request(
@@ -211,8 +211,6 @@ async def _apply_to(write: Write, entry: Entry, sent: Object) -> Entry:
         raise conflict(resource.group, resource.plural, entry.name)
     sent["metadata"].pop("resourceVersion", None)
     current = backend.presenter.fresh(entry, resource)
-    if resource.storage_group is not None:
-        current, sent = events.to_core(current), events.to_core(sent)
     merged = backend.ownership.apply(write, current, sent)
     _convert(write, sent, merged)
     return await pipeline.update(write, entry, merged, applied=True)

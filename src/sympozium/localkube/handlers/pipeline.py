@@ -15,6 +15,7 @@ import orjson
 from sympozium.localkube import events, metadata
 from sympozium.localkube.bodies import Body, unrecognized
 from sympozium.localkube.cel.requests import decided
+from sympozium.localkube.defaults.eventrules import new_causes
 from sympozium.localkube.errors import (
     ApiError,
     already_exists,
@@ -53,6 +54,11 @@ class Write:
     @property
     def type_info(self) -> TypeInfo:
         return self.backend.presenter.type_of(self.resource)
+
+    @property
+    def view_info(self) -> TypeInfo:
+        """The type as the client sees it; `type_info` is of what is stored."""
+        return self.backend.presenter.view_of(self.resource)
 
     def admission(
         self, operation: str, name: str, obj: Object | None, old: Object | None, options: Object | None = None
@@ -132,10 +138,8 @@ def check_strict(
 
     `patched` is the object that a patch gave, and `refuse` words the error about it.
     """
-    resource, type_info = write.resource, write.type_info
+    resource, type_info = write.resource, write.view_info
     obj = body.obj if patched is None else patched
-    if resource.storage_group is not None:
-        obj = events.to_core(obj)
     if refuse is None:
         refuse = partial(_unreadable, resource)
     wrong = type_info.type_errors(obj)
@@ -382,7 +386,11 @@ async def _validate(write: Write, obj: Object, old: Object | None) -> None:
         causes += await decided(held)
         write.request.warnings += warnings
     else:
-        causes += write.type_info.validate(obj, old, write.subresource)
+        causes += (
+            write.type_info.validate(obj, old, write.subresource)
+            if write.resource.storage_group is None
+            else new_causes(obj, old)
+        )
     metadata.refuse(obj, write.resource, causes)
     if not write.type_info.custom:
         builtin = cast("_Builtin", write.type_info)
