@@ -92,6 +92,8 @@ def _construct_int(loader: Any, node: yaml.ScalarNode) -> int:
 
 def _represent_text(dumper: Any, text: str) -> yaml.ScalarNode:
     style = "|" if "\n" in text else None
+    if _INT.match(text) or _FLOAT.match(text):
+        style = "'"  # `0E0` is text to PyYAML's resolvers, and a number to ours
     node: yaml.ScalarNode = dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
     return node
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 
 from sympozium import yamlio
 
@@ -62,6 +62,7 @@ json_values = st.recursive(
 
 
 @given(json_values)
+@example({"0E0": "1E3"})
 def test_what_is_dumped_is_read_back(value: object) -> None:
     assert yamlio.load(yamlio.dump(value)) == json.loads(json.dumps(value))
 
