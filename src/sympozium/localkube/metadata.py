@@ -112,7 +112,7 @@ def check_shape(meta: Object, kind: str) -> None:
             raise _unmarshal(kind, value, key, "map[string]string")
         else:
             for inner in value.values():
-                if not isinstance(inner, str):
+                if not isinstance(inner, str | None):
                     raise _unmarshal(kind, inner, f"{key}", "string")
     for key in ("finalizers", "ownerReferences", "managedFields"):
         value = meta.get(key)

@@ -66,8 +66,14 @@ def _binding(binding: Object, old: Object | None, *, namespaced: bool) -> list[C
     for index, subject in enumerate(binding.get("subjects") or ()):
         causes += _subject(subject, f"subjects[{index}]", namespaced=namespaced)
     if old is not None and old["roleRef"] != reference:
-        causes.append(gotext.invalid("roleRef", reference, "cannot change roleRef"))
+        causes.append(gotext.invalid("roleRef", _shown(reference), "cannot change roleRef"))
     return causes
+
+
+def _shown(reference: Object) -> Object:
+    """A reference as the API server's own type prints itself."""
+    names = {"APIGroup": "apiGroup", "Kind": "kind", "Name": "name"}
+    return {go: reference.get(name) or "" for go, name in names.items()}
 
 
 def _subject(subject: Object, at: str, *, namespaced: bool) -> list[Cause]:

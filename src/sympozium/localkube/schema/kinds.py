@@ -55,8 +55,10 @@ class BuiltinType:
         if strategy.status:
             obj = self._status(obj, old) if subresource == "status" else self._main(obj, old)
         strategy.update(obj, old, subresource)
-        if strategy.generation and not same(_spec(obj), _spec(old)):
-            obj["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+        if strategy.generation:
+            # Anew after admission, which may have taken a change back.
+            before = old["metadata"].get("generation", 0)
+            obj["metadata"]["generation"] = before if same(_spec(obj), _spec(old)) else before + 1
         return self.prune(obj)
 
     def _status(self, obj: Object, old: Object) -> Object:
