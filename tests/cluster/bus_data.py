@@ -29,6 +29,13 @@ _WHOLE: dict[str, dict[str, Any]] = {
     },
     "run.cancel": {"reason": "enough"},
     "run.keys": {"keys": {}, "issuer": "A"},
+    "policy.changed": {"policy": {"name": "p"}, "toolPolicies": [], "approvalTimeoutSeconds": 60.0},
+    "policy.applied": {"name": "p", "generation": 1, "digest": _DIGEST},
+    "run.freeze": {"frozen": True, "reason": "stop"},
+    "run.frozen": {"frozen": True, "inFlight": []},
+    "spawn": {"callId": "c1", "task": "look", "wait": True},
+    "schedule": {"callId": "c1", "name": "nightly", "action": "create"},
+    "request.answered": {"callId": "c1", "ok": True, "text": "started"},
 }  # fmt: skip
 
 

@@ -21,6 +21,19 @@ OF_A_DECISION: Final = ("decision", "scope", "decidedBy", "decidedAt", "comment"
 """Fields of the status (JSON names) that are written once, together."""
 
 
+class Preview(Model):
+    """What the call would do, as far as it can be said before it is done."""
+
+    kind: Literal["diff", "dry-run", "request", "command", "none"]
+    """`diff`: of a file; `dry-run`: what the Kubernetes API says it would change; `request`: as it would be sent; `command`: as it would run; `none`: nothing can be shown."""
+    text: Annotated[str, Field(max_length=65536)] = ""
+    """For people, secrets masked."""
+    truncated: bool = False
+    """Whether `text` is only a part."""
+    problem: str | None = None
+    """Why there is no preview, or what it does not show."""
+
+
 class ApprovalSpec(Model):
     cel: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -39,6 +52,8 @@ class ApprovalSpec(Model):
         dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})
     ] = {}
     """Arguments as shown to the person; secrets are masked."""
+    preview: Preview | None = None
+    """What would happen."""
     args_digest: Annotated[str, Field(json_schema_extra={"pattern": "^sha256:[0-9a-f]{64}$"})]
     """Digest over run, tool, target, arguments and policy: the decision holds for exactly this call."""
     requested_at: Time

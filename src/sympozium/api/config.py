@@ -48,6 +48,8 @@ class ConfigSpec(Model):
     """Longest time of runs for which nobody set one."""
     images: Images | None = None
     """Images of a run's own containers."""
+    suspend: bool | None = None
+    """Set to true to stop all: no run starts, and those that go on are frozen (`sympozium stop --all`)."""
     queue: QueueLimits | None = None
     """How many runs go at the same time."""
 

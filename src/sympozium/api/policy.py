@@ -9,6 +9,7 @@ from sympozium.api.base import SET_LIST, Duration, Model, Quantity, Rule
 from sympozium.api.shared import RBACRule, Resource, SeccompProfile, Status
 
 Action = Literal["allow", "deny", "ask"]
+Enforcement = Literal["Enforce", "Audit"]
 FeatureGate = Literal["browser-automation", "code-execution", "file-access", "sub-agents"]
 
 
@@ -19,6 +20,8 @@ class ToolRule(Model):
     """`ask` lets a person decide each call."""
     target: Annotated[str, Field(min_length=1, max_length=253)] | None = None
     """Glob over the container that executes: a skill's name, or `shell`. Without it the rule holds for all."""
+    when: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
+    """CEL expression over `args`, `tool`, `target` and `run` that must be true for the rule to match. It is limited in cost; one that fails denies the call."""
     reason: Annotated[str, Field(max_length=1024)] | None = None
     """Told to the model and to the person who is asked."""
 
@@ -68,6 +71,8 @@ class NetworkRules(Model):
     """The event bus, which a run needs to report."""
     allowed_egress: list[EgressRule] = []
     """Other destinations, besides the run's model endpoint."""
+    when_unenforced: Literal["Refuse", "Allow"] = "Refuse"
+    """What to do with runs where nothing enforces network policies, as `sympozium doctor` finds out: refuse them, or let them run with a condition that says so."""
 
 
 class Approvals(Model):
@@ -126,6 +131,8 @@ class PolicySpec(Model):
     """Where images of sandboxes and skills may come from."""
     rbac_policy: RBACPolicy | None = None
     """Which Kubernetes rights skill packs may have. Without it: reads of anything but Secrets, RBAC and tokens."""
+    enforcement: Enforcement = "Enforce"
+    """`Audit` lets pass what this policy would refuse or ask about, and records it: for trying a policy out."""
 
 
 class PolicyStatus(Status):

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from sympozium.api.base import SET_LIST, Duration, Model, Name, Rule, Time
 from sympozium.api.shared import (
+    Parent,
     Resource,
     ResourceRequirements,
     SeccompProfile,
@@ -44,17 +45,6 @@ class ModelSpec(Model):
     """Effort of models that reason."""
     auth_secret_ref: Name | None = None
     """Secret whose keys become environment of the agent container, besides the instance's authRefs."""
-
-
-class Parent(Model):
-    """The run that started this one."""
-
-    run_name: Name
-    """Name of the parent run."""
-    session_key: str
-    """Session of the parent run."""
-    spawn_depth: Annotated[int, Field(ge=0)]
-    """Levels above this run."""
 
 
 class Capabilities(Model):
@@ -129,7 +119,7 @@ class RunSpec(Model):
     cancel: bool | None = None
     """Set to true to end the run as Cancelled."""
     suspend: bool | None = None
-    """Set to true to keep the run from starting."""
+    """Set to true to keep the run from starting, or, when it has started, to freeze it: no tool call and no step begins until it is false again."""
     env: Strings = {}
     """Environment variables of the container that runs the commands."""
     retries: Annotated[int, Field(ge=0, le=10)] = 0
@@ -153,7 +143,18 @@ class EnforcedPolicy(Model):
     name: str
     """SympoziumPolicy that governs the run."""
     generation: Annotated[int, Field(ge=0)]
-    """Its generation when the run was planned."""
+    """Its generation, as the tool server has applied it."""
+    digest: str | None = None
+    """`sha256:` over all policies that hold for the run: its own, the floor, those of its parents."""
+
+
+class AuditHead(Model):
+    """Where the run's audit chain stands. An exported record that ends elsewhere is not the whole."""
+
+    entries: Annotated[int, Field(ge=0)]
+    """Entries so far."""
+    hash: Annotated[str, Field(json_schema_extra={"pattern": "^sha256:[0-9a-f]{64}$"})]
+    """Hash of the last entry, which covers all before it."""
 
 
 class QueuePlace(Model):
@@ -188,6 +189,8 @@ class RunStatus(Status):
     """Model calls so far."""
     policy: EnforcedPolicy | None = None
     """What is enforced."""
+    audit: AuditHead | None = None
+    """End of the run's record."""
     queue: QueuePlace | None = None
     """Place in the queue, while Queued."""
     deployment_name: str | None = None

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from sympozium.api.base import Duration, Model, Name, Time
-from sympozium.api.shared import Resource, RunType, Status
+from sympozium.api.shared import Parent, Resource, RunType, Status
 
 
 class ScheduleSpec(Model):
@@ -31,6 +31,8 @@ class ScheduleSpec(Model):
     """Runs that succeeded to keep; all when absent."""
     failed_runs_history_limit: Annotated[int, Field(ge=0)] | None = None
     """Runs that failed to keep; all when absent."""
+    parent: Parent | None = None
+    """The run that made this schedule: its runs stay under the policies that held for that run. Written once, by the controllers."""
     jitter: Duration | None = None
     """Start each run up to this much later, by an amount that derives from the schedule and the tick."""
 

@@ -90,6 +90,33 @@ class ToolPolicy(Model):
     """Names or globs of tools not to offer; wins over `allow`."""
 
 
+class PolicyKey(Model):
+    """A SympoziumPolicy, wherever it is."""
+
+    namespace: Name
+    """Its namespace."""
+    name: Name
+    """Its name."""
+
+
+class Parent(Model):
+    """The run that started this one, and what it hands down. Authority only narrows on the way.
+
+    Whoever creates the object says `runName`; the webhook writes the rest from the parent as it is.
+    """
+
+    run_name: Name
+    """Name of the parent run."""
+    session_key: str
+    """Session of the parent run."""
+    spawn_depth: Annotated[int, Field(ge=0)]
+    """Levels above this run: 1 for a run that was started by one that nobody started."""
+    policies: Annotated[list[PolicyKey], Field(max_length=64)] = []
+    """Policies of all runs above, each once. They hold for this run too, as they are now, also when those runs are gone."""
+    tool_policies: Annotated[list[ToolPolicy], Field(max_length=64)] = []
+    """What narrowed the tools of the runs above."""
+
+
 class SeccompProfile(Model):
     type: Literal["RuntimeDefault", "Unconfined", "Localhost"]
     """`RuntimeDefault` filters system calls as the container runtime does by default."""

@@ -34,12 +34,9 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field("SympoziumInstance", "spec.memory", "nothing is kept between runs"),
     Field("SympoziumInstance", "spec.observability", "no traces are sent"),
     Field("SympoziumInstance", "spec.webEndpoint", "no endpoint is served"),
-    Field("SympoziumInstance", "spec.agents.default.subagents", "runs cannot start runs"),
     Field("SympoziumInstance", "spec.skills[].configMapRef", "the ConfigMap is not read"),
-    Field("AgentRun", "spec.parent", "runs cannot start runs"),
     Field("AgentRun", "spec.mode", "the run ends with a result, as a task", ("server",)),
     Field("AgentRun", "spec.skills[].configMapRef", "the ConfigMap is not read"),
-    Field("SympoziumPolicy", "spec.subagentPolicy", "runs cannot start runs"),
     Field(
         "SympoziumPolicy",
         "spec.sandboxPolicy.seccompProfile.type",

@@ -41,10 +41,22 @@ class ToolCall(TypedDict):
     arguments: str
 
 
-class Verdict(TypedDict):
+class Audited(TypedDict):
+    """What a policy under `enforcement: Audit` would have decided."""
+
     action: Literal["allow", "deny", "ask"]
     rule: str
     reason: str
+
+
+class Verdict(TypedDict):
+    """`instead`: in words, what would be allowed. `audited` when a policy that only watches is stricter."""
+
+    action: Literal["allow", "deny", "ask"]
+    rule: str
+    reason: str
+    instead: NotRequired[str]
+    audited: NotRequired[Audited]
 
 
 class RunStarted(TypedDict):
@@ -77,6 +89,7 @@ class ToolIntent(TypedDict):
     args: Any
     argsDigest: str
     verdict: Verdict
+    policy: NotRequired[str]
 
 
 class ToolApproval(TypedDict):
@@ -109,6 +122,77 @@ class RunResult(TypedDict):
     steps: int
 
 
+class PolicyApplied(TypedDict):
+    """The tool server judges by this policy from here on. `digest` as in `tools.json`."""
+
+    name: str
+    generation: int
+    digest: str
+
+
+class InFlight(TypedDict):
+    callId: str
+    tool: str
+    target: str
+    durationMs: int
+
+
+class RunFrozen(TypedDict):
+    """Answer to `run.freeze`: whether calls are held now, and which one had begun before and still runs."""
+
+    frozen: bool
+    inFlight: list[InFlight]
+
+
+class Preview(TypedDict):
+    kind: Literal["diff", "dry-run", "request", "command", "none"]
+    text: str
+    truncated: bool
+    problem: NotRequired[str]
+
+
+class Spawn(TypedDict):
+    """A request to start a run. `instance` is the asking run's own when absent."""
+
+    callId: str
+    task: str
+    instance: NotRequired[str]
+    wait: bool
+
+
+class Schedule(TypedDict):
+    """A request about a schedule of the asking run's instance."""
+
+    callId: str
+    name: str
+    action: Literal["create", "delete", "list"]
+    schedule: NotRequired[str]
+    task: NotRequired[str]
+
+
+class RequestAnswered(TypedDict):
+    """Answer to `spawn` and `schedule`: text for the model; `ok` false is a refusal or a failure, said why."""
+
+    callId: str
+    ok: bool
+    text: str
+
+
+class PolicyChanged(TypedDict):
+    """`policy` is a `PolicyFile`, `toolPolicies` a list of `ToolPolicy` (sympozium.api.runconfig), as JSON."""
+
+    policy: dict[str, Any]
+    toolPolicies: list[Any]
+    approvalTimeoutSeconds: float
+
+
+class RunFreeze(TypedDict):
+    """Hold every call that has not begun, or let them go again."""
+
+    frozen: bool
+    reason: str
+
+
 class Approval(TypedDict):
     """A request. `expiresIn` in seconds."""
 
@@ -119,6 +203,7 @@ class Approval(TypedDict):
     argsDigest: str
     reason: str
     expiresIn: float
+    preview: NotRequired[Preview]
 
 
 class ApprovalDecided(TypedDict):
@@ -153,6 +238,13 @@ TYPES: Final[Mapping[str, Any]] = {
     "approval": Approval,
     "approval.decided": ApprovalDecided,
     "run.cancel": RunCancel,
+    "policy.applied": PolicyApplied,
+    "run.frozen": RunFrozen,
+    "spawn": Spawn,
+    "schedule": Schedule,
+    "request.answered": RequestAnswered,
+    "policy.changed": PolicyChanged,
+    "run.freeze": RunFreeze,
     "run.keys": RunKeys,
 }
 

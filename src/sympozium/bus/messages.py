@@ -38,11 +38,32 @@ APPROVAL_REQUEST: Final = "approval"
 APPROVAL_DECIDED: Final = "approval.decided"
 RUN_CANCEL: Final = "run.cancel"
 RUN_KEYS: Final = "run.keys"
+POLICY_CHANGED: Final = "policy.changed"
+POLICY_APPLIED: Final = "policy.applied"
+RUN_FREEZE: Final = "run.freeze"
+RUN_FROZEN: Final = "run.frozen"
+SPAWN_REQUEST: Final = "spawn"
+SCHEDULE_REQUEST: Final = "schedule"
+REQUEST_ANSWERED: Final = "request.answered"
 
 SENDERS: Final[Mapping[str, str]] = {
     **dict.fromkeys((RUN_STARTED, STEP_STARTED, MODEL_DELTA, MODEL_MESSAGE, RUN_RESULT), AGENT),
-    **dict.fromkeys((TOOL_INTENT, TOOL_APPROVAL, TOOL_OUTCOME, APPROVAL_REQUEST), TOOLS),
-    **dict.fromkeys((APPROVAL_DECIDED, RUN_CANCEL, RUN_KEYS), CONTROLLER),
+    **dict.fromkeys(
+        (
+            TOOL_INTENT,
+            TOOL_APPROVAL,
+            TOOL_OUTCOME,
+            APPROVAL_REQUEST,
+            POLICY_APPLIED,
+            RUN_FROZEN,
+            SPAWN_REQUEST,
+            SCHEDULE_REQUEST,
+        ),
+        TOOLS,
+    ),
+    **dict.fromkeys(
+        (APPROVAL_DECIDED, RUN_CANCEL, RUN_KEYS, POLICY_CHANGED, RUN_FREEZE, REQUEST_ANSWERED), CONTROLLER
+    ),
 }
 """Who says what: an agent that was talked into it must not be able to put a tool's outcome on the record."""
 

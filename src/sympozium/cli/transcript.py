@@ -13,7 +13,18 @@ from sympozium.cli.output import paint, plain
 Data = dict[str, Any]
 _MAX_ARGUMENT = 400
 # What is asked and decided is told by the tool server's own messages about the call.
-_UNTOLD = frozenset({"approval", "approval.decided", "run.keys"})
+_UNTOLD = frozenset(
+    {
+        "approval",
+        "approval.decided",
+        "run.keys",
+        "policy.changed",
+        "spawn",
+        "schedule",
+        "request.answered",
+        "run.freeze",
+    }
+)
 _MAX_SUMMARY_LINES = 12
 
 
@@ -114,6 +125,17 @@ class Transcript:
 
     def _run_cancel(self, data: Data) -> str:
         return self._line(paint("31", f"✕ cancel: {data.get('reason')}"))
+
+    def _policy_applied(self, data: Data) -> str:
+        return self._line(
+            paint("36", f"⚖ policy {data.get('name')}, generation {data.get('generation')}, holds")
+        )
+
+    def _run_frozen(self, data: Data) -> str:
+        if not data.get("frozen"):
+            return self._line(paint("36", "▶ goes on"))
+        flying = ", ".join(str(call.get("tool")) for call in data.get("inFlight") or ())
+        return self._line(paint("33", "❄ frozen" + (f"; still under way: {flying}" if flying else "")))
 
 
 def _arguments(args: Any) -> str:

@@ -19,6 +19,10 @@ class Verdict:
     action: Action
     rule: str
     reason: str
+    instead: str = ""
+    """In words, what would be allowed; empty where nothing is known that would."""
+    audited: "Verdict | None" = None
+    """What a policy under `enforcement: Audit` would have decided, when it is stricter than `action`."""
 
     @property
     def allowed(self) -> bool:
@@ -32,6 +36,12 @@ class Violation:
 
     field: str
     message: str
+    rule: str = ""
+    """Policy and place, as in `Verdict`."""
+    instead: str = ""
+    """In words, what would be allowed."""
+    audit: bool = False
+    """The policy only watches (`enforcement: Audit`): to be recorded and warned of, not refused."""
 
     def __str__(self) -> str:
         return f"{self.field}: {self.message}"

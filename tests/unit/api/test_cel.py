@@ -8,8 +8,8 @@ import pytest
 
 from sympozium.api import KINDS
 from sympozium.api.crds import definition
-from sympozium.localkube.cel.environment import Environment
-from sympozium.localkube.cel.types import DYN
+from sympozium.cel.environment import Environment
+from sympozium.cel.types import DYN
 
 
 @cache

@@ -4,8 +4,8 @@ import jsonschema_rs
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from sympozium.goregex import compiled
 from sympozium.localkube.errors import ApiError
-from sympozium.localkube.goregex import compiled
 from unit.localkube_semantics.schemas import (
     INTEGER,
     STRING,

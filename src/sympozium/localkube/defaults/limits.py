@@ -3,7 +3,7 @@
 https://kubernetes.io/docs/concepts/policy/limit-range/, https://kubernetes.io/docs/concepts/policy/resource-quotas/
 """
 
-from sympozium.localkube.cel.library.formats import CHECKS as FORMATS
+from sympozium.cel.library.formats import CHECKS as FORMATS
 from sympozium.localkube.defaults.strategy import Strategy
 from sympozium.localkube.schema import gotext
 from sympozium.localkube.types import Cause, Object

@@ -7,11 +7,11 @@ here, so that one that cannot be evaluated is never accepted.
 import re
 from typing import Any
 
-from sympozium.localkube.cel import requests
-from sympozium.localkube.cel.environment import Environment
-from sympozium.localkube.cel.errors import CompileError
-from sympozium.localkube.cel.library.formats import CHECKS as FORMATS
-from sympozium.localkube.cel.types import BOOL, DYN, STRING, Type, list_of
+from sympozium.cel import requests
+from sympozium.cel.environment import Environment
+from sympozium.cel.errors import CompileError
+from sympozium.cel.library.formats import CHECKS as FORMATS
+from sympozium.cel.types import BOOL, DYN, STRING, Type, list_of
 from sympozium.localkube.defaults.labels import selector_shape_causes
 from sympozium.localkube.defaults.strategy import Strategy, fill
 from sympozium.localkube.defaults.webhooks import rule_causes

@@ -81,7 +81,7 @@ def _webhook(webhook: Object, at: str) -> list[Cause]:
     for index, rule in enumerate(webhook.get("rules") or ()):
         causes += rule_causes(rule, f"{at}.rules[{index}]")
     if webhook.get("matchConditions"):
-        from sympozium.localkube.cel import requests
+        from sympozium.cel import requests
         from sympozium.localkube.defaults.policies import condition_causes
 
         known = requests.environment(params=False, authorizer=True)

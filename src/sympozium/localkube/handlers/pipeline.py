@@ -12,9 +12,9 @@ from typing import Any, Protocol, cast
 
 import orjson
 
+from sympozium.cel.requests import decided
 from sympozium.localkube import events, metadata
 from sympozium.localkube.bodies import Body, unrecognized
-from sympozium.localkube.cel.requests import decided
 from sympozium.localkube.defaults.eventrules import new_causes
 from sympozium.localkube.errors import (
     ApiError,

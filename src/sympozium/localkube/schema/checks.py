@@ -8,7 +8,7 @@ structural schemas allow it.
 from collections.abc import Callable
 from typing import Any
 
-from sympozium.localkube import goregex
+from sympozium import goregex
 from sympozium.localkube.schema import gotext
 from sympozium.localkube.schema.equality import same
 from sympozium.localkube.schema.formats import CHECKS

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from sympozium.localkube import goregex
+from sympozium import goregex
 from sympozium.localkube.schema import gotext
 from sympozium.localkube.schema.cel.check import check_rules
 from sympozium.localkube.schema.node import MAP, SET

@@ -7,16 +7,16 @@ in a thread, with all of its budget, so that other requests are answered meanwhi
 from collections.abc import Sequence
 from typing import Any
 
+from sympozium.cel.environment import Program
+from sympozium.cel.errors import CostError, EvaluationError
+from sympozium.cel.library.authorization import AuthorizerValue
+from sympozium.cel.requests import CONDITIONS_BUDGET, Budget, OutOfBudgetError
 from sympozium.localkube.admission.policies.policy import Matching
 from sympozium.localkube.admission.webhooks.matching import (
     Match,
     matched_version,
     selectors_match,
 )
-from sympozium.localkube.cel.environment import Program
-from sympozium.localkube.cel.errors import CostError, EvaluationError
-from sympozium.localkube.cel.library.authorization import AuthorizerValue
-from sympozium.localkube.cel.requests import CONDITIONS_BUDGET, Budget, OutOfBudgetError
 from sympozium.localkube.types import AdmissionRequest, Attributes, Authorizer, Object, UserInfo
 
 

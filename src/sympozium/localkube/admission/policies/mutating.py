@@ -12,6 +12,9 @@ from typing import Any
 
 import orjson
 
+from sympozium.cel.environment import Program
+from sympozium.cel.errors import CostError, EvaluationError
+from sympozium.cel.requests import BUDGET, Budget, OutOfBudgetError, Variables, decided
 from sympozium.localkube.access.objects import Objects
 from sympozium.localkube.admission.policies import params
 from sympozium.localkube.admission.policies.catalog import Catalog
@@ -32,9 +35,6 @@ from sympozium.localkube.admission.policies.patches import (
 from sympozium.localkube.admission.policies.policy import Binding, Policy
 from sympozium.localkube.admission.webhooks import review
 from sympozium.localkube.admission.webhooks.matching import exempt, namespace_of, served_versions
-from sympozium.localkube.cel.environment import Program
-from sympozium.localkube.cel.errors import CostError, EvaluationError
-from sympozium.localkube.cel.requests import BUDGET, Budget, OutOfBudgetError, Variables, decided
 from sympozium.localkube.errors import ApiError, forbidden
 from sympozium.localkube.schema.node import Node
 from sympozium.localkube.types import AdmissionRequest, Authorizer, Cause, Object

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from sympozium.localkube.cel.access import StructValue
-from sympozium.localkube.cel.library.conversions import to_string
-from sympozium.localkube.cel.values import Duration, Optional, Timestamp, unkeyed
+from sympozium.cel.access import StructValue
+from sympozium.cel.library.conversions import to_string
+from sympozium.cel.values import Duration, Optional, Timestamp, unkeyed
 from sympozium.localkube.errors import ApiError
 from sympozium.localkube.schema.node import ANY, ARRAY, ATOMIC, BOOLEAN, INTEGER, NUMBER, OBJECT, STRING, Node
 from sympozium.localkube.types import Object

@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from sympozium.cel import requests
+from sympozium.cel.environment import Environment, Program
+from sympozium.cel.errors import CompileError
+from sympozium.cel.types import Type
 from sympozium.localkube.admission.webhooks.hook import HookRule, parse_rule
-from sympozium.localkube.cel import requests
-from sympozium.localkube.cel.environment import Environment, Program
-from sympozium.localkube.cel.errors import CompileError
-from sympozium.localkube.cel.types import Type
 from sympozium.localkube.types import Object
 
 

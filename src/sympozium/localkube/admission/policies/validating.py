@@ -4,6 +4,8 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
+from sympozium.cel.errors import CelError, CostError, EvaluationError
+from sympozium.cel.requests import BUDGET, Budget, OutOfBudgetError, Variables, decided
 from sympozium.localkube.access.objects import Objects
 from sympozium.localkube.admission.policies import params
 from sympozium.localkube.admission.policies.catalog import Catalog
@@ -16,8 +18,6 @@ from sympozium.localkube.admission.policies.expressions import (
 from sympozium.localkube.admission.policies.policy import Binding, Policy, Validation
 from sympozium.localkube.admission.webhooks import review
 from sympozium.localkube.admission.webhooks.matching import exempt, namespace_of, served_versions
-from sympozium.localkube.cel.errors import CelError, CostError, EvaluationError
-from sympozium.localkube.cel.requests import BUDGET, Budget, OutOfBudgetError, Variables, decided
 from sympozium.localkube.errors import ApiError, forbidden
 from sympozium.localkube.types import AdmissionRequest, Authorizer, Cause, Object
 

@@ -5,8 +5,8 @@ https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-con
 
 from functools import lru_cache
 
-from sympozium.localkube.cel import requests
-from sympozium.localkube.cel.environment import Program
+from sympozium.cel import requests
+from sympozium.cel.environment import Program
 
 
 @lru_cache(maxsize=512)

@@ -15,6 +15,7 @@ from dataclasses import replace
 
 import orjson
 
+from sympozium.cel.requests import decided
 from sympozium.localkube.access.objects import Objects
 from sympozium.localkube.admission.policies.expressions import (
     ConditionError,
@@ -33,7 +34,6 @@ from sympozium.localkube.admission.webhooks.matching import (
     served_versions,
 )
 from sympozium.localkube.admission.webhooks.transport import CallError, Transport
-from sympozium.localkube.cel.requests import decided
 from sympozium.localkube.errors import ApiError, forbidden, internal
 from sympozium.localkube.types import AdmissionRequest, AdmissionResult, Authorizer, Object
 

@@ -4,10 +4,10 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sympozium.localkube.cel.environment import Environment, Program
-from sympozium.localkube.cel.errors import CompileError
-from sympozium.localkube.cel.estimate import estimate
-from sympozium.localkube.cel.types import UNBOUNDED, Type, optional_of
+from sympozium.cel.environment import Environment, Program
+from sympozium.cel.errors import CompileError
+from sympozium.cel.estimate import estimate
+from sympozium.cel.types import UNBOUNDED, Type, optional_of
 from sympozium.localkube.schema import gotext
 from sympozium.localkube.schema.cel.declare import REQUEST, Declared, declare
 from sympozium.localkube.types import Cause

@@ -7,7 +7,7 @@ element takes in JSON.
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sympozium.localkube.cel.types import STRING, Type, list_of, map_of, object_of
+from sympozium.cel.types import STRING, Type, list_of, map_of, object_of
 from sympozium.localkube.schema.cel.values import KEYWORDS, escaped
 
 REQUEST: Final = 3 * 1024 * 1024

@@ -9,10 +9,10 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from sympozium.localkube.cel.environment import Program
-from sympozium.localkube.cel.errors import CelError, CompileError, CostError, EvaluationError
-from sympozium.localkube.cel.requests import BUDGET, OUT_OF_BUDGET, Budget, HeavyError, OutOfBudgetError
-from sympozium.localkube.cel.values import NONE, Optional
+from sympozium.cel.environment import Program
+from sympozium.cel.errors import CelError, CompileError, CostError, EvaluationError
+from sympozium.cel.requests import BUDGET, OUT_OF_BUDGET, Budget, HeavyError, OutOfBudgetError
+from sympozium.cel.values import NONE, Optional
 from sympozium.localkube.schema import gotext
 from sympozium.localkube.schema.cel.check import environment, field_path
 from sympozium.localkube.schema.cel.declare import declare

@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from sympozium.localkube.cel.library import times
-from sympozium.localkube.cel.values import MapList, SetList, Timestamp
+from sympozium.cel.library import times
+from sympozium.cel.values import MapList, SetList, Timestamp
 from sympozium.localkube.schema.node import ARRAY, MAP, NUMBER, SET, STRING, Node
 
 Convert = Callable[[Any], Any]
