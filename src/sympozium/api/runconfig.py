@@ -5,7 +5,7 @@ model around its policy, `tools` knows the whole policy and no model key. They a
 as the custom resources.
 """
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
@@ -106,6 +106,8 @@ class ToolsConfigFile(Model):
     """`tools.json`."""
 
     run: RunRef
+    context: dict[str, Any] = {}  # noqa: RUF012
+    """What `when` of the policy's rules sees as `run` (sympozium.policy.context)."""
     policy: PolicyFile
     tool_policies: list[ToolPolicy] = []  # noqa: RUF012  (pydantic copies mutable defaults)
     """Of the instance and of the run; each narrows."""

@@ -7,12 +7,13 @@
     offered(tool, targets, policy, tool_policies)      whether a model is told of a tool
     network.egress(policy), network.may_connect(...)   where a run may connect to
     rbac.grant(rules, policy)                          the Kubernetes rights of a skill, and what was cut
+    context.of_run(run)                                what `when` sees of a run
     sandbox.fill, sandbox.check                        the container in which commands run
 
 No clock, no I/O, no state: the same arguments give the same answer on every side.
 """
 
-from sympozium.policy import network, rbac, resolve, sandbox
+from sympozium.policy import context, network, rbac, resolve, sandbox
 from sympozium.policy.admit import admit, tool_policies
 from sympozium.policy.effective import Effective, unknown_gates
 from sympozium.policy.fill import fill
@@ -31,6 +32,7 @@ __all__ = [
     "Verdict",
     "Violation",
     "admit",
+    "context",
     "fill",
     "gate",
     "network",

@@ -13,7 +13,7 @@ from sympozium.api.runconfig import (
     ToolsConfigFile,
 )
 from sympozium.controllers.run.plan.inputs import Inputs
-from sympozium.policy import SHELL, tool_policies
+from sympozium.policy import SHELL, context, tool_policies
 
 SOCKETS = "/run/sympozium"
 SHELL_SOCKET = f"{SOCKETS}/shell/shell.sock"
@@ -52,6 +52,7 @@ def tools_file(inputs: Inputs) -> ToolsConfigFile:
     ]
     return ToolsConfigFile(
         run=_run(inputs),
+        context=context.of_run(inputs.run),
         policy=inputs.policy.to_file(),
         tool_policies=tool_policies(inputs.run, inputs.instance),
         approval_timeout_seconds=inputs.policy.approval_timeout,
