@@ -3,17 +3,18 @@
     policy = resolve.effective(instance, config, find)   which policies hold for an instance's runs, as layers
     fill(run, instance, config, policy)                what a run gets that its author left out
     admit(run, instance, policy, packs)                violations of a run's spec
-    gate(Call(tool, target), policy, tool_policies)    allow, deny or ask, with the rule, for one tool call
+    gate(Call(tool, target, args, run), policy, tool_policies)   allow, deny or ask, with the rule, for one tool call
     offered(tool, targets, policy, tool_policies)      whether a model is told of a tool
     network.egress(policy), network.may_connect(...)   where a run may connect to
     rbac.grant(rules, policy)                          the Kubernetes rights of a skill, and what was cut
     context.of_run(run)                                what `when` sees of a run
+    limits.depth, concurrent, children                 how many runs a run may start
     sandbox.fill, sandbox.check                        the container in which commands run
 
 No clock, no I/O, no state: the same arguments give the same answer on every side.
 """
 
-from sympozium.policy import context, network, rbac, resolve, sandbox
+from sympozium.policy import context, limits, network, rbac, resolve, sandbox
 from sympozium.policy.admit import admit, tool_policies
 from sympozium.policy.effective import Effective, unknown_gates
 from sympozium.policy.fill import fill
@@ -35,6 +36,7 @@ __all__ = [
     "context",
     "fill",
     "gate",
+    "limits",
     "network",
     "offered",
     "rbac",

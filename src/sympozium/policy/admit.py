@@ -36,8 +36,9 @@ def admit(
 
 
 def tool_policies(run: AgentRun, instance: SympoziumInstance) -> list[ToolPolicy]:
-    """What narrows the tools of a run besides its policy: the instance's and its own toolPolicy."""
-    return [p for p in (instance.spec.tool_policy, run.spec.tool_policy) if p is not None]
+    """What narrows the tools of a run besides its policy: its instance's toolPolicy, its own, those of its parents."""
+    own = [p for p in (instance.spec.tool_policy, run.spec.tool_policy) if p is not None]
+    return [*own, *(run.spec.parent.tool_policies if run.spec.parent else ())]
 
 
 def _tools(wanted: ToolPolicy | None, policy: Effective, path: str) -> list[Violation]:

@@ -1,20 +1,25 @@
-"""The policy that holds for a run: layers, all of which must consent.
+"""The policy that holds for a run: layers, all of which must consent, but for those that only watch.
 
 A run is under its instance's policy, the installation's floor, and those of its parents. We do not merge them
 into one spec: first-match rule lists have no intersection that people could read. Each decision asks every layer
 and takes the strictest answer, which is the intersection, exactly, and can name the layer that refused.
+
+A layer under `enforcement: Audit` refuses nothing: decisions ask `enforced`. What it would have said comes from the
+same functions: of `audited`, or, for what is no list of refusals, of the policy `as_enforced`.
 """
 
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 from sympozium import durations
 from sympozium.api.policy import PolicySpec, SympoziumPolicy
 from sympozium.api.runconfig import PolicyFile, PolicyLayer
-from sympozium.policy.tools import FEATURE_GATES
+from sympozium.policy.rules import LayerRules
+from sympozium.policy.tools import FEATURE_GATES, GATE_OF, target_of
 
 DEFAULT_APPROVAL_TIMEOUT = durations.parse("1h")
 
@@ -75,15 +80,47 @@ class Effective:
     def __iter__(self) -> Iterator[PolicyLayer]:
         return iter(self.layers)
 
-    def gate_closed_by(self, gate: str) -> PolicyLayer | None:
-        """The layer that switches a feature off, if one does."""
-        return next((layer for layer in self.layers if layer.spec.feature_gates.get(gate) is False), None)
+    @cached_property
+    def enforced(self) -> tuple[PolicyLayer, ...]:
+        """The layers that bind. There may be none."""
+        return tuple(layer for layer in self.layers if layer.spec.enforcement == "Enforce")
+
+    @cached_property
+    def audited(self) -> tuple[PolicyLayer, ...]:
+        """The layers that only watch."""
+        return tuple(layer for layer in self.layers if layer.spec.enforcement == "Audit")
+
+    @cached_property
+    def as_enforced(self) -> "Effective":
+        """The same policy with its watching layers enforced: for saying what they would have restricted."""
+        if not self.audited:
+            return self
+        return Effective(tuple(_enforced(layer) for layer in self.layers))
+
+    @cached_property
+    def rules(self) -> tuple[LayerRules, ...]:
+        """The compiled tool rules of every layer."""
+        return tuple(LayerRules(layer) for layer in self.layers)
+
+    @cached_property
+    def enforced_rules(self) -> tuple[LayerRules, ...]:
+        """Those of the layers that bind."""
+        return tuple(rules for rules in self.rules if not rules.audit)
+
+    @cached_property
+    def open_tools(self) -> tuple[str, ...]:
+        """Built-in tools that no layer that binds denies where they execute, whatever their arguments."""
+        return tuple(
+            tool
+            for tool in GATE_OF
+            if all(rules.certain(tool, target_of(tool)) != "deny" for rules in self.enforced_rules)
+        )
 
     @property
     def approval_timeout(self) -> float:
-        """Seconds that a call waits for a person: the shortest of all layers."""
+        """Seconds that a call waits for a person: the shortest of all layers that bind."""
         waits = [
-            durations.parse(layer.spec.approvals.timeout) for layer in self.layers if layer.spec.approvals
+            durations.parse(layer.spec.approvals.timeout) for layer in self.enforced if layer.spec.approvals
         ]
         return min(waits, default=DEFAULT_APPROVAL_TIMEOUT)
 
@@ -102,3 +139,7 @@ def _layer(policy: SympoziumPolicy, source: str) -> PolicyLayer:
             "spec": policy.spec,
         }
     )
+
+
+def _enforced(layer: PolicyLayer) -> PolicyLayer:
+    return layer.model_copy(update={"spec": layer.spec.model_copy(update={"enforcement": "Enforce"})})

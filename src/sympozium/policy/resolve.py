@@ -13,7 +13,7 @@ from sympozium.api.config import ConfigSpec
 from sympozium.api.instance import SympoziumInstance
 from sympozium.api.meta import SYSTEM_NAMESPACE
 from sympozium.api.policy import SympoziumPolicy
-from sympozium.api.shared import SkillRef
+from sympozium.api.shared import Parent, PolicyKey, SkillRef
 from sympozium.api.skillpack import SkillPack
 from sympozium.policy.effective import Effective
 
@@ -52,12 +52,42 @@ def lookup(namespace: str, name: str) -> list[Key]:
 
 
 def effective(
-    instance: SympoziumInstance, config: ConfigSpec, find: Callable[[Key], SympoziumPolicy | None]
+    instance: SympoziumInstance,
+    config: ConfigSpec,
+    find: Callable[[Key], SympoziumPolicy | None],
+    *,
+    parent: Parent | None = None,
 ) -> Effective:
-    """The policy that holds for runs of an instance.
+    """The policy that holds for runs of an instance, or with `parent` for a run that another one started.
 
-    Raises MissingReferenceError: a run without the policy that was meant for it must not exist.
+    Raises MissingReferenceError: a run without a policy that was meant for it must not exist.
     """
+    policy, floor, above = _policies(instance, config, find, parent)
+    return Effective.of(policy, floor=floor, parents=above)
+
+
+def handed_down(
+    instance: SympoziumInstance,
+    config: ConfigSpec,
+    find: Callable[[Key], SympoziumPolicy | None],
+    *,
+    parent: Parent | None = None,
+) -> list[PolicyKey]:
+    """The policies of a run that hold for all runs beneath it: what becomes `spec.parent.policies` of its children.
+
+    The floor is not among them: it holds for every run in any case, and may be another one tomorrow.
+    """
+    policy, _, above = _policies(instance, config, find, parent)
+    return [PolicyKey(namespace=held.namespace, name=held.name) for held in (policy, *above)]
+
+
+def _policies(
+    instance: SympoziumInstance,
+    config: ConfigSpec,
+    find: Callable[[Key], SympoziumPolicy | None],
+    parent: Parent | None,
+) -> tuple[SympoziumPolicy, SympoziumPolicy | None, list[SympoziumPolicy]]:
+    """(the instance's, the floor, those of the runs above that are neither)."""
     keys = policy_keys(instance, config)
     policy = _first(keys, find)
     if policy is None:
@@ -71,7 +101,19 @@ def effective(
         raise MissingReferenceError(
             "SympoziumConfig default: spec.floorPolicyRef", f"SympoziumPolicy {key[1]} is not in {key[0]}"
         )
-    return Effective.of(policy, floor=floor)
+    held = {(one.namespace, one.name) for one in (policy, floor) if one is not None}
+    above = []
+    for index, reference in enumerate(parent.policies if parent else ()):
+        found = find((reference.namespace, reference.name))
+        if found is None:
+            raise MissingReferenceError(
+                f"spec.parent.policies[{index}]",
+                f"SympoziumPolicy {reference.name} is not in {reference.namespace}: it holds for this run because it holds for the one that started it",
+            )
+        if (reference.namespace, reference.name) not in held:
+            held.add((reference.namespace, reference.name))
+            above.append(found)
+    return policy, floor, above
 
 
 def skill_packs(

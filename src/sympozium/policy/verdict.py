@@ -29,6 +29,10 @@ class Verdict:
         """Whether the call may go on without asking anyone."""
         return self.action == "allow"
 
+    def stricter_than(self, other: "Verdict") -> bool:
+        """Whether it allows less."""
+        return _STRICTNESS[self.action] > _STRICTNESS[other.action]
+
 
 @dataclass(frozen=True, slots=True)
 class Violation:

@@ -2,7 +2,7 @@ import pytest
 from tests.unit.policy.make import effective, gating, instance, pack, policy
 
 from sympozium.api.config import ConfigSpec
-from sympozium.api.shared import SkillRef
+from sympozium.api.shared import Parent, SkillRef
 from sympozium.policy import BUILTIN, Effective, resolve, target_of, unknown_gates
 from sympozium.policy.resolve import MissingReferenceError
 
@@ -99,3 +99,55 @@ def test_packs_are_found_by_name_and_missing_ones_by_index() -> None:
     assert resolve.skill_packs("ns", skills, {("ns", "k8s-ops"): k8s}.get) == {"k8s-ops": k8s}
     with pytest.raises(MissingReferenceError, match=r"spec\.skills\[1\]\.skillPackRef"):
         resolve.skill_packs("ns", skills, {}.get)
+
+
+def parent(*names: str, tool_policies: tuple = (), namespace: str = "ns") -> Parent:
+    keys = [{"namespace": namespace, "name": name} for name in names]
+    return Parent.model_validate(
+        {"runName": "above", "sessionKey": "s", "spawnDepth": 1, "policies": keys, "toolPolicies": list(tool_policies)}
+    )  # fmt: skip
+
+
+def test_policies_of_the_runs_above_hold_too_each_once() -> None:
+    find = finder(*(placed("ns", name) for name in "pab"), placed(SYSTEM, "floor"), placed(SYSTEM, "a"))
+    config = ConfigSpec(floor_policy_ref="floor")
+    above = Parent(
+        run_name="r",
+        session_key="s",
+        spawn_depth=2,
+        policies=[*parent("p", "a", "a").policies, *parent("floor", "a", namespace=SYSTEM).policies],
+    )
+    held = resolve.effective(instance(policyRef="p"), config, find, parent=above)
+    assert [(layer.name, layer.source) for layer in held] == [
+        ("p", "instance"), ("floor", "floor"), ("a", "parent"), ("a", "parent")
+    ]  # fmt: skip
+    assert resolve.handed_down(instance(policyRef="p"), config, find, parent=above) == [
+        *parent("p", "a").policies, *parent("a", namespace=SYSTEM).policies
+    ]  # fmt: skip
+    assert resolve.handed_down(instance(policyRef="b"), config, find) == parent("b").policies
+
+
+def test_a_policy_of_a_run_above_that_is_gone_is_named() -> None:
+    find = finder(placed("ns", "p"), placed(SYSTEM, "a"))
+    with pytest.raises(MissingReferenceError) as raised:
+        resolve.effective(instance(policyRef="p"), ConfigSpec(), find, parent=parent("p", "a"))
+    assert raised.value.field == "spec.parent.policies[1]"
+    assert raised.value.message.startswith("SympoziumPolicy a is not in ns: it holds for this run because")
+
+
+def test_layers_that_watch_are_told_apart_from_those_that_bind() -> None:
+    held = effective(
+        enforcement="Audit",
+        featureGates={"file-access": False},
+        approvals={"timeout": "1s"},
+        floor=policy("floor"),
+    )
+    assert [layer.name for layer in held.enforced] == ["floor"]
+    assert [layer.name for layer in held.audited] == ["p"]
+    assert held.approval_timeout == 3600
+    assert [layer.spec.enforcement for layer in held.as_enforced] == ["Enforce", "Enforce"]
+    assert held.as_enforced.approval_timeout == 1
+    assert "read_file" in held.open_tools
+    assert "read_file" not in held.as_enforced.open_tools
+    plain = effective()
+    assert plain.as_enforced is plain

@@ -127,3 +127,75 @@ def test_layers_are_an_intersection(tool, target, rules, default, floor_rules, f
     assert gate(call, held).action == max(answers, key=STRICT.__getitem__)
     if refusal(tool, held) is not None:
         assert gate(call, held).action == "deny"
+
+
+def test_a_layer_that_watches_neither_denies_nor_asks() -> None:
+    watching = {"enforcement": "Audit", "toolGating": gating({"tool": "write_file", "action": "deny"}, default="ask")}  # fmt: skip
+    verdict = gate(Call("write_file", "shell"), effective(**watching))
+    assert (verdict.action, verdict.rule) == ("allow", "p: enforcement (Audit)")
+    assert verdict.reason == "policy p only watches: it refuses nothing"
+    assert verdict.audited.action == "deny"
+    assert verdict.audited.rule == "p: toolGating.rules[0] (write_file: deny)"
+    assert (
+        verdict.audited.reason == "policy p denies write_file (the policy only watches: enforcement is Audit)"
+    )
+    assert gate(COMMAND, effective(**watching)).audited.action == "ask"
+    assert offered("write_file", ["shell"], effective(**watching))
+    assert refusal("write_file", effective(**watching)) is None
+
+
+def test_what_a_watching_layer_says_is_kept_only_when_it_is_stricter() -> None:
+    floor = policy("floor", toolGating=gating(default="ask"))
+
+    def beside(default: str):
+        return gate(COMMAND, effective(floor=floor, enforcement="Audit", toolGating=gating(default=default)))
+
+    assert [beside(d).action for d in ("allow", "ask", "deny")] == ["ask"] * 3
+    assert [beside(d).audited is None for d in ("allow", "ask", "deny")] == [True, True, False]
+    watching = policy("floor", enforcement="Audit", featureGates={"code-execution": False})
+    verdict = gate(COMMAND, effective(floor=watching, toolGating=gating(default="ask")))
+    assert (verdict.action, verdict.audited.rule) == ("ask", "floor: featureGates[code-execution]")
+    first = effective(enforcement="Audit", toolGating=gating(default="ask"), floor=policy("f", enforcement="Audit", toolGating=gating(default="deny")))  # fmt: skip
+    assert gate(COMMAND, first).audited.rule.startswith("f: ")
+
+
+def test_a_tool_policy_binds_beside_layers_that_watch() -> None:
+    held = effective(enforcement="Audit")
+    assert gate(COMMAND, held, [ToolPolicy(deny=["*"])]).action == "deny"
+    assert not offered("execute_command", ["shell"], held, [ToolPolicy(deny=["*"])])
+
+
+def instead(call: Call, *, tool_policies=(), **spec) -> str:
+    return gate(call, effective(**spec), tool_policies).instead
+
+
+def test_what_would_be_allowed_instead() -> None:
+    assert instead(COMMAND) == ""
+    assert instead(COMMAND, toolGating=gating(default="ask")) == "this call, once a person has approved it"
+    assert instead(COMMAND, toolGating=gating(default="deny")) == ""
+    on = gating({"tool": "execute_command", "target": "k8s-ops", "action": "ask"}, {"tool": "execute_command", "target": "h*", "action": "allow"}, default="deny")  # fmt: skip
+    assert instead(COMMAND, toolGating=on) == "execute_command on target k8s-ops"
+    assert instead(Call("execute_command", "x"), toolGating=on, floor=policy("f", toolGating=gating(default="deny"))) == ""  # fmt: skip
+    files = gating({"tool": "write_file", "action": "deny"}, {"tool": "edit_file", "action": "deny"})
+    assert instead(Call("write_file", "shell"), toolGating=files) == "other tools of the kind file-access: read_file, list_directory"  # fmt: skip
+    assert instead(Call("write_file", "shell"), toolGating=files, tool_policies=[ToolPolicy(deny=["read*"])]) == "other tools of the kind file-access: list_directory"  # fmt: skip
+    assert instead(COMMAND, tool_policies=[ToolPolicy(allow=["read_file", "x*"])]) == "tools that the run asked for: read_file, x*"  # fmt: skip
+    assert instead(Call("skill_a", "skill"), toolGating=gating(default="deny")) == ""
+
+
+def test_conditions_under_which_a_call_would_be_let_through_are_told_when_they_are_reached() -> None:
+    inside = {"tool": "read_file", "action": "allow", "when": "args.path.startsWith('/in')"}
+    never = {"tool": "read_file", "action": "deny", "when": "args.path == '/never'"}
+    after = {"tool": "read_file", "action": "deny"}
+    asked = Call("read_file", "shell", {"path": "/out"})
+    rules = gating(never, inside, after, {**inside, "when": "true"}, default="deny")
+    words = "read_file with arguments for which holds: `args.path.startsWith('/in')` (p: toolGating.rules[1])"
+    assert instead(asked, toolGating=rules) == words
+
+
+def test_what_would_be_allowed_is_bounded() -> None:
+    rules = gating(*({"tool": "execute_command", "target": f"t{n}", "action": "allow"} for n in range(9)), default="deny")  # fmt: skip
+    assert instead(COMMAND, toolGating=rules) == "execute_command on target t0 or t1 or t2"
+    conditions = gating(*({"tool": "execute_command", "action": "allow", "when": f"args.n == {n}"} for n in range(9)), default="deny")  # fmt: skip
+    words = instead(Call("execute_command", "shell", {"n": 10}), toolGating=conditions)
+    assert words.count("toolGating.rules") == 3
