@@ -28,13 +28,15 @@ from nats.js.api import (
 
 from sympozium.bus import jwt, messages
 from sympozium.bus.accounts import Accounts
+from sympozium.bus.audit.recorder import Recorder
+from sympozium.bus.audit.store import Store
 from sympozium.bus.connection import API_TIMEOUT, BusError, Reconnections, connect, words
 from sympozium.bus.credentials import Credentials, User
 from sympozium.bus.history import Raw, Stored, Verifier, stored
 from sympozium.bus.keyring import SOURCES, Keyring
 from sympozium.bus.lanes import Lanes
 from sympozium.bus.messages import Message, seal
-from sympozium.bus.subjects import ALL, CONTROLLER, ROOT, STREAM, TOOLS, RunRef
+from sympozium.bus.subjects import ALL, CONTROLLER, STREAM, TOOLS, RunRef
 
 log = logging.getLogger(__name__)
 _FAILURES = (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError)
@@ -57,6 +59,7 @@ class Admin:
     _nats: Nats
     _reconnections: Reconnections
     _accounts: Accounts
+    recorder: Recorder
     dropped: int = 0
     """Messages that did not verify, over the life of this process."""
     _verifiers: dict[tuple[str, str], Verifier] = field(default_factory=dict)
@@ -68,9 +71,12 @@ class Admin:
         connection = await connect(
             url, user or keyring.controller_user(), name="controllers", reconnections=reconnections
         )
-        admin = cls(url, keyring, connection, reconnections, Accounts(url, keyring))
+        store = Store(connection, reconnections)
+        recorder = Recorder(connection, store, keyring)
+        admin = cls(url, keyring, connection, reconnections, Accounts(url, keyring), recorder)
         try:
             await admin.ensure_stream()
+            await store.ensure()
         except BaseException:
             await admin.close()
             raise
@@ -190,7 +196,8 @@ class Admin:
     async def consume(self, handler: Handler) -> None:
         """Hand each stored event and request to `handler` until cancelled: in order for a run, each at least once.
 
-        A message is acknowledged when the handler returns. When it raises, it gets the same message again, and
+        Every message, also those of the controllers, is on the run's record before the handler gets it. It is
+        acknowledged when the handler returns. When it raises, it gets the same message again, and
         the later ones of that run wait; other runs go on. Raises BusError when the server closed the connection
         in a way that nats-py does not come back from: a new process does.
         """
@@ -236,7 +243,7 @@ class Admin:
         """
         config = ConsumerConfig(
             durable_name=_CONSUMER,
-            filter_subjects=[f"{ROOT}.*.*.events.>", f"{ROOT}.*.*.requests.>"],
+            filter_subject=ALL,
             ack_policy=AckPolicy.EXPLICIT,
             ack_wait=_ACK_WAIT,
             max_ack_pending=1024,
@@ -262,6 +269,7 @@ class Admin:
         raw = Raw(received.metadata.sequence.stream, received.subject, received.data)
         run = self._run_of(raw)
         if run is None:
+            await self.recorder.lost(raw.subject, raw.sequence)
             return
         verifier = self._verifier(run)
         try:
@@ -269,10 +277,14 @@ class Admin:
         except messages.MessageError as exc:
             verifier.drop(raw, exc)
             self.dropped += 1
+            await self.recorder.lost(raw.subject, raw.sequence)
             return
-        if message is not None and not verifier.is_seen(message):
+        if message is None or verifier.is_seen(message):
+            return
+        await self.recorder.take(run, Stored(raw.sequence, message))
+        if message.source != CONTROLLER:
             await handler(run, Stored(raw.sequence, message))
-            verifier.see(message)
+        verifier.see(message)
 
     async def _checked(self, verifier: Verifier, raw: Raw) -> Message | None:
         """Keys that are not known yet are read; they were stored before they were given out."""
@@ -344,3 +356,4 @@ class Admin:
         except _FAILURES as exc:
             raise BusError(f"the history of run {run.name} is not removed: {words(exc)}") from exc
         self._verifiers.pop((run.root, run.uid), None)
+        self.recorder.forget(run)

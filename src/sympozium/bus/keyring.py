@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from sympozium.bus import jwt, messages
 from sympozium.bus.credentials import User
-from sympozium.bus.subjects import AGENT, APPROVAL, LIVE_ROOT, ROOT, STREAM, TOOLS, RunRef
+from sympozium.bus.subjects import AGENT, APPROVAL, AUDIT_STREAM, LIVE_ROOT, ROOT, STREAM, TOOLS, RunRef
 
 READER_INBOX = "_INBOX.reader"
 
@@ -51,6 +53,18 @@ class Keyring:
     def controller_public(self) -> str:
         return messages.public_text(self.controller_key.public_key())
 
+    @property
+    def record_key(self) -> Ed25519PrivateKey:
+        """Signs the records of runs. Derived, so that it is where the other keys are and nowhere else."""
+        seed = self.controller_key.private_bytes_raw()
+        return Ed25519PrivateKey.from_private_bytes(
+            HKDF(SHA256(), length=32, salt=None, info=b"sympozium record v1").derive(seed)
+        )
+
+    @property
+    def record_public(self) -> str:
+        return messages.public_text(self.record_key.public_key())
+
     def controller_user(self) -> User:
         seed = jwt.new_seed("user")
         return User(jwt.unrestricted_user(seed, "controller", issuer_seed=self.account), seed)
@@ -64,7 +78,7 @@ class Keyring:
         )
 
     def reader_user(self) -> User:
-        """May read the history and the deltas of every run, and change nothing."""
+        """May read the history, the record and the deltas of every run, and change nothing."""
         seed = jwt.new_seed("user")
         api = "$JS.API"
         publish = [
@@ -73,6 +87,8 @@ class Keyring:
             f"{api}.STREAM.MSG.GET.{STREAM}",
             f"{api}.DIRECT.GET.{STREAM}",
             f"{api}.DIRECT.GET.{STREAM}.>",
+            f"{api}.STREAM.INFO.{AUDIT_STREAM}",
+            f"{api}.DIRECT.GET.{AUDIT_STREAM}",
         ]
         subscribe = [f"{READER_INBOX}.>", f"{LIVE_ROOT}.>", f"{ROOT}.>"]
         return User(

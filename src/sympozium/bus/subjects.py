@@ -11,6 +11,8 @@ STREAM: Final = "RUNS"
 ROOT: Final = "sympozium.runs"
 LIVE_ROOT: Final = "sympozium.live"
 ALL: Final = f"{ROOT}.>"
+AUDIT_STREAM: Final = "AUDIT"
+AUDIT_ROOT: Final = "sympozium.audit"
 AGENT: Final = "agent"
 TOOLS: Final = "tools"
 CONTROLLER: Final = "controller"
@@ -46,6 +48,11 @@ class RunRef:
     def keys(self) -> str:
         """Where the controller publishes the public keys of the run's containers."""
         return f"{self.root}.keys"
+
+    @property
+    def audit(self) -> str:
+        """Where the run's record is: of this run alone, so that a namesake begins a record of its own."""
+        return f"{AUDIT_ROOT}.{token(self.namespace)}.{token(self.name)}.{self.uid}"
 
     def events(self, source: str) -> str:
         return f"{self.root}.events.{source}"

@@ -49,7 +49,11 @@ def objects(keyring: Keyring, url: str) -> list[Object]:
         _secret("sympozium-bus-operator", keyring.secret()),
         _secret("sympozium-bus-controller", {"user.creds": keyring.controller_user().creds}),
         _secret("sympozium-bus-reader", {"user.creds": keyring.reader_user().creds}),
-        _object("ConfigMap", "sympozium-bus", {"url": url, "controllerKey": keyring.controller_public}),
+        _object(
+            "ConfigMap",
+            "sympozium-bus",
+            {"url": url, "controllerKey": keyring.controller_public, "recordKey": keyring.record_public},
+        ),
     ]
 
 

@@ -16,7 +16,7 @@ from sympozium.api.base import Object
 from sympozium.api.meta import LABEL_RUN
 from sympozium.api.run import TERMINAL
 from sympozium.controllers.context import BY_LABEL, BY_RUN, Context, MissingError, parse
-from sympozium.controllers.run import diagnose
+from sympozium.controllers.run import audit, diagnose
 from sympozium.controllers.run.compose import Verdict, World, compose, ended
 from sympozium.controllers.run.ending import Ending
 from sympozium.controllers.run.plan import PlanError, names
@@ -26,7 +26,7 @@ from sympozium.controllers.run.queue import Place
 from sympozium.controllers.run.slots import Slots
 from sympozium.controllers.run.start import Starter
 from sympozium.kube import Controller, Request, Result
-from sympozium.kube.conditions import condition, find, parse_time
+from sympozium.kube.conditions import condition, find, parse_time, rfc3339
 from sympozium.kube.reconcile import owner
 from sympozium.telemetry import metrics
 
@@ -104,11 +104,14 @@ class RunController:
             return await self._queued(obj, run, place)
         async with self.slots.take(obj):
             try:
+                await audit.begin(self._bus, obj, run)
                 inputs, plan = await self._starter.prepare(obj, run)
+                end = await audit.admit(self._bus, run, inputs.policy, time=rfc3339(self._context.now()))
                 planned = condition("Planned", True, "Planned", f"under policy {inputs.policy.name}")
                 fields = {
                     "phase": "Pending", "reason": "Starting", "queue": None, "error": None,
                     "policy": {"name": inputs.policy.name, "generation": inputs.policy.generation},
+                    "audit": audit.status(end),
                 }  # fmt: skip
                 notes, drop = self._context.unimplemented(obj)
                 conditions = [planned, *plan.conditions, *notes]
@@ -168,6 +171,8 @@ class RunController:
         pods = [p for p in self._context.caches.pods.by_index(BY_LABEL, label) if _controlled_by(p, job)]
         world = World(run, job, pods, progress, self._asked(run), self._context.now(), self._bus.connected)
         verdict = compose(world)
+        if (end := self._bus.audit_end(ref)) is not None:
+            verdict.status["audit"] = audit.status(end)
         return await self._write(obj, run, verdict)
 
     async def _cancel(self, run: AgentRun, job: Object, ref: Ref) -> None:

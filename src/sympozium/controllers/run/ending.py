@@ -1,8 +1,8 @@
 """What is taken away when a run has ended, and when it is deleted.
 
-Ended: its users of the bus, its tokens, accounts and roles, in any case; with `cleanup: delete` also its Job (and so
+Ended: its users of the bus, its tokens, accounts and roles, in any case, after which its record is closed; with `cleanup: delete` also its Job (and so
 its pods), ConfigMaps and NetworkPolicy. The status and the transcript stay. Deleted: everything, the transcript
-too. Every step may be done again; `CleanedUp` on the run says that none is left.
+too, and not the record. Every step may be done again; `CleanedUp` on the run says that none is left.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ from sympozium.api.base import Object
 from sympozium.api.run import AgentRun
 from sympozium.controllers import kinds
 from sympozium.controllers.context import BY_LABEL, Context
+from sympozium.controllers.run import audit
 from sympozium.controllers.run.plan import names
 from sympozium.controllers.run.port import Bus, Ref
 from sympozium.kube import Informer, NotFoundError, Resource
@@ -71,6 +72,7 @@ class Ending:
         if is_true((obj.get("status") or {}).get("conditions"), CLEANED):
             return
         await self._identities(run)
+        end = await audit.end(self._bus, obj, run)
         if run.spec.cleanup == "delete":
             await self._objects(run)
         words = (
@@ -79,7 +81,7 @@ class Ending:
             else "identities are gone, the pod is kept"
         )
         done = condition(CLEANED, True, run.spec.cleanup.capitalize(), words)
-        await self._context.write_status(self._context.caches.runs, obj, {}, [done])
+        await self._context.write_status(self._context.caches.runs, obj, {"audit": audit.status(end)}, [done])
 
     async def finalize(self, obj: Object, run: AgentRun) -> bool:
         """Take everything away and let a deleted run go. False when its pods are not gone yet."""
@@ -89,6 +91,7 @@ class Ending:
         if self._pods(run):
             return False
         await self._identities(run)
+        await audit.end(self._bus, obj, run)
         await self._objects(run)
         await self._bus.purge(Ref(run.namespace, run.name, run.metadata.uid))
         meta = obj["metadata"]

@@ -8,7 +8,7 @@ from sympozium.bus.subjects import RunRef as Ref
 from sympozium.controllers.run.fold import Event
 from sympozium.kube import RetryLaterError
 
-__all__ = ["ApprovalWanted", "Bus", "BusError", "Credentials", "Handler", "Ref", "Stored"]
+__all__ = ["ApprovalWanted", "AuditEnd", "Bus", "BusError", "Credentials", "Handler", "Ref", "Stored"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,14 @@ class Credentials:
 
     agent: Mapping[str, bytes]
     tools: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEnd:
+    """Where a run's record stands."""
+
+    entries: int
+    hash: str
 
 
 class Handler(Protocol):
@@ -80,7 +88,19 @@ class Bus(Protocol):
         """Tell the run what was decided: data of `approval.decided`. `once` makes a repeated call one message."""
 
     async def consume(self, handler: Handler) -> None:
-        """Hand every stored message to the handler, until cancelled."""
+        """Put every stored message on its run's record, then hand it to the handler; until cancelled."""
+
+    def audit_end(self, ref: Ref) -> AuditEnd | None:
+        """Where the run's record stands, as far as this process knows."""
+
+    async def audit_open(self, ref: Ref, data: Mapping[str, Any], *, time: str) -> AuditEnd:
+        """Begin the record of a run with `run.created`, if it has not begun."""
+
+    async def audit_admit(self, ref: Ref, data: Mapping[str, Any], *, time: str) -> AuditEnd:
+        """Put `run.admitted` on an open record, unless it is its last entry."""
+
+    async def audit_close(self, ref: Ref, data: Mapping[str, Any], *, time: str) -> AuditEnd:
+        """Put what is missing of the transcript on an open record, then `run.ended`, if it has not ended."""
 
 
 class BusError(RetryLaterError):

@@ -13,12 +13,21 @@ from typing import Any, Final
 
 from sympozium.bus import connection
 from sympozium.bus.admin import Admin
+from sympozium.bus.audit.entry import Entry
 from sympozium.bus.credentials import CredentialsError, User
 from sympozium.bus.history import Stored as StoredMessage
 from sympozium.bus.keyring import Keyring
 from sympozium.bus.subjects import CONTROLLER
 from sympozium.controllers.run.fold import Event
-from sympozium.controllers.run.port import ApprovalWanted, BusError, Credentials, Handler, Ref, Stored
+from sympozium.controllers.run.port import (
+    ApprovalWanted,
+    AuditEnd,
+    BusError,
+    Credentials,
+    Handler,
+    Ref,
+    Stored,
+)
 from sympozium.kube import Client, KubeError
 from sympozium.kube.resources import CONFIG_MAPS, SECRETS, Object
 
@@ -122,6 +131,22 @@ class NatsBus:
 
         await self._known.consume(handle)
 
+    def audit_end(self, ref: Ref) -> AuditEnd | None:
+        entry = self._admin.recorder.head(ref) if self._admin is not None else None
+        return _audit_end(entry) if entry is not None else None
+
+    async def audit_open(self, ref: Ref, data: Mapping[str, Any], *, time: str) -> AuditEnd:
+        with _translated():
+            return _audit_end(await self._known.recorder.open(ref, data, time=time))
+
+    async def audit_admit(self, ref: Ref, data: Mapping[str, Any], *, time: str) -> AuditEnd:
+        with _translated():
+            return _audit_end(await self._known.recorder.admit(ref, data, time=time))
+
+    async def audit_close(self, ref: Ref, data: Mapping[str, Any], *, time: str) -> AuditEnd:
+        with _translated():
+            return _audit_end(await self._known.recorder.close(ref, data, time=time))
+
 
 @contextlib.contextmanager
 def _translated() -> Iterator[None]:
@@ -141,6 +166,10 @@ async def _admin(client: Client, namespace: str) -> Admin:
 
 def _decoded(secret: Object) -> dict[str, str]:
     return {key: base64.b64decode(value).decode() for key, value in (secret.get("data") or {}).items()}
+
+
+def _audit_end(entry: Entry) -> AuditEnd:
+    return AuditEnd(entry.n, entry.hash)
 
 
 def _stored(item: StoredMessage) -> Stored:
