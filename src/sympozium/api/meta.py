@@ -25,6 +25,7 @@ LABEL_PERSONA: Final = "sympozium.ai/persona"
 LABEL_SCHEDULE: Final = "sympozium.ai/schedule"
 LABEL_SKILL: Final = "sympozium.ai/skill"
 LABEL_COMPONENT: Final = "sympozium.ai/component"
+LABEL_PARENT: Final = "sympozium.ai/parent"
 LABEL_BUILTIN: Final = "sympozium.ai/builtin"
 
 

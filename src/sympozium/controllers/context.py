@@ -12,7 +12,7 @@ from sympozium.api import SYSTEM_NAMESPACE, SkillPack, SympoziumConfig, Sympoziu
 from sympozium.api.base import Object
 from sympozium.api.config import NAME as CONFIG_NAME, ConfigSpec
 from sympozium.api.meta import LABEL_RUN
-from sympozium.api.shared import Resource as Model, SkillRef
+from sympozium.api.shared import Parent, Resource as Model, SkillRef
 from sympozium.api.unimplemented import CONDITION as UNIMPLEMENTED, REASON, find as find_unimplemented
 from sympozium.controllers import kinds
 from sympozium.controllers.run.plan.names import label_value
@@ -91,15 +91,15 @@ class Context:
             raise MissingError(f"SympoziumInstance {name} is not in namespace {namespace}")
         return parse(SympoziumInstance, found)
 
-    def effective(self, instance: SympoziumInstance) -> Effective:
-        """The policy of an instance's runs. Raises MissingReferenceError: nothing runs ungoverned."""
-        return resolve.effective(instance, self.config(), self._policy)
+    def effective(self, instance: SympoziumInstance, parent: Parent | None = None) -> Effective:
+        """The policy of an instance's runs (beneath `parent`). Raises MissingReferenceError: nothing runs ungoverned."""
+        return resolve.effective(instance, self.config(), self.policy, parent=parent)
 
     def skill_packs(self, namespace: str, skills: Iterable[SkillRef]) -> dict[str, SkillPack]:
         """The packs of skills by name. Raises MissingReferenceError."""
         return resolve.skill_packs(namespace, skills, self._skill_pack)
 
-    def _policy(self, key: tuple[str, str]) -> SympoziumPolicy | None:
+    def policy(self, key: tuple[str, str]) -> SympoziumPolicy | None:
         found = self.caches.policies.get(*key)
         return parse(SympoziumPolicy, found) if found else None
 

@@ -75,10 +75,12 @@ def handed_down(
 ) -> list[PolicyKey]:
     """The policies of a run that hold for all runs beneath it: what becomes `spec.parent.policies` of its children.
 
-    The floor is not among them: it holds for every run in any case, and may be another one tomorrow.
+    The floor is not among them for being the floor: it holds for every run in any case, and may be another one
+    tomorrow. What held for a run above stays, also while it is the floor.
     """
-    policy, _, above = _policies(instance, config, find, parent)
-    return [PolicyKey(namespace=held.namespace, name=held.name) for held in (policy, *above)]
+    policy, _, _ = _policies(instance, config, find, parent)
+    own = PolicyKey(namespace=policy.namespace, name=policy.name)
+    return [own, *(key for key in _each_once(parent.policies if parent else ()) if key != own)]
 
 
 def _policies(
@@ -133,6 +135,10 @@ def skill_packs(
             )
         found[skill.skill_pack_ref] = pack
     return found
+
+
+def _each_once(keys: Iterable[PolicyKey]) -> list[PolicyKey]:
+    return list({(key.namespace, key.name): key for key in keys}.values())
 
 
 def _first(keys: Iterable[Key], find: Callable[[Key], T | None]) -> T | None:

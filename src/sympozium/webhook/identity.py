@@ -19,13 +19,23 @@ def is_controller(user: User) -> bool:
 
 
 def trigger(user: User, run: Object) -> Trigger:
-    """What caused a run, by who creates it. Only the controllers are believed about a schedule."""
+    """What caused a run, by who creates it. Only the controllers are believed about a schedule or an agent."""
     schedule = (run.get("metadata", {}).get("labels") or {}).get(LABEL_SCHEDULE)
     if is_controller(user) and schedule:
         return Trigger(kind="Schedule", name=schedule, user=user.name)
+    if is_controller(user) and (parent := parent_name(run)):
+        return Trigger(kind="Agent", name=parent, user=user.name)
     if user.service_account or user.name.startswith("system:node:"):
         return Trigger(kind="API", user=user.name)
     return Trigger(kind="Manual", user=user.name)
+
+
+def parent_name(run: Object) -> str | None:
+    """The run that a run says it was started by."""
+    spec = run.get("spec")
+    parent = spec.get("parent") if isinstance(spec, dict) else None
+    name = parent.get("runName") if isinstance(parent, dict) else None
+    return name if isinstance(name, str) else None
 
 
 def possible_runs(user: User) -> list[tuple[str, str]]:

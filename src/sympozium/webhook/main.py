@@ -167,7 +167,7 @@ async def _serve(*, port: int, host: str, hosts: Sequence[str], health_port: int
             loop.add_signal_handler(number, server.stopping.set)
         async with health.serve(health_port, process.unready), asyncio.TaskGroup() as group:
             background = [
-                group.create_task(process.references.run()),
+                group.create_task(process.references.follow()),
                 group.create_task(process.keep_trust()),
             ]
             # Without a certificate there is nothing to listen with; SIGTERM must end that wait too.

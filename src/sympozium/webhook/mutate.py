@@ -11,10 +11,10 @@ from sympozium.api.meta import now
 from sympozium.api.run import AgentRun
 from sympozium.policy import fill
 from sympozium.policy.resolve import MissingReferenceError
-from sympozium.webhook import identity
+from sympozium.webhook import identity, lineage
 from sympozium.webhook.patch import difference
 from sympozium.webhook.references import References
-from sympozium.webhook.review import Answer, Request, allow
+from sympozium.webhook.review import Answer, Request, allow, invalid
 
 
 async def mutate(request: Request, references: References) -> Answer:
@@ -31,20 +31,24 @@ async def mutate(request: Request, references: References) -> Answer:
 
 
 async def _run(request: Request, references: References) -> Answer:
-    """Fill a run from its instance, and say what caused it."""
+    """Fill a run from its instance, and say what caused it and what it inherits."""
+    spec: Object = request.object.get("spec") or {}
     try:
-        run = AgentRun.model_validate(request.object)
+        parent = await lineage.inherited(request, references)
+        written = {**spec, "parent": parent.to_json()} if parent else spec
+        run = AgentRun.model_validate({**request.object, "spec": written})
+    except lineage.LineageError as exc:
+        return invalid([exc.violation])
     except ValidationError:
         return allow()
     if not run.namespace:
         run.metadata.namespace = request.namespace
-    spec: Object = request.object["spec"]
-    wanted = {**spec, "trigger": identity.trigger(request.user, request.object).to_json()}
+    wanted = {**written, "trigger": identity.trigger(request.user, request.object).to_json()}
     instance = await references.instance(request.namespace, run.spec.instance_ref)
     if instance is not None:
         config = references.config()
         try:
-            policy = await references.policy(instance, config)
+            policy = await references.policy(instance, config, run.spec.parent)
         except MissingReferenceError:
             return allow(patch=difference(spec, wanted, "/spec"))
         wanted |= fill(run, instance, config, policy).to_json() | {"trigger": wanted["trigger"]}

@@ -6,7 +6,7 @@ a moment old, as everywhere in Kubernetes, and the controller decides again when
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, TypeVar
 
 from sympozium.api.config import NAME as CONFIG_NAME, ConfigSpec, SympoziumConfig
@@ -14,12 +14,13 @@ from sympozium.api.instance import SympoziumInstance
 from sympozium.api.meta import SYSTEM_NAMESPACE
 from sympozium.api.policy import SympoziumPolicy
 from sympozium.api.registry import BY_KIND
-from sympozium.api.shared import Resource as Model, SkillRef
+from sympozium.api.run import AgentRun
+from sympozium.api.shared import Parent, Resource as Model, SkillRef
 from sympozium.api.skillpack import SkillPack
 from sympozium.kube.client import Client
 from sympozium.kube.informer import Informer, drop_managed_fields
 from sympozium.kube.resources import Resource
-from sympozium.policy import Effective, resolve
+from sympozium.policy import Effective, lineage, resolve
 from sympozium.policy.resolve import Key
 
 M = TypeVar("M", bound=Model)
@@ -36,7 +37,7 @@ def resource(kind: str) -> Resource:
 
 
 class References:
-    """Looks objects up. `run` keeps the copies; `unready` says which are not complete yet."""
+    """Looks objects up. `follow` keeps the copies; `unready` says which are not complete yet."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -57,7 +58,7 @@ class References:
             f"{kind} not read yet" for kind, informer in self._informers.items() if not informer.has_synced
         ]
 
-    async def run(self) -> None:
+    async def follow(self) -> None:
         """Keep the copies until cancelled."""
         async with asyncio.TaskGroup() as group:
             for informer in self._informers.values():
@@ -105,16 +106,37 @@ class References:
         found = self.cached(SympoziumConfig, (SYSTEM_NAMESPACE, CONFIG_NAME))
         return found.spec if found else ConfigSpec()
 
-    async def policy(self, instance: SympoziumInstance, config: ConfigSpec) -> Effective:
-        """The policy of an instance's runs. Raises MissingReferenceError."""
-        keys = resolve.policy_keys(instance, config)
+    async def run(self, namespace: str, name: str) -> AgentRun | None:
+        """A run as it is now: not from a copy, which there is none of, and which could be too old to tell its end."""
+        found = await self.client.find(resource("AgentRun"), name, namespace)
+        return AgentRun.model_validate(found) if found else None
+
+    async def policy(
+        self, instance: SympoziumInstance, config: ConfigSpec, parent: Parent | None = None
+    ) -> Effective:
+        """The policy of an instance's runs (beneath `parent`). Raises MissingReferenceError."""
+        return resolve.effective(
+            instance, config, await self._policies(instance, config, parent), parent=parent
+        )
+
+    async def handed_down(self, run: AgentRun, instance: SympoziumInstance) -> Parent:
+        """What a run of an instance hands down to runs that it starts. Raises MissingReferenceError."""
+        config = self.config()
+        return lineage.handed_down(
+            run, instance, config, await self._policies(instance, config, run.spec.parent)
+        )
+
+    async def _policies(
+        self, instance: SympoziumInstance, config: ConfigSpec, parent: Parent | None
+    ) -> Callable[[Key], SympoziumPolicy | None]:
+        """A look-up that knows every policy that may hold for a run."""
         floor = resolve.floor_key(config)
+        above = [(key.namespace, key.name) for key in parent.policies] if parent else []
         found = {}
-        if policy := await self.get(SympoziumPolicy, keys):
-            found[(policy.namespace, policy.name)] = policy
-        if floor and (policy := await self.get(SympoziumPolicy, [floor])):
-            found[floor] = policy
-        return resolve.effective(instance, config, found.get)
+        for keys in (resolve.policy_keys(instance, config), *([key] for key in (floor, *above) if key)):
+            if policy := await self.get(SympoziumPolicy, keys):
+                found[(policy.namespace, policy.name)] = policy
+        return found.get
 
     async def packs(self, namespace: str, skills: Iterable[SkillRef]) -> dict[str, SkillPack]:
         """The packs of skills by name. Raises MissingReferenceError."""

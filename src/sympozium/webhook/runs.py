@@ -7,7 +7,7 @@ from sympozium.api.instance import SympoziumInstance
 from sympozium.api.run import MUTABLE, AgentRun
 from sympozium.policy import Violation, admit, sandbox
 from sympozium.policy.resolve import MissingReferenceError
-from sympozium.webhook import identity
+from sympozium.webhook import identity, lineage
 from sympozium.webhook.access import Access
 from sympozium.webhook.references import References
 from sympozium.webhook.review import Answer, Request, allow, forbidden, invalid
@@ -30,16 +30,21 @@ async def created(request: Request, references: References, access: Access) -> A
         )
     try:
         config = references.config()
-        policy = await references.policy(instance, config)
+        policy = await references.policy(instance, config, run.spec.parent)
         packs = await references.packs(request.namespace, run.spec.skills)
     except MissingReferenceError as exc:
         field = (
             exc.field
-            if exc.field.startswith("spec.skills")
+            if exc.field.startswith(("spec.skills", "spec.parent"))
             else f"spec.instanceRef: {instance.name}: {exc.field}"
         )
         return invalid([Violation(field, exc.message)])
-    wrong = [*_filled(request), *_trigger(request), *_resources(run)]
+    wrong = [
+        *_filled(request),
+        *_trigger(request),
+        *await lineage.check(request, run, references),
+        *_resources(run),
+    ]
     if wrong:
         return invalid(wrong)
     refused = [*admit(run, instance, policy, packs), *await _secrets(request, run, instance, config, access)]

@@ -22,6 +22,7 @@ from sympozium.policy import Violation, refusal, sandbox, unknown_gates
 from sympozium.policy.network import network_of
 from sympozium.policy.resolve import RESERVED_POLICIES, MissingReferenceError
 from sympozium.quantities import parse as amount
+from sympozium.webhook import lineage
 from sympozium.webhook.access import Access
 from sympozium.webhook.references import References
 from sympozium.webhook.review import Answer, Request, allow, forbidden, invalid
@@ -137,6 +138,7 @@ class Specs:
 
     async def _schedule(self, request: Request, found: "_Findings") -> None:
         schedule = SympoziumSchedule.model_validate(request.object)
+        found.refused += lineage.schedule(request)
         if text := cron.problem(schedule.spec.schedule):
             found.wrong.append(Violation("spec.schedule", text))
         if schedule.spec.time_zone and (text := cron.zone_problem(schedule.spec.time_zone)):

@@ -122,7 +122,7 @@ def test_policies_of_the_runs_above_hold_too_each_once() -> None:
         ("p", "instance"), ("floor", "floor"), ("a", "parent"), ("a", "parent")
     ]  # fmt: skip
     assert resolve.handed_down(instance(policyRef="p"), config, find, parent=above) == [
-        *parent("p", "a").policies, *parent("a", namespace=SYSTEM).policies
+        *parent("p", "a").policies, *parent("floor", "a", namespace=SYSTEM).policies
     ]  # fmt: skip
     assert resolve.handed_down(instance(policyRef="b"), config, find) == parent("b").policies
 

@@ -75,7 +75,7 @@ class Starter:
         context = self._context
         config = context.config()
         instance = context.instance(run.namespace, run.spec.instance_ref)
-        policy = context.effective(instance)
+        policy = context.effective(instance, run.spec.parent)
         # The webhook has done this when the run was created; again, it changes nothing.
         run = run.model_copy(update={"spec": fill(run, instance, config, policy)})
         return Inputs(
