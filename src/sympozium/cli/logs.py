@@ -5,7 +5,6 @@ says whose messages to believe (its uid), and ends `--follow` when nothing more 
 """
 
 import asyncio
-import base64
 import json
 import sys
 from collections.abc import AsyncIterator
@@ -13,22 +12,18 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any
 
 from sympozium.bus.connection import BusError
-from sympozium.bus.credentials import CredentialsError, User
 from sympozium.bus.history import Stored
 from sympozium.bus.messages import RUN_RESULT, RUN_STARTED
 from sympozium.bus.reader import Reader
 from sympozium.bus.subjects import RunRef
 from sympozium.cli import runs
+from sympozium.cli.busaccess import bus_access
 from sympozium.cli.failures import CommandError
 from sympozium.cli.output import say
 from sympozium.cli.session import Session
 from sympozium.cli.transcript import Transcript
-from sympozium.kube import ForbiddenError, NotFoundError
-from sympozium.kube.resources import CONFIG_MAPS, SECRETS
+from sympozium.kube import NotFoundError
 
-SYSTEM_NAMESPACE = "sympozium-system"
-CONFIG_MAP = "sympozium-bus"
-SECRET = "sympozium-bus-reader"  # noqa: S105 - a name
 _LAST_WORD = 5.0
 """Seconds to wait for the result, where the run's object is terminal and it was not read yet."""
 
@@ -92,20 +87,8 @@ async def _run(session: Session, name: str) -> dict[str, Any]:
 
 @asynccontextmanager
 async def _reader(session: Session) -> AsyncIterator[Reader]:
-    try:
-        config = (await session.client.get(CONFIG_MAPS, CONFIG_MAP, SYSTEM_NAMESPACE))["data"]
-        secret = (await session.client.get(SECRETS, SECRET, SYSTEM_NAMESPACE))["data"]
-        user = User.parse(base64.b64decode(secret["user.creds"]).decode())
-        url, key = config["url"], config["controllerKey"]
-    except NotFoundError as exc:
-        raise CommandError(
-            f"this cluster has no bus that one could read: {exc}; is Sympozium installed?"
-        ) from exc
-    except ForbiddenError as exc:
-        raise CommandError(f"{exc}; ask for the right to read it, transcripts are behind it") from exc
-    except (KeyError, ValueError, CredentialsError) as exc:
-        raise CommandError(f"{CONFIG_MAP} or {SECRET} in {SYSTEM_NAMESPACE} is broken: {exc}") from exc
-    reader = await Reader.open(url, user, key)
+    access = await bus_access(session)
+    reader = await Reader.open(access.url, access.user, access.controller_key)
     try:
         yield reader
     finally:

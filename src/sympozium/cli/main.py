@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sympozium.cli.auditapp import audit_app
 from sympozium.cli.failures import EXIT_ERROR, EXIT_USAGE, CommandError, one_line
 
 app = typer.Typer(
@@ -23,6 +24,7 @@ serve_app = typer.Typer(
     help="Run one part of the control plane (what `up` and the chart start).", no_args_is_help=True
 )
 app.add_typer(approvals_app, name="approvals")
+app.add_typer(audit_app, name="audit")
 app.add_typer(pack_app, name="pack")
 app.add_typer(serve_app, name="serve")
 
