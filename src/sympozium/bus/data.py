@@ -101,7 +101,7 @@ class ToolApproval(TypedDict):
 
 
 class ToolOutcome(TypedDict):
-    """`bytes` of the whole result, of which `summary` is a part."""
+    """`bytes` and `resultDigest` (`sha256:` over its UTF-8) of the whole result, of which `summary` is a part."""
 
     callId: str
     ok: bool
@@ -111,6 +111,7 @@ class ToolOutcome(TypedDict):
     truncated: bool
     durationMs: int
     denied: NotRequired[bool]
+    resultDigest: NotRequired[str]
 
 
 class RunResult(TypedDict):

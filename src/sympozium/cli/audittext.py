@@ -43,7 +43,8 @@ def _admitted(data: Data) -> str:
     layers = (
         f"{layer['name']} ({layer['source']}, generation {layer['generation']})" for layer in data["layers"]
     )
-    return f"under {', '.join(layers)}"
+    audited = "".join(f"; audited: {v['field']}: {v['message']}" for v in data["audited"])
+    return f"under {', '.join(layers)}{audited}"
 
 
 def _intent(data: Data) -> str:

@@ -11,8 +11,9 @@ from sympozium.api.base import Object
 from sympozium.api.run import MUTABLE, AgentRun
 from sympozium.bus.audit.entry import digest
 from sympozium.bus.audit.facts import text
+from sympozium.controllers.run.plan import Inputs
 from sympozium.controllers.run.port import AuditEnd, Bus, Ref
-from sympozium.policy import Effective
+from sympozium.policy import admit as policy_admit
 
 _UNENDED: Final = "Deleted"
 """Phase on the record of a run that was deleted before it had ended."""
@@ -28,9 +29,9 @@ async def begin(bus: Bus, obj: Object, run: AgentRun) -> AuditEnd:
     return await bus.audit_open(_ref(run), created(obj, run), time=obj["metadata"]["creationTimestamp"])
 
 
-async def admit(bus: Bus, run: AgentRun, policy: Effective, *, time: str) -> AuditEnd:
+async def admit(bus: Bus, inputs: Inputs, *, time: str) -> AuditEnd:
     """Say under what the run is started. Raises BusError."""
-    return await bus.audit_admit(_ref(run), admitted(policy), time=time)
+    return await bus.audit_admit(_ref(inputs.run), admitted(inputs), time=time)
 
 
 async def end(bus: Bus, obj: Object, run: AgentRun) -> AuditEnd:
@@ -56,19 +57,23 @@ def created(obj: Object, run: AgentRun) -> dict[str, Any]:
     return made
 
 
-def admitted(policy: Effective) -> dict[str, Any]:
-    """The policies that hold together, each with its generation and content."""
+def admitted(inputs: Inputs) -> dict[str, Any]:
+    """The policies that hold together, each with its generation and content; and what those that only watch would refuse."""
+    policy = inputs.policy
+    found = policy_admit(inputs.run, inputs.instance, policy, inputs.packs)
     return {
         "policy": {"name": policy.name, "generation": policy.generation, "digest": policy.digest},
         "layers": [
             {
                 "name": layer.name,
                 "source": layer.source,
+                "enforcement": layer.spec.enforcement,
                 "generation": layer.generation,
                 "digest": digest(_numbers_as_text(layer.spec.to_json())),
             }
             for layer in policy.layers
         ],
+        "audited": [{"field": v.field, "message": text(v.message), "rule": v.rule} for v in found if v.audit],
     }
 
 

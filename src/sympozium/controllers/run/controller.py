@@ -106,7 +106,7 @@ class RunController:
             try:
                 await audit.begin(self._bus, obj, run)
                 inputs, plan = await self._starter.prepare(obj, run)
-                end = await audit.admit(self._bus, run, inputs.policy, time=rfc3339(self._context.now()))
+                end = await audit.admit(self._bus, inputs, time=rfc3339(self._context.now()))
                 planned = condition("Planned", True, "Planned", f"under policy {inputs.policy.name}")
                 fields = {
                     "phase": "Pending", "reason": "Starting", "queue": None, "error": None,
