@@ -24,7 +24,7 @@ def to_call(call: Call, verdict: Verdict, policy: Effective, tool_policies: Sequ
     if verdict.rule == "toolPolicy.allow":
         allowed = [tool for narrowing in tool_policies for tool in narrowing.allow]
         return f"tools that the run asked for: {', '.join(allowed[: 4 * _SHOWN])}"
-    found = [_targets(call, policy), _conditions(call, policy), _tools(call, policy, tool_policies)]
+    found = [_targets(call, policy), _conditions(call, policy), same_kind(call.tool, policy, tool_policies)]
     return "; ".join(words for words in found if words)
 
 
@@ -46,13 +46,13 @@ def _conditions(call: Call, policy: Effective) -> str:
     return f"{call.tool} with arguments for which holds: {', or '.join(found[:_SHOWN])}" if found else ""
 
 
-def _tools(call: Call, policy: Effective, tool_policies: Sequence[ToolPolicy]) -> str:
-    """Built-in tools of the same kind."""
-    kind = GATE_OF.get(call.tool)
+def same_kind(tool: str, policy: Effective, tool_policies: Sequence[ToolPolicy] = ()) -> str:
+    """Built-in tools that need the same feature as one that is denied."""
+    kind = GATE_OF.get(tool)
     if kind is None:
         return ""
-    others = [tool for tool in policy.open_tools if GATE_OF[tool] == kind and tool != call.tool]
-    kept = [tool for tool in others if narrowed(tool, tool_policies) is None]
+    others = [other for other in policy.open_tools if GATE_OF[other] == kind and other != tool]
+    kept = [other for other in others if narrowed(other, tool_policies) is None]
     return f"other tools of the kind {kind}: {', '.join(kept)}" if kept else ""
 
 

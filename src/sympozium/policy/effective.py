@@ -108,6 +108,11 @@ class Effective:
         return tuple(rules for rules in self.rules if not rules.audit)
 
     @cached_property
+    def audited_rules(self) -> tuple[LayerRules, ...]:
+        """Those of the layers that only watch."""
+        return tuple(rules for rules in self.rules if rules.audit)
+
+    @cached_property
     def open_tools(self) -> tuple[str, ...]:
         """Built-in tools that no layer that binds denies where they execute, whatever their arguments."""
         return tuple(

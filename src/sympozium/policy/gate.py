@@ -24,10 +24,9 @@ def gate(call: Call, policy: Effective, tool_policies: Sequence[ToolPolicy] = ()
     """Whether a call may be made: allow, deny, or ask a person."""
     subject = Subject(call)
     cut = narrowed(call.tool, tool_policies)
-    held: list[Verdict] = [] if cut is None else [cut]
-    watched: list[Verdict] = []
-    for rules in policy.rules:
-        (watched if rules.audit else held).append(rules.decide(subject))
+    held = [] if cut is None else [cut]
+    held += [rules.decide(subject) for rules in policy.enforced_rules]
+    watched = [rules.decide(subject) for rules in policy.audited_rules]
     verdict = strictest(held) if held else _unwatched(policy)
     if not verdict.allowed:
         verdict = replace(verdict, instead=alternatives.to_call(call, verdict, policy, tool_policies))

@@ -4,7 +4,9 @@
 Docker Hub, as it does to every container runtime.
 """
 
-from sympozium.policy.effective import Effective
+from collections.abc import Iterable
+
+from sympozium.api.runconfig import PolicyLayer
 
 _DEFAULT_REGISTRY = "docker.io"
 
@@ -23,14 +25,15 @@ def normal(image: str) -> str:
     return f"{_DEFAULT_REGISTRY}/{path}"
 
 
-def refused_by(image: str, policy: Effective) -> str | None:
-    """The policy that does not allow an image, or None."""
+def refusing(image: str, layers: Iterable[PolicyLayer]) -> list[tuple[str, list[str]]]:
+    """The policies that do not allow an image, by name, with the registries that they allow."""
     segments = normal(image).split("/")
-    for layer in policy:
+    found = []
+    for layer in layers:
         allowed = layer.spec.image_policy.allowed_registries if layer.spec.image_policy else []
         if allowed and not any(_within(segments, registry) for registry in allowed):
-            return layer.name
-    return None
+            found.append((layer.name, allowed))
+    return found
 
 
 def _within(segments: list[str], registry: str) -> bool:

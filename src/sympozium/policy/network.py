@@ -1,7 +1,7 @@
 """Where the pod of a run may connect to.
 
 Without `networkPolicy` in any layer egress is free. One layer that denies all closes it, and a destination is open
-only when every layer that denies all allows it. The model endpoint is not in here: who plans the pod adds it.
+only when every layer that denies all allows it. Layers that only watch restrict nothing. The model endpoint is not in here: who plans the pod adds it.
 """
 
 import ipaddress
@@ -36,8 +36,8 @@ class Egress:
 
 
 def egress(policy: Effective) -> Egress:
-    """What the layers allow together."""
-    closed = [layer.spec.network_policy for layer in policy if layer.spec.network_policy]
+    """What the layers that bind allow together; of `policy.as_enforced`, what it would be if all did."""
+    closed = [layer.spec.network_policy for layer in policy.enforced if layer.spec.network_policy]
     closed = [rules for rules in closed if rules.deny_all]
     if not closed:
         return Egress(restricted=False, dns=True, event_bus=True, destinations=())

@@ -57,6 +57,8 @@ class Cut:
 
     atom: Atom
     reason: str
+    rule: str = ""
+    """Policy and place; empty for what no policy grants."""
 
     def __str__(self) -> str:
         return f"{self.atom}: {self.reason}"
@@ -71,13 +73,15 @@ class Grant:
 
 
 def grant(rules: Sequence[RBACRule], policy: Effective) -> Grant:
-    """The part of `rules` that the policy lets a skill have."""
+    """The part of `rules` that the layers that bind let a skill have; of `policy.as_enforced`, if all did."""
     granted: list[RBACRule] = []
     cuts: list[Cut] = []
     for rule in rules:
         kept = []
         for atom in _atoms(rule):
-            cut = next((c for layer in policy if (c := _cut(atom, layer)) is not None), None)
+            cut = _too_wide_cut(atom) or next(
+                (c for layer in policy.enforced if (c := _cut(atom, layer)) is not None), None
+            )
             if cut is None:
                 kept.append(atom)
             else:
@@ -106,22 +110,32 @@ def _too_wide(atom: Atom) -> bool:
     )
 
 
+def _too_wide_cut(atom: Atom) -> Cut | None:
+    """What no policy grants, and none is asked about."""
+    if not _too_wide(atom):
+        return None
+    return Cut(atom, "a wildcard here includes Secrets or what hands on authority: name what is needed")
+
+
 def _cut(atom: Atom, layer: PolicyLayer) -> Cut | None:
     """Why a layer does not grant an atom, or None when it does."""
     rules = layer.spec.rbac_policy or RBACPolicy()
-    if _too_wide(atom):
-        return Cut(atom, "a wildcard here includes Secrets or what hands on authority: name what is needed")
     if any(_meets(atom, denied) for rule in rules.deny for denied in _atoms(rule)):
-        return Cut(atom, f"policy {layer.name} denies it (rbacPolicy.deny)")
+        return Cut(atom, f"policy {layer.name} denies it (rbacPolicy.deny)", f"{layer.name}: rbacPolicy.deny")
     if rules.allow:
         if any(_covers(allowed, atom) for rule in rules.allow for allowed in _atoms(rule)):
             return None
-        return Cut(atom, f"policy {layer.name} does not allow it (rbacPolicy.allow)")
+        return Cut(
+            atom,
+            f"policy {layer.name} does not allow it (rbacPolicy.allow)",
+            f"{layer.name}: rbacPolicy.allow",
+        )
     if atom.verb in READS and not sensitive(atom):
         return None
     return Cut(
         atom,
         f"policy {layer.name} grants reads of what is not sensitive, and names nothing more (rbacPolicy.allow)",
+        f"{layer.name}: rbacPolicy.allow",
     )
 
 

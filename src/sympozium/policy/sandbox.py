@@ -2,10 +2,11 @@
 
 A policy that requires a sandbox switches it on where nobody spoke of it, and gives it the policy's image and
 limits where the run has none; it refuses a run that switches it off or wants more. So a persona, which has no
-field for a sandbox, runs under a restrictive policy without being told about it.
+field for a sandbox, runs under a restrictive policy without being told about it. A layer that only watches fills in
+nothing and limits nothing; `check` of it says what it would refuse.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -13,7 +14,8 @@ from sympozium import quantities
 from sympozium.api.instance import InstanceSandbox
 from sympozium.api.policy import SandboxPolicy
 from sympozium.api.run import RunSandbox
-from sympozium.api.shared import ResourceRequirements
+from sympozium.api.runconfig import PolicyLayer
+from sympozium.api.shared import ResourceRequirements, SeccompProfile
 from sympozium.policy.effective import Effective
 from sympozium.policy.verdict import Violation
 
@@ -26,26 +28,27 @@ _SECCOMP: Final = {"Unconfined": 0, "Localhost": 1, "RuntimeDefault": 1}
 
 
 def required(policy: Effective) -> bool:
-    return any(sandbox.required for _, sandbox in _layers(policy))
+    return any(sandbox.required for _, sandbox in _said(policy.enforced))
 
 
 def maximum(policy: Effective, resource: str) -> str | None:
     """The most `cpu` or `memory` that any layer lets a sandbox have, or None without a limit."""
-    found = [value for _, _, value in _maxima(policy, resource)]
+    found = [value for _, _, value in _maxima(policy.enforced, resource)]
     return min(found, key=quantities.parse) if found else None
 
 
-def host_mounts_refused_by(policy: Effective) -> str | None:
-    """The policy that refuses skill packs with access to the node, or None. Without a word, it is refused."""
-    for layer in policy:
-        if layer.spec.sandbox_policy is None or not layer.spec.sandbox_policy.allow_host_mounts:
-            return layer.name
-    return None
+def host_mounts_refused_by(layers: Iterable[PolicyLayer]) -> list[str]:
+    """The policies that refuse skill packs with access to the node. Without a word, it is refused."""
+    return [
+        layer.name
+        for layer in layers
+        if layer.spec.sandbox_policy is None or not layer.spec.sandbox_policy.allow_host_mounts
+    ]
 
 
 def seccomp(policy: Effective) -> str | None:
     """The profile that a layer asks for: the first that is not `Unconfined`, or `Unconfined`, or None."""
-    found = [sandbox.seccomp_profile.type for _, sandbox in _layers(policy) if sandbox.seccomp_profile]
+    found = [sandbox.seccomp_profile.type for _, sandbox in _said(policy.enforced) if sandbox.seccomp_profile]
     return max(found, key=_SECCOMP.__getitem__, default=None)
 
 
@@ -62,7 +65,7 @@ def fill(run: RunSandbox | None, instance: InstanceSandbox | None, policy: Effec
     if sandbox is None or not sandbox.enabled:
         return sandbox
     changes: dict[str, object] = {}
-    image = next((s.default_image for _, s in _layers(policy) if s.default_image), None)
+    image = next((s.default_image for _, s in _said(policy.enforced) if s.default_image), None)
     if sandbox.image is None and image is not None:
         changes["image"] = image
     limits = dict(sandbox.resources.limits) if sandbox.resources else {}
@@ -76,47 +79,59 @@ def fill(run: RunSandbox | None, instance: InstanceSandbox | None, policy: Effec
     return sandbox.model_copy(update=changes) if changes else sandbox
 
 
-def check(sandbox: RunSandbox | None, policy: Effective, *, path: str = "spec.sandbox") -> list[Violation]:
-    """What a policy has against a sandbox, as it is after `fill`."""
-    found: list[Violation] = []
+def check(
+    sandbox: RunSandbox | None, layers: Sequence[PolicyLayer], *, path: str = "spec.sandbox"
+) -> list[Violation]:
+    """What layers have against a sandbox, as it is after `fill`."""
     off = sandbox is None or not sandbox.enabled
-    for name, layer in _layers(policy):
-        if layer.required and off:
-            found.append(
-                Violation(f"{path}.enabled", f"policy {name} requires a sandbox (sandboxPolicy.required)")
-            )
+    found = [
+        Violation(
+            f"{path}.enabled",
+            f"policy {name} requires a sandbox (sandboxPolicy.required)",
+            rule=f"{name}: sandboxPolicy.required",
+            instead="leave spec.sandbox out, or set enabled to true",
+        )
+        for name, said in _said(layers)
+        if said.required and off
+    ]
     if sandbox is None:
         return found
     if sandbox.resources is not None:
-        found += check_resources(sandbox.resources, policy, path=f"{path}.resources")
+        found += check_resources(sandbox.resources, layers, path=f"{path}.resources")
     profile = sandbox.security_context.seccomp_profile if sandbox.security_context else None
-    wanted = seccomp(policy)
-    if profile and wanted and _SECCOMP[profile.type] < _SECCOMP[wanted]:
-        found.append(
-            Violation(
-                f"{path}.securityContext.seccompProfile.type",
-                f"policy asks for {wanted} (sandboxPolicy.seccompProfile)",
-            )
+    return found + (_check_profile(profile, layers, path) if profile else [])
+
+
+def _check_profile(profile: SeccompProfile, layers: Sequence[PolicyLayer], path: str) -> list[Violation]:
+    wanted = [(name, said.seccomp_profile.type) for name, said in _said(layers) if said.seccomp_profile]
+    return [
+        Violation(
+            f"{path}.securityContext.seccompProfile.type",
+            f"policy {name} asks for {kind} (sandboxPolicy.seccompProfile)",
+            rule=f"{name}: sandboxPolicy.seccompProfile",
+            instead=kind,
         )
-    return found
+        for name, kind in wanted
+        if _SECCOMP[profile.type] < _SECCOMP[kind]
+    ]
 
 
-def check_resources(resources: ResourceRequirements, policy: Effective, *, path: str) -> list[Violation]:
-    """Amounts above the policy's, and requests above their own limits."""
-    found = []
-    for resource, _, _ in _LIMITS:
-        for kind, amounts in (("limits", resources.limits), ("requests", resources.requests)):
-            if resource not in amounts:
-                continue
-            for name, field, most in _maxima(policy, resource):
-                if quantities.parse(amounts[resource]) > quantities.parse(most):
-                    found.append(
-                        Violation(
-                            f"{path}.{kind}.{resource}",
-                            f"{amounts[resource]} is more than policy {name} allows (sandboxPolicy.{field}: {most})",
-                        )
-                    )
-    return found + contradictions(resources, path=path)
+def check_resources(
+    resources: ResourceRequirements, layers: Sequence[PolicyLayer], *, path: str
+) -> list[Violation]:
+    """Amounts above the layers'."""
+    return [
+        Violation(
+            f"{path}.{kind}.{resource}",
+            f"{amounts[resource]} is more than policy {name} allows (sandboxPolicy.{field}: {most})",
+            rule=f"{name}: sandboxPolicy.{field}",
+            instead=f"{most} or less",
+        )
+        for resource, _, _ in _LIMITS
+        for kind, amounts in (("limits", resources.limits), ("requests", resources.requests))
+        for name, field, most in _maxima(layers, resource)
+        if resource in amounts and quantities.parse(amounts[resource]) > quantities.parse(most)
+    ]
 
 
 def contradictions(resources: ResourceRequirements, *, path: str) -> list[Violation]:
@@ -136,10 +151,10 @@ def contradictions(resources: ResourceRequirements, *, path: str) -> list[Violat
     return found
 
 
-def _layers(policy: Effective) -> Iterable[tuple[str, SandboxPolicy]]:
-    return ((layer.name, layer.spec.sandbox_policy) for layer in policy if layer.spec.sandbox_policy)
+def _said(layers: Iterable[PolicyLayer]) -> Iterable[tuple[str, SandboxPolicy]]:
+    return ((layer.name, layer.spec.sandbox_policy) for layer in layers if layer.spec.sandbox_policy)
 
 
-def _maxima(policy: Effective, resource: str) -> list[tuple[str, str, str]]:
+def _maxima(layers: Iterable[PolicyLayer], resource: str) -> list[tuple[str, str, str]]:
     field, pick = next((field, pick) for name, field, pick in _LIMITS if name == resource)
-    return [(name, field, most) for name, sandbox in _layers(policy) if (most := pick(sandbox)) is not None]
+    return [(name, field, most) for name, said in _said(layers) if (most := pick(said)) is not None]

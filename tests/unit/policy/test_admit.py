@@ -123,3 +123,88 @@ def test_a_floor_refuses_what_the_instances_policy_allows() -> None:
     floor = policy("floor", toolGating=RESTRICTIVE)
     refused = found({"toolPolicy": {"allow": ["write_file"]}}, floor=floor)
     assert "floor: toolGating.rules[1]" in refused["spec.toolPolicy.allow[0]"]
+
+
+def judged(spec: dict, *, packs=(), inst=None, floor=None, **rules):
+    return admit(run(**spec), inst or instance(), effective(floor=floor, **rules), dict(packs))
+
+
+EVERYTHING = {
+    "toolGating": RESTRICTIVE,
+    "sandboxPolicy": {"required": True, "maxCPU": "1", "seccompProfile": {"type": "RuntimeDefault"}},
+    "modelPolicy": {"allowedModels": ["a*", "b"], "allowedProviders": ["ollama"]},
+    "imagePolicy": {"allowedRegistries": ["ghcr.io/acme"]},
+    "subagentPolicy": {"maxDepth": 1},
+    "featureGates": {"sub-agents": False},
+}
+WRONG = {
+    "toolPolicy": {"allow": ["write_file"]},
+    "sandbox": {"enabled": True, "image": "evil.io/x", "resources": {"limits": {"cpu": "2"}}, "securityContext": {"seccompProfile": {"type": "Unconfined"}}},
+    "model": {"model": "c", "provider": "openai"},
+    "skills": [{"skillPackRef": "a"}],
+    "parent": {"runName": "r", "sessionKey": "s", "spawnDepth": 2},
+}  # fmt: skip
+
+
+def test_every_violation_names_its_rule_and_what_would_be_allowed() -> None:
+    packs = {"a": pack("a", hostAccess={"enabled": True})}
+    found = {v.rule: v for v in judged(WRONG, packs=packs, **EVERYTHING)}
+    assert {rule: (v.field, v.instead) for rule, v in found.items()} == {
+        "p: toolGating.rules[1] (write_file: deny)": ("spec.toolPolicy.allow[0]", "other tools of the kind file-access: read_file"),
+        "p: sandboxPolicy.maxCPU": ("spec.sandbox.resources.limits.cpu", "1 or less"),
+        "p: sandboxPolicy.seccompProfile": ("spec.sandbox.securityContext.seccompProfile.type", "RuntimeDefault"),
+        "p: modelPolicy.allowedModels": ("spec.model.model", "allowed models: a*, b"),
+        "p: modelPolicy.allowedProviders": ("spec.model.provider", "allowed providers: ollama"),
+        "p: imagePolicy.allowedRegistries": ("spec.sandbox.image", "an image of ghcr.io/acme"),
+        "p: sandboxPolicy.allowHostMounts": ("spec.skills[0].skillPackRef", "a skill pack without hostAccess"),
+        "p: featureGates[sub-agents]": ("spec.parent", "a run that a person, a schedule or a trigger starts"),
+        "p: subagentPolicy.maxDepth": ("spec.parent.spawnDepth", "runs at depth 1 or less"),
+    }  # fmt: skip
+    assert not any(v.audit for v in found.values())
+    (off,) = judged({"sandbox": {"enabled": False}}, sandboxPolicy={"required": True})
+    assert (off.rule, off.instead) == ("p: sandboxPolicy.required", "leave spec.sandbox out, or set enabled to true")  # fmt: skip
+    assert (
+        found["p: modelPolicy.allowedModels"].message
+        == "c: policy p allows a*, b (modelPolicy.allowedModels)"
+    )
+    (alone,) = judged({"toolPolicy": {"allow": ["skill_x"]}}, toolGating=RESTRICTIVE)
+    assert alone.instead == "leave skill_x out"
+
+
+def test_a_policy_that_watches_admits_and_records_the_same() -> None:
+    packs = {"a": pack("a", hostAccess={"enabled": True})}
+    bound = judged(WRONG, packs=packs, **EVERYTHING)
+    watched = judged(WRONG, packs=packs, enforcement="Audit", **EVERYTHING)
+    assert all(v.audit for v in watched)
+    assert {(v.field, v.rule) for v in watched} == {(v.field, v.rule) for v in bound}
+    floor = policy("floor", enforcement="Audit", **EVERYTHING)
+    beside = judged(
+        WRONG, packs=packs, floor=floor, sandboxPolicy={"required": False, "allowHostMounts": True}
+    )
+    assert {v.audit for v in beside} == {True}
+
+
+def test_contradictions_are_wrong_whatever_the_policy_does() -> None:
+    resources = {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}
+    (found,) = judged({"sandbox": {"enabled": True, "resources": resources}}, enforcement="Audit")
+    assert (found.field, found.audit) == ("spec.sandbox.resources.requests.cpu", False)
+
+
+def test_a_policy_that_is_two_layers_is_told_once() -> None:
+    same = {"modelPolicy": {"allowedModels": ["a"]}}
+    assert len(judged({"model": {"model": "b"}}, floor=policy("p", **same), **same)) == 1
+
+
+def test_a_gate_for_sub_agents_is_about_runs_that_runs_start() -> None:
+    assert judged({}, featureGates={"sub-agents": False}) == []
+    child = {"parent": {"runName": "r", "sessionKey": "s", "spawnDepth": 1}}
+    assert [v.field for v in judged(child, featureGates={"sub-agents": False})] == ["spec.parent"]
+    assert judged(child, featureGates={"sub-agents": True}) == []
+
+
+def test_tool_policies_of_the_runs_above_narrow_too() -> None:
+    above = {"runName": "r", "sessionKey": "s", "spawnDepth": 1, "toolPolicies": [{"deny": ["x"]}]}
+    found = tool_policies(
+        run(parent=above, toolPolicy={"allow": ["a"]}), instance(toolPolicy={"allow": ["b"]})
+    )
+    assert [(p.allow, p.deny) for p in found] == [(["b"], []), (["a"], []), ([], ["x"])]

@@ -5,17 +5,21 @@ from sympozium.api.runconfig import AGENT_FILE, TOOLS_FILE
 from sympozium.controllers.run.compose import deadline
 from sympozium.controllers.run.plan import files, names, network, pod, rights
 from sympozium.controllers.run.plan.inputs import Inputs, Plan, PlanError
-from sympozium.policy import SHELL, admit
+from sympozium.kube.conditions import condition
+from sympozium.policy import SHELL, admit, watched
 
 _CONFIG_MAP_LIMIT = 1024 * 1024
+_SHOWN = 20
+"""Findings that a condition lists before it counts the rest."""
 
 
 def plan(inputs: Inputs) -> Plan:
     """The manifests of a run. Raises PlanError, also when its policy does not admit it (any more)."""
-    violations = admit(inputs.run, inputs.instance, inputs.policy, inputs.packs)
-    if violations:
+    judged = admit(inputs.run, inputs.instance, inputs.policy, inputs.packs)
+    if violations := [violation for violation in judged if not violation.audit]:
         raise PlanError(f"policy {inputs.policy.name}: " + "; ".join(str(v) for v in violations))
     made = Plan()
+    _add_watched(inputs, [str(violation) for violation in judged], made)
     rights.add_rights(inputs, made)
     made.objects += [
         _config_map(inputs, "agent", AGENT_FILE, files.agent_file(inputs)),
@@ -26,6 +30,16 @@ def plan(inputs: Inputs) -> Plan:
         inputs, deadline=deadline(inputs.run), annotations=annotations, accounts=made.skill_accounts
     )
     return made
+
+
+def _add_watched(inputs: Inputs, refused: list[str], plan: Plan) -> None:
+    """A condition with what policies under `enforcement: Audit` would have refused or cut."""
+    found = [*refused, *watched.cuts(inputs.policy, inputs.packs)]
+    if not found:
+        return
+    more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    words = f"a policy that only watches (enforcement: Audit) would have it otherwise: {'; '.join(found[:_SHOWN])}{more}"
+    plan.conditions.append(condition("PolicyAudit", True, "NotEnforced", words))
 
 
 def _config_map(inputs: Inputs, part: str, file: str, content: Model) -> Object:
