@@ -43,7 +43,7 @@ async def test_depth_policies_and_tool_policies_are_those_of_the_parent(world: W
 
 async def test_a_grandchild_inherits_from_all_above(world: World) -> None:
     above = {
-        "runName": "root", "sessionKey": "s", "spawnDepth": 4,
+        "runName": "root", "sessionKey": "s", "spawnDepth": 1,
         "policies": [{"namespace": "ns", "name": "tight"}, {"namespace": "ns", "name": "loose"}],
         "toolPolicies": [{"deny": ["fetch_url"]}],
     }  # fmt: skip
@@ -51,7 +51,7 @@ async def test_a_grandchild_inherits_from_all_above(world: World) -> None:
     request = child()
     assert (await world.admit(request)).allowed
     written = request["request"]["object"]["spec"]["parent"]
-    assert written["spawnDepth"] == 5
+    assert written["spawnDepth"] == 2
     assert [key["name"] for key in written["policies"]] == ["tight", "loose"]
     assert written["toolPolicies"] == [
         {"allow": ["read_*"]},
