@@ -159,14 +159,34 @@ def test_a_run_is_filled_and_its_spec_stays(kube: LocalKube, webhook: WebhookPro
     assert kube.patch(AGENT_RUN, "r", {"spec": {"cancel": True}}, ns)["spec"]["cancel"] is True
 
 
+def report(kube: LocalKube, namespace: str, status: dict[str, Any], who: str) -> Any:
+    """A write of a run's status, by somebody's token."""
+    path = AGENT_RUN.path(namespace, "r", "status")
+    merge = "application/merge-patch+json"
+    return kube.ask("PATCH", path, {"status": status}, token=who, content_type=merge)
+
+
 def test_a_terminal_phase_never_changes(kube: LocalKube, webhook: WebhookProcess, ns: str) -> None:
     instance(kube, ns)
     run(kube, ns)
-    kube.patch(AGENT_RUN, "r", {"status": {"phase": "Running"}}, ns, subresource="status")
-    kube.patch(AGENT_RUN, "r", {"status": {"phase": "Failed"}}, ns, subresource="status")
+    controller = token(kube, CONTROLLER)
+    assert report(kube, ns, {"phase": "Running"}, controller).status_code == 200
+    assert report(kube, ns, {"phase": "Failed"}, controller).status_code == 200
     for phase in ("Running", "Succeeded", None):
-        with pytest.raises(ApiError, match="terminal phase never changes"):
-            kube.patch(AGENT_RUN, "r", {"status": {"phase": phase}}, ns, subresource="status")
+        answer = report(kube, ns, {"phase": phase}, controller)
+        assert answer.status_code == 422, answer.text
+        assert "terminal phase never changes" in answer.text
+
+
+def test_nobody_but_the_controllers_says_what_became_of_a_run(
+    kube: LocalKube, webhook: WebhookProcess, ns: str
+) -> None:
+    instance(kube, ns)
+    run(kube, ns)
+    with pytest.raises(ApiError, match="written by the controllers") as caught:
+        kube.patch(AGENT_RUN, "r", {"status": {"phase": "Succeeded"}}, ns, subresource="status")
+    assert caught.value.code == 403
+    assert not (kube.get(AGENT_RUN, "r", ns).get("status") or {}).get("phase")
 
 
 def test_a_forbidden_tool_is_refused_with_the_rule(kube: LocalKube, webhook: WebhookProcess, ns: str) -> None:

@@ -12,6 +12,8 @@ from typing import Any, Final
 import orjson
 from pydantic import ValidationError
 
+from sympozium.api.meta import GROUP, VERSION
+from sympozium.api.registry import BY_KIND
 from sympozium.kube.errors import KubeError
 from sympozium.policy.verdict import Violation
 from sympozium.telemetry.metrics import counter, histogram
@@ -19,7 +21,7 @@ from sympozium.webhook import approvals, runs
 from sympozium.webhook.access import Access
 from sympozium.webhook.mutate import mutate
 from sympozium.webhook.references import References
-from sympozium.webhook.review import Answer, Request, ReviewError, allow, failed, invalid
+from sympozium.webhook.review import Answer, Request, ReviewError, failed, invalid, unknown
 from sympozium.webhook.specs import Specs
 
 log = logging.getLogger(__name__)
@@ -78,16 +80,26 @@ class Webhook:
             return 400, orjson.dumps({"message": str(exc)})
         began = time.perf_counter()
         answer = await self.review(endpoint, request)
+        try:
+            body = orjson.dumps(answer.to_review(request.uid))
+        except (TypeError, ValueError) as exc:
+            # A patch deeper than JSON may be, or a text that is no Unicode.
+            log.warning("%s %s: the answer cannot be written: %s", endpoint, request.what, exc)
+            answer = failed("the sympozium webhook cannot write its answer: see its log")
+            body = orjson.dumps(answer.to_review(request.uid))
         SECONDS.labels(endpoint).observe(time.perf_counter() - began)
         outcome = "allowed" if answer.allowed else "failed" if answer.code >= 500 else "refused"
-        REVIEWS.labels(endpoint, request.kind, outcome).inc()
-        return 200, orjson.dumps(answer.to_review(request.uid))
+        kind = request.kind if request.kind in BY_KIND else "unknown"
+        REVIEWS.labels(endpoint, kind, outcome).inc()
+        return 200, body
 
     async def review(self, endpoint: str, request: Request) -> Answer:
         """The answer to a request; never raises but when it is cancelled."""
-        what = f"{request.operation} {request.kind} {request.namespace}/{request.name}"
+        what = request.what
         try:
             async with asyncio.timeout(DEADLINE):
+                if not _is_understood(request):
+                    return unknown(request)
                 if endpoint == "mutate":
                     return await mutate(request, self._references)
                 return await self._validate(request)
@@ -104,16 +116,29 @@ class Webhook:
             return failed(f"internal error of the sympozium webhook ({type(exc).__name__}): see its log")
 
     async def _validate(self, request: Request) -> Answer:
-        if request.kind == "AgentRun":
-            if request.operation == "UPDATE":
+        match (request.kind, request.subresource, request.operation):
+            case ("AgentRun", "", "CREATE"):
+                return await runs.created(request, self._references, self._access)
+            case ("AgentRun", "", "UPDATE"):
                 return runs.updated(request)
-            return await runs.created(request, self._references, self._access)
-        if request.kind == "ApprovalRequest":
-            if request.subresource == "status":
+            case ("AgentRun", "status", "UPDATE"):
+                return runs.reported(request)
+            case ("ApprovalRequest", "", "CREATE"):
+                return approvals.created(request)
+            case ("ApprovalRequest", "", "UPDATE"):
+                return approvals.updated(request)
+            case ("ApprovalRequest", "status", "UPDATE"):
                 return await approvals.decided(request, self._references.client)
-            # The schema holds the spec of an existing one; metadata may change.
-            return await approvals.created(request) if request.operation == "CREATE" else allow()
-        return await self._specs.check(request)
+            case (_, "", "CREATE" | "UPDATE"):
+                return await self._specs.check(request)
+            case _:
+                return unknown(request)
+
+
+def _is_understood(request: Request) -> bool:
+    """Whether it is about our kinds, and has what its operation changes. The rest is for the checks to know."""
+    ours = (request.group, request.version) == (GROUP, VERSION)
+    return ours and bool(request.object) and bool(request.old) == (request.operation == "UPDATE")
 
 
 def _path(error: Any) -> str:

@@ -1,17 +1,20 @@
-"""Who is who among the users of the API: the controllers, the identities of runs, programs, people."""
+"""Who is who among the users of the API: the controllers, the identities of runs, programs, people.
 
-import re
+Names alone prove nothing: a ServiceAccount of a run is known by what the controllers wrote into it, its label and
+its owner, whatever it is called and however its token was come by.
+"""
+
 from typing import Final
 
 from sympozium.api.base import Object
-from sympozium.api.meta import LABEL_SCHEDULE, SYSTEM_NAMESPACE
+from sympozium.api.meta import LABEL_RUN, LABEL_SCHEDULE, SYSTEM_NAMESPACE
 from sympozium.api.run import Trigger
+from sympozium.kube.client import Client
+from sympozium.kube.resources import SERVICE_ACCOUNTS
 from sympozium.webhook.review import User
 
 CONTROLLER: Final = f"system:serviceaccount:{SYSTEM_NAMESPACE}:sympozium-controller"
-_SKILL: Final = "-skill-"
-_SHORTENED: Final = re.compile(r"-[0-9a-f]{10}$")
-_SHORTENED_LENGTH: Final = 50
+WEBHOOK: Final = f"system:serviceaccount:{SYSTEM_NAMESPACE}:sympozium-webhook"
 
 
 def is_controller(user: User) -> bool:
@@ -38,23 +41,31 @@ def parent_name(run: Object) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def possible_runs(user: User) -> list[tuple[str, str]]:
-    """(namespace, name) of the runs whose identity a user could be, by the names of their ServiceAccounts.
+async def why_it_cannot_decide(user: User, client: Client) -> str | None:
+    """Why a user is none who may answer for a run, in words; None when nothing speaks against them.
 
-    A run `R` has the ServiceAccounts `R` and `R-skill-<name>`; `is_shortened` tells of those that were too long.
+    Kubernetes' RBAC has said already that they may; this names those for whom that must be a mistake.
     """
+    if user.name.startswith("system:node:") or "system:nodes" in user.groups:
+        return f"{user.name} is the identity of a node, which runs the pods of runs"
+    if user.name == "system:anonymous" or "system:unauthenticated" in user.groups:
+        return "nobody is logged in: a decision needs a name"
+    if user.name == WEBHOOK:
+        return f"{user.name} is the identity of this webhook"
     account = user.service_account
     if account is None:
-        return []
-    namespace, name = account
-    parts = name.split(_SKILL)
-    prefixes = [_SKILL.join(parts[:count]) for count in range(len(parts), 0, -1)]
-    return [(namespace, prefix) for prefix in prefixes if prefix]
+        if "system:serviceaccounts" in user.groups:
+            return f"{user.name} has the groups of a ServiceAccount and not its name"
+        return None
+    found = await client.find(SERVICE_ACCOUNTS, account[1], account[0])
+    if found is None:
+        return f"ServiceAccount {account[1]} is not in namespace {account[0]}, so nobody can say whose it is"
+    if _is_of_a_run(found):
+        return f"{user.name} is the identity of a run: a person decides, not a run"
+    return None
 
 
-def is_shortened(user: User) -> bool:
-    """Whether the name of a ServiceAccount is one that `names.derive` had to cut: it belongs to some run."""
-    account = user.service_account
-    return (
-        account is not None and len(account[1]) >= _SHORTENED_LENGTH and bool(_SHORTENED.search(account[1]))
-    )
+def _is_of_a_run(account: Object) -> bool:
+    meta = account["metadata"]
+    owners = meta.get("ownerReferences") or ()
+    return LABEL_RUN in (meta.get("labels") or {}) or any(owner["kind"] == "AgentRun" for owner in owners)

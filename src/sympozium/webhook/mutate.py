@@ -14,20 +14,18 @@ from sympozium.policy.resolve import MissingReferenceError
 from sympozium.webhook import identity, lineage
 from sympozium.webhook.patch import difference
 from sympozium.webhook.references import References
-from sympozium.webhook.review import Answer, Request, allow, invalid
+from sympozium.webhook.review import Answer, Request, allow, invalid, unknown
 
 
 async def mutate(request: Request, references: References) -> Answer:
-    """Kinds and operations that nothing is written into are allowed as they are."""
-    if request.kind == "AgentRun" and request.operation == "CREATE":
-        return await _run(request, references)
-    if (
-        request.kind == "ApprovalRequest"
-        and request.operation == "UPDATE"
-        and request.subresource == "status"
-    ):
-        return _decision(request)
-    return allow()
+    """What to write into an object. Nothing else is sent here, so anything else is not understood, and refused."""
+    match (request.kind, request.subresource, request.operation):
+        case ("AgentRun", "", "CREATE"):
+            return await _run(request, references)
+        case ("ApprovalRequest", "status", "UPDATE"):
+            return _decision(request)
+        case _:
+            return unknown(request)
 
 
 async def _run(request: Request, references: References) -> Answer:

@@ -138,6 +138,24 @@ class References:
                 found[(policy.namespace, policy.name)] = policy
         return found.get
 
+    def users_of(self, pack: SkillPack) -> list[SympoziumInstance]:
+        """The instances whose skills lead to a pack, by name: one of their own namespace comes first."""
+        found = []
+        for obj in self._informers[SympoziumInstance.__name__].list():
+            namespace, name = obj["metadata"]["namespace"], obj["metadata"]["name"]
+            named = any(s.get("skillPackRef") == pack.name for s in obj["spec"].get("skills") or ())
+            if named and self._leads_to(namespace, pack):
+                instance = self.cached(SympoziumInstance, (namespace, name))
+                assert instance is not None, "the copy has what it has just listed"
+                found.append(instance)
+        return sorted(found, key=lambda instance: (instance.namespace, instance.name))
+
+    def _leads_to(self, namespace: str, pack: SkillPack) -> bool:
+        if namespace == pack.namespace:
+            return True
+        own = self.cached(SkillPack, (namespace, pack.name))
+        return pack.namespace == SYSTEM_NAMESPACE and own is None
+
     async def packs(self, namespace: str, skills: Iterable[SkillRef]) -> dict[str, SkillPack]:
         """The packs of skills by name. Raises MissingReferenceError."""
         references = list(skills)

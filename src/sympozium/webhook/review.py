@@ -1,11 +1,16 @@
 """AdmissionReview in and out, as values. No I/O.
 
+A review is believed only where it is exactly what an API server sends: whatever is missing or of another type is a
+ReviewError, which is HTTP 400 and therefore a refusal.
 https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#request
 """
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
+
+import orjson
 
 from sympozium.api.base import Object
 from sympozium.policy.verdict import Violation
@@ -13,6 +18,11 @@ from sympozium.policy.verdict import Violation
 _API_VERSION: Final = "admission.k8s.io/v1"
 _WARNING_LIMIT: Final = 250
 """Characters of a warning; kube-apiserver cuts longer ones, so they are cut here, where it can be seen."""
+_CAUSES: Final = 100
+_MESSAGE_LIMIT: Final = 16_384
+"""Of a refusal: what is left out is counted at its end."""
+AUDIT_ANNOTATION: Final = "policy-audit"
+"""In the API server's audit log `<webhook>/policy-audit`: what policies under `enforcement: Audit` would have refused."""
 
 
 class ReviewError(Exception):
@@ -41,6 +51,8 @@ class Request:
     """What the API server is about to do."""
 
     uid: str
+    group: str
+    version: str
     kind: str
     namespace: str
     name: str
@@ -53,27 +65,79 @@ class Request:
     @classmethod
     def parse(cls, review: Any) -> Self:
         """Raises ReviewError that says what is missing."""
-        try:
-            request = review["request"]
-            info = request.get("userInfo") or {}
-            return cls(
-                uid=request["uid"],
-                kind=request["kind"]["kind"],
-                namespace=request.get("namespace") or "",
-                name=request.get("name") or "",
-                operation=request["operation"],
-                subresource=request.get("subResource") or "",
-                user=User(
-                    info.get("username") or "",
-                    info.get("uid") or "",
-                    tuple(info.get("groups") or ()),
-                    info.get("extra") or {},
-                ),
-                object=request.get("object") or {},
-                old=request.get("oldObject") or {},
-            )
-        except (KeyError, TypeError, AttributeError) as exc:
-            raise ReviewError(f"not an AdmissionReview of {_API_VERSION}: {exc!r}") from exc
+        body = _Reader(review, "")
+        if (body.text("apiVersion"), body.text("kind")) != (_API_VERSION, "AdmissionReview"):
+            raise ReviewError(f"not an AdmissionReview of {_API_VERSION}")
+        request = body.map("request")
+        kind, info = request.map("kind"), request.map("userInfo")
+        return cls(
+            uid=request.text("uid"),
+            group=kind.text("group"),
+            version=kind.text("version"),
+            kind=kind.text("kind"),
+            namespace=request.text("namespace", ""),
+            name=request.text("name", ""),
+            operation=request.text("operation"),
+            subresource=request.text("subResource", ""),
+            user=User(
+                info.text("username"),
+                info.text("uid", ""),
+                tuple(info.texts("groups")),
+                info.map("extra", optional=True).lists(),
+            ),
+            object=request.map("object", optional=True).value,
+            old=request.map("oldObject", optional=True).value,
+        )
+
+    @property
+    def what(self) -> str:
+        """For logs and messages: `CREATE AgentRun ns/name`."""
+        kind = f"{self.kind}/{self.subresource}" if self.subresource else self.kind
+        return f"{self.operation} {kind} {self.namespace}/{self.name}"
+
+
+class _Reader:
+    """A JSON object of whose fields each is checked for its type when it is read."""
+
+    def __init__(self, value: Any, path: str) -> None:
+        if not isinstance(value, dict):
+            raise ReviewError(f"not an AdmissionReview: {path or 'the body'} is no object")
+        self.value: Object = value
+        self._path = path
+
+    def text(self, key: str, default: str | None = None) -> str:
+        """A field that is not empty, or `default` where it may be absent."""
+        found = self.value.get(key)
+        if (found is None or found == "") and default is not None:
+            return default
+        if not isinstance(found, str) or not found:
+            raise self._wrong(key, "a text")
+        return found
+
+    def texts(self, key: str) -> list[str]:
+        found = self.value.get(key)
+        if found is None:
+            return []
+        if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+            raise self._wrong(key, "a list of texts")
+        return found
+
+    def map(self, key: str, *, optional: bool = False) -> "_Reader":
+        found = self.value.get(key)
+        if found is None and optional:
+            return _Reader({}, self._at(key))
+        if not isinstance(found, dict):
+            raise self._wrong(key, "an object")
+        return _Reader(found, self._at(key))
+
+    def lists(self) -> dict[str, list[str]]:
+        return {key: self.texts(key) for key in self.value}
+
+    def _at(self, key: str) -> str:
+        return f"{self._path}.{key}" if self._path else key
+
+    def _wrong(self, key: str, what: str) -> ReviewError:
+        return ReviewError(f"not an AdmissionReview of {_API_VERSION}: {self._at(key)} is not {what}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +150,7 @@ class Answer:
     message: str = ""
     causes: tuple[Violation, ...] = ()
     warnings: tuple[str, ...] = ()
+    audited: tuple[Violation, ...] = ()
     patch: tuple[Object, ...] = ()
 
     def to_review(self, uid: str) -> Object:
@@ -101,24 +166,25 @@ class Answer:
                 status["details"] = {
                     "causes": [
                         {"reason": "FieldValueInvalid", "field": c.field, "message": c.message}
-                        for c in self.causes
+                        for c in self.causes[:_CAUSES]
                     ]
                 }
             response["status"] = status
-        if self.warnings:
-            response["warnings"] = [_shortened(warning) for warning in self.warnings]
+        warnings = [*(f"audit: {sentence(v)}" for v in self.audited), *self.warnings]
+        if warnings:
+            response["warnings"] = [_shortened(warning) for warning in warnings]
+        if self.audited:
+            response["auditAnnotations"] = {AUDIT_ANNOTATION: _sentences(self.audited)}
         if self.patch:
-            from base64 import b64encode
-
-            import orjson
-
             response["patchType"] = "JSONPatch"
             response["patch"] = b64encode(orjson.dumps(list(self.patch))).decode()
         return {"apiVersion": _API_VERSION, "kind": "AdmissionReview", "response": response}
 
 
-def allow(*, warnings: Sequence[str] = (), patch: Sequence[Object] = ()) -> Answer:
-    return Answer(allowed=True, warnings=tuple(warnings), patch=tuple(patch))
+def allow(
+    *, warnings: Sequence[str] = (), audited: Sequence[Violation] = (), patch: Sequence[Object] = ()
+) -> Answer:
+    return Answer(allowed=True, warnings=tuple(warnings), audited=tuple(audited), patch=tuple(patch))
 
 
 def invalid(violations: Sequence[Violation]) -> Answer:
@@ -131,19 +197,40 @@ def forbidden(violations: Sequence[Violation]) -> Answer:
     return _refused(403, "Forbidden", violations)
 
 
+def unknown(request: Request) -> Answer:
+    """Nothing that this webhook knows how to judge: 400. What is not understood is not allowed."""
+    message = f"the sympozium webhook does not judge {request.what} of {request.group}/{request.version}: is it older than the CRDs, or are the webhook configurations changed?"
+    return Answer(allowed=False, code=400, reason="BadRequest", message=message)
+
+
 def failed(message: str) -> Answer:
     """The webhook cannot decide: 500. Refusing is the only safe answer."""
     return Answer(allowed=False, code=500, reason="InternalError", message=message)
 
 
+def sentence(violation: Violation) -> str:
+    """A violation with the rule that it breaks, and what would be allowed."""
+    text = str(violation)
+    if violation.rule and violation.rule not in text:
+        text += f" ({violation.rule})"
+    return f"{text}; {violation.instead}" if violation.instead and violation.instead not in text else text
+
+
 def _refused(code: int, reason: str, violations: Sequence[Violation]) -> Answer:
     return Answer(
-        allowed=False,
-        code=code,
-        reason=reason,
-        message="; ".join(str(violation) for violation in violations),
-        causes=tuple(violations),
+        allowed=False, code=code, reason=reason, message=_sentences(violations), causes=tuple(violations)
     )
+
+
+def _sentences(violations: Sequence[Violation]) -> str:
+    """As many as fit, and how many did not."""
+    text = ""
+    for index, violation in enumerate(violations):
+        more = ("; " if text else "") + sentence(violation)
+        if text and len(text) + len(more) > _MESSAGE_LIMIT:
+            return f"{text}; and {len(violations) - index} more"
+        text += more[:_MESSAGE_LIMIT]
+    return text
 
 
 def _shortened(warning: str) -> str:

@@ -5,10 +5,13 @@ from sympozium.api.base import Object
 from sympozium.api.config import ConfigSpec
 from sympozium.api.instance import SympoziumInstance
 from sympozium.api.run import MUTABLE, AgentRun
+from sympozium.api.skillpack import SkillPack
 from sympozium.policy import Violation, admit, sandbox
 from sympozium.policy.resolve import MissingReferenceError
-from sympozium.webhook import identity, lineage
+from sympozium.webhook import authority, identity, lineage, shapes
 from sympozium.webhook.access import Access
+from sympozium.webhook.authority import SecretUse
+from sympozium.webhook.findings import Findings
 from sympozium.webhook.references import References
 from sympozium.webhook.review import Answer, Request, allow, forbidden, invalid
 
@@ -39,18 +42,21 @@ async def created(request: Request, references: References, access: Access) -> A
             else f"spec.instanceRef: {instance.name}: {exc.field}"
         )
         return invalid([Violation(field, exc.message)])
-    wrong = [
-        *_filled(request),
-        *_trigger(request),
-        *await lineage.check(request, run, references),
-        *_resources(run),
-    ]
-    if wrong:
-        return invalid(wrong)
-    refused = [*admit(run, instance, policy, packs), *await _secrets(request, run, instance, config, access)]
-    if refused:
-        return forbidden(refused)
-    return allow(warnings=_warnings(request.object, instance))
+    found = Findings(
+        wrong=[
+            *_filled(request),
+            *_trigger(request),
+            *await lineage.check(request, run, references),
+            *_shape(run),
+        ],
+        warnings=_warnings(request.object, instance),
+    )
+    found.judged(admit(run, instance, policy, packs))
+    uses = _secrets(run, instance, config)
+    found.refused += await authority.secrets(access, request.user, request.namespace, uses)
+    own = _own_packs(run, instance, packs)
+    found.refused += await authority.packs(access, request.user, request.namespace, own)
+    return found.answer()
 
 
 def updated(request: Request) -> Answer:
@@ -74,6 +80,18 @@ def updated(request: Request) -> Answer:
     return invalid(violations) if violations else allow()
 
 
+def reported(request: Request) -> Answer:
+    """The status is what the controllers saw of a run. By hand it would say that something ran which did not.
+
+    The webhook configuration does not even send us what the controllers write.
+    """
+    if identity.is_controller(request.user) or request.old.get("status") == request.object.get("status"):
+        return allow()
+    message = "is written by the controllers, from what the run reports"
+    instead = "to end a run set spec.cancel, to keep it from going on set spec.suspend"
+    return forbidden([Violation("status", message, instead=instead)])
+
+
 def _filled(request: Request) -> list[Violation]:
     """Fields that the mutating webhook must have written: without it a run could not be told from its record."""
     absent = [field for field in _FILLED if not request.object["spec"].get(field)]
@@ -91,16 +109,30 @@ def _trigger(request: Request) -> list[Violation]:
     return [Violation("spec.trigger", f"is set from the request, to {expected}")]
 
 
-def _resources(run: AgentRun) -> list[Violation]:
-    box = run.spec.sandbox
-    if box is None or box.resources is None:
-        return []
-    return sandbox.contradictions(box.resources, path="spec.sandbox.resources")
+def _shape(run: AgentRun) -> list[Violation]:
+    spec = run.spec
+    resources = spec.sandbox.resources if spec.sandbox else None
+    return [
+        *(sandbox.contradictions(resources, path="spec.sandbox.resources") if resources else ()),
+        *shapes.environment(spec.env, "spec.env"),
+        *shapes.timeout(spec.timeout, "spec.timeout"),
+        *shapes.skills(spec.skills, "spec.skills"),
+    ]
 
 
-async def _secrets(
-    request: Request, run: AgentRun, instance: SympoziumInstance, config: ConfigSpec, access: Access
-) -> list[Violation]:
+def _own_packs(
+    run: AgentRun, instance: SympoziumInstance, packs: dict[str, SkillPack]
+) -> list[tuple[str, SkillPack]]:
+    """The packs that a run names beside its instance's: the instance's author was not asked about them."""
+    given = {skill.skill_pack_ref for skill in instance.spec.skills}
+    return [
+        (f"spec.skills[{index}].skillPackRef", packs[skill.skill_pack_ref])
+        for index, skill in enumerate(run.spec.skills)
+        if skill.skill_pack_ref and skill.skill_pack_ref not in given
+    ]
+
+
+def _secrets(run: AgentRun, instance: SympoziumInstance, config: ConfigSpec) -> list[SecretUse]:
     """The Secret that a run names itself, and where the Secrets go that it gets from its instance.
 
     Those were checked when the instance was written. But whoever chooses the endpoint of a run (with `baseURL`, or
@@ -110,23 +142,15 @@ async def _secrets(
     if model is None:
         return []
     inherited = [reference.secret for reference in instance.spec.auth_refs or config.auth_refs]
-    wanted: list[tuple[str, str, str]] = []
+    wanted: list[SecretUse] = []
     if model.auth_secret_ref:
-        wanted.append(("spec.model.authSecretRef", model.auth_secret_ref, ""))
+        wanted.append(SecretUse("spec.model.authSecretRef", model.auth_secret_ref))
         why = f", whose values {model.auth_secret_ref} could send elsewhere"
-        wanted += [("spec.model.authSecretRef", secret, why) for secret in inherited]
+        wanted += [SecretUse("spec.model.authSecretRef", secret, why) for secret in inherited]
     if model.base_url not in (None, instance.spec.agents.default.base_url, config.base_url):
         why = ", whose values would be sent to this endpoint"
-        wanted += [("spec.model.baseURL", secret, why) for secret in inherited]
-    if not wanted:
-        return []
-    names = [secret for _, secret, _ in wanted]
-    unreadable = set(await access.unreadable_secrets(request.user, request.namespace, names))
-    return [
-        Violation(field, f"{request.user.name} may not read the Secret {secret}{why}")
-        for field, secret, why in wanted
-        if secret in unreadable
-    ]
+        wanted += [SecretUse("spec.model.baseURL", secret, why) for secret in inherited]
+    return wanted
 
 
 def _warnings(run: Object, instance: SympoziumInstance) -> list[str]:

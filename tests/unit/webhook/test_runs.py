@@ -1,7 +1,10 @@
 import copy
+from dataclasses import replace
 
 import pytest
 from tests.unit.webhook.world import CONTROLLER, SYSTEM, World, review
+
+from sympozium.policy import Violation
 
 INSTANCE = {"agents": {"default": {"model": "qwen"}}}
 
@@ -195,3 +198,32 @@ async def test_the_endpoint_of_the_instance_may_be_used_by_everyone(world: World
     world.put("SympoziumInstance", "ns", "i", {"agents": {"default": agent}, "authRefs": [{"secret": "key"}]})
     assert (await world.admit(create())).allowed
     assert (await world.admit(create(model={"baseURL": agent["baseURL"]}))).allowed
+
+
+def written(user: str = "alice", **status) -> dict:
+    old = {**create()["request"]["object"], "status": {"phase": "Running"}}
+    new = {**old, "status": {"phase": "Running", **status}}
+    return review("AgentRun", new, old=old, user=user, subresource="status")
+
+
+async def test_only_the_controllers_say_what_became_of_a_run(world: World) -> None:
+    for user in ("alice", "admin", "system:serviceaccount:ns:r", "system:node:n"):
+        answer = await world.validate(written(user, phase="Succeeded"))
+        assert (answer.code, answer.causes[0].field) == (403, "status")
+        assert "spec.cancel" in answer.message
+    assert (await world.validate(written(CONTROLLER, phase="Succeeded"))).allowed
+    assert (await world.validate(written())).allowed
+
+
+async def test_what_a_policy_only_watches_is_admitted_and_recorded(world: World, monkeypatch) -> None:
+    watched = Violation("spec.x", "too much", rule="p: limit", instead="less", audit=True)
+    monkeypatch.setattr("sympozium.webhook.runs.admit", lambda *_: [watched])
+    answer = await world.admit(create())
+    response = answer.to_review("u")["response"]
+    assert response["allowed"] is True
+    assert response["warnings"] == ["audit: spec.x: too much (p: limit); less"]
+    assert response["auditAnnotations"] == {"policy-audit": "spec.x: too much (p: limit); less"}
+    binding = replace(watched, field="spec.y", audit=False)
+    monkeypatch.setattr("sympozium.webhook.runs.admit", lambda *_: [watched, binding])
+    answer = await world.admit(create())
+    assert (answer.code, answer.message) == (403, "spec.y: too much (p: limit); less")

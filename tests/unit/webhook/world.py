@@ -3,10 +3,15 @@
 The lookups are the only doubles; everything that decides is real.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
+from sympozium.api.instance import SympoziumInstance
+from sympozium.api.registry import BY_KIND
 from sympozium.api.shared import Resource
+from sympozium.api.skillpack import SkillPack
+from sympozium.catalog.install import admission
 from sympozium.kube.errors import UnreachableError
 from sympozium.policy.resolve import Key
 from sympozium.webhook.access import Access
@@ -30,13 +35,15 @@ class World(References):
         self.client = Runs(self)  # type: ignore[assignment]  # only `find` is used
         self.put("SympoziumPolicy", SYSTEM, "default-policy", {"toolGating": {"defaultAction": "allow"}})
 
-    def put(self, kind: str, namespace: str, name: str, spec: dict[str, Any]) -> None:
-        metadata = {"name": name, "namespace": namespace, "generation": 1}
+    def put(
+        self, kind: str, namespace: str, name: str, spec: dict[str, Any] | None = None, **meta: Any
+    ) -> None:
+        metadata = {"name": name, "namespace": namespace, "generation": 1, **meta}
         self.objects[(kind, namespace, name)] = {
             "apiVersion": API,
             "kind": kind,
             "metadata": metadata,
-            "spec": spec,
+            "spec": spec or {},
         }
 
     async def get(self, model: type[M], keys: Iterable[Key]) -> M | None:
@@ -52,6 +59,14 @@ class World(References):
     def cached(self, model: type[M], where: Key) -> M | None:
         found = self.objects.get((model.__name__, *where))
         return model.model_validate(found) if found else None
+
+    def users_of(self, pack: SkillPack) -> list[SympoziumInstance]:
+        self._informers = {"SympoziumInstance": self}
+        return super().users_of(pack)
+
+    def list(self) -> list[dict[str, Any]]:
+        """As an informer of instances."""
+        return [obj for (kind, _, _), obj in self.objects.items() if kind == "SympoziumInstance"]
 
     def webhook(self) -> Webhook:
         webhook = Webhook(self)
@@ -71,17 +86,39 @@ class World(References):
 
     async def admit(self, request: dict[str, Any]) -> Answer:
         """Both phases, as the API server calls them."""
-        mutated = await self.mutate(request)
-        if not mutated.allowed:
-            return mutated
         body = request["request"]
-        for operation in mutated.patch:
-            apply(body["object"], operation)
+        if is_sent("MutatingWebhookConfiguration", body):
+            mutated = await self.mutate(request)
+            if not mutated.allowed:
+                return mutated
+            for operation in mutated.patch:
+                apply(body["object"], operation)
+        assert is_sent("ValidatingWebhookConfiguration", body)
         return await self.validate(request)
 
 
+@cache
+def _rules(kind: str) -> frozenset[tuple[str, str]]:
+    """(resource, operation) of the webhook configuration that the install brings."""
+    configuration = next(c for c in admission() if c["kind"] == kind)
+    return frozenset(
+        (resource, operation)
+        for hook in configuration["webhooks"]
+        for rule in hook["rules"]
+        for resource in rule["resources"]
+        for operation in rule["operations"]
+    )
+
+
+def is_sent(configuration: str, request: dict[str, Any]) -> bool:
+    """Whether the API server asks us about a request at all."""
+    plural = BY_KIND[request["kind"]["kind"]].plural
+    resource = f"{plural}/{request['subResource']}" if request["subResource"] else plural
+    return (resource, request["operation"]) in _rules(configuration)
+
+
 class Runs:
-    """The one request that approvals make: whether a run of that name exists."""
+    """The one request that approvals make: the ServiceAccount of whoever decides."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -104,7 +141,8 @@ def apply(document: dict[str, Any], operation: dict[str, Any]) -> None:
 
 def review(
     kind: str, obj: dict[str, Any] | None = None, *, user: str = "alice", old: dict[str, Any] | None = None,
-    subresource: str = "", namespace: str = "ns", name: str = "x", labels: dict[str, str] | None = None, **spec: Any,
+    subresource: str = "", namespace: str = "ns", name: str = "x", labels: dict[str, str] | None = None,
+    groups: Sequence[str] = ("system:authenticated",), **spec: Any,
 ) -> dict[str, Any]:  # fmt: skip
     """An AdmissionReview. `spec` makes the object; `obj` gives it whole."""
     if obj is None:
@@ -113,7 +151,7 @@ def review(
     request = {
         "uid": "u-1", "kind": {"group": "sympozium.ai", "version": "v1alpha1", "kind": kind}, "namespace": namespace,
         "name": name, "operation": "UPDATE" if old is not None else "CREATE", "subResource": subresource,
-        "userInfo": {"username": user, "groups": ["system:authenticated"]}, "object": obj, "oldObject": old,
+        "userInfo": {"username": user, "groups": list(groups)}, "object": obj, "oldObject": old,
     }  # fmt: skip
     return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
 

@@ -1,1 +1,1 @@
-"""PersonaPacks: `stamp` says what a pack consists of, `controller` makes it so."""
+"""PersonaPacks: `policy.stamp` says what a pack consists of, `controller` makes it so."""

@@ -1,4 +1,4 @@
-"""Makes a PersonaPack's instances and schedules what `stamp` says, and removes those that it no longer says.
+"""Makes a PersonaPack's instances and schedules what `policy.stamp` says, and removes those that it no longer says.
 
 What is removed takes nothing along: runs, Secrets and ConfigMaps are not owned by instances or schedules.
 """
@@ -6,7 +6,7 @@ What is removed takes nothing along: runs, Secrets and ConfigMaps are not owned 
 from sympozium.api import PersonaPack
 from sympozium.api.base import Object
 from sympozium.controllers.context import BY_OWNER, Context
-from sympozium.controllers.pack.stamp import Stamped, stamp
+from sympozium.policy.stamp import Stamped, stamp
 from sympozium.kube import Controller, Informer, Request, Result
 from sympozium.kube.conditions import condition
 from sympozium.kube.errors import ForbiddenError, InvalidError

@@ -4,7 +4,7 @@ import pytest
 
 from sympozium.api import SympoziumInstance, SympoziumSchedule
 from sympozium.api.config import ConfigSpec
-from sympozium.controllers.pack.stamp import Stamped, instance_name, schedule_name, stamp
+from sympozium.policy.stamp import Stamped, instance_name, schedule_name, stamp
 from unit.controllers.make import persona_pack
 
 

@@ -1,5 +1,7 @@
 """The instances and schedules of a pack, as manifests. Pure.
 
+The controller applies them, and admission judges a pack by them: both see the same instances.
+
 A persona's own value wins over the pack's, and the pack's over the installation's. What an instance needs and
 nobody gave (a model) is a problem that the pack's status names; the other personas are installed all the same.
 """

@@ -1,0 +1,136 @@
+"""Admission of SkillPacks: their container, their rights, the floor under all policies, and who uses them already."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from sympozium.api.instance import SympoziumInstance
+from sympozium.api.meta import SYSTEM_NAMESPACE
+from sympozium.api.policy import SympoziumPolicy
+from sympozium.api.skillpack import SkillPack
+from sympozium.policy import Effective, Violation, rbac, resolve
+from sympozium.policy.resolve import MissingReferenceError
+from sympozium.webhook import agents, authority, shapes
+from sympozium.webhook.access import Access
+from sympozium.webhook.authority import OFFERED, SecretUse
+from sympozium.webhook.findings import Findings
+from sympozium.webhook.references import References
+from sympozium.webhook.review import Answer, Request, allow, forbidden
+
+_NAMED: Final = 5
+"""Instances that a warning lists before it counts the rest."""
+_PACK_FIELD: Final = "spec.skills[0].skillPackRef"
+
+
+@dataclass(frozen=True, slots=True)
+class SkillPacks:
+    """Checks of skill packs, with what they look up."""
+
+    references: References
+    access: Access
+
+    async def check(self, request: Request, found: Findings) -> None:
+        pack = _pack(request)
+        box = pack.spec.sidecar
+        if box is None:
+            return
+        found.wrong += shapes.sidecar(box)
+        if box.secret_mount_path and not box.secret_ref:
+            found.warnings.append("spec.sidecar.secretMountPath: has no effect without secretRef")
+        if pack.metadata.annotations.get(OFFERED) and pack.namespace != SYSTEM_NAMESPACE:
+            found.warnings.append(
+                f"metadata.annotations[{OFFERED}]: has no effect outside namespace {SYSTEM_NAMESPACE}"
+            )
+        user, path = request.user, "spec.sidecar"
+        if box.secret_ref:
+            uses = [SecretUse(f"{path}.secretRef", box.secret_ref)]
+            found.refused += await authority.secrets(self.access, user, pack.namespace, uses)
+        found.refused += await self._rights(request, pack)
+        await self._floor(pack, found)
+        await self._users(pack, found)
+
+    async def metadata(self, request: Request) -> Answer:
+        """A change beside the spec. To offer a pack is to hand its rights to everybody's agents."""
+        pack, before = _pack(request), SkillPack.model_validate(request.old)
+        before.metadata.namespace = request.namespace
+        if pack.spec.sidecar is None or not authority.is_offered(pack) or authority.is_offered(before):
+            return allow()
+        refused = await self._rights(request, pack)
+        return forbidden(refused) if refused else allow()
+
+    async def _rights(self, request: Request, pack: SkillPack) -> list[Violation]:
+        """Nobody hands on rights that they do not have; who offers them to all must have them everywhere."""
+        box = pack.spec.sidecar
+        assert box is not None, "asked for packs with a container alone"
+        where = "" if authority.is_offered(pack) else pack.namespace
+        return [
+            *await authority.rights(self.access, request.user, "spec.sidecar.rbac", box.rbac, where),
+            *await authority.rights(self.access, request.user, "spec.sidecar.clusterRBAC", box.cluster_rbac, ""),
+        ]  # fmt: skip
+
+    async def _floor(self, pack: SkillPack, found: Findings) -> None:
+        """What no run can use because the installation's floor says no to it."""
+        key = resolve.floor_key(self.references.config())
+        policy = await self.references.get(SympoziumPolicy, [key]) if key else None
+        if policy is None:
+            return
+        floor = Effective.of(policy)
+        user = SympoziumInstance.model_validate(
+            {
+                "metadata": {"name": "any", "namespace": pack.namespace},
+                "spec": {"agents": {"default": {"model": "any"}}, "skills": [{"skillPackRef": pack.name}]},
+            }
+        )
+        for violation in agents.verdicts(user, self.references.config(), floor, {pack.name: pack}):
+            if violation.field == _PACK_FIELD:
+                access = pack.spec.sidecar.host_access if pack.spec.sidecar else None
+                field = (
+                    "hostAccess"
+                    if access and "allowHostMounts" in f"{violation.message} {violation.rule}"
+                    else "image"
+                )
+                found.judged(
+                    [
+                        Violation(
+                            f"spec.sidecar.{field}",
+                            violation.message,
+                            violation.rule,
+                            violation.instead,
+                            violation.audit,
+                        )
+                    ]
+                )
+        box = pack.spec.sidecar
+        assert box is not None, "asked for packs with a container alone"
+        for field, rules in (("rbac", box.rbac), ("clusterRBAC", box.cluster_rbac)):
+            found.warnings += [
+                f"spec.sidecar.{field}: will not be granted: {cut}" for cut in rbac.grant(rules, floor).cut
+            ]
+
+    async def _users(self, pack: SkillPack, found: Findings) -> None:
+        """Agents that name the pack already, and what its new form means for them."""
+        users = self.references.users_of(pack)
+        if not users:
+            return
+        names = [f"{user.namespace}/{user.name}" for user in users]
+        listed = ", ".join(names[:_NAMED]) + (
+            f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        )
+        found.warnings.append(f"used by {listed}: their runs get what this pack has from now on")
+        config = self.references.config()
+        for user in users:
+            try:
+                policy = await self.references.policy(user, config)
+            except MissingReferenceError:
+                continue  # its own condition says so
+            found.warnings += [
+                f"SympoziumInstance {user.namespace}/{user.name}: {violation.field}: runs will be refused: {violation.message}"
+                for violation in agents.verdicts(user, config, policy, {pack.name: pack})
+                if agents.is_of_a_skill(violation) and not violation.audit
+            ]
+
+
+def _pack(request: Request) -> SkillPack:
+    pack = SkillPack.model_validate(request.object)
+    pack.metadata.namespace = request.namespace
+    pack.metadata.name = request.name or pack.name
+    return pack
