@@ -6,11 +6,11 @@ What is removed takes nothing along: runs, Secrets and ConfigMaps are not owned 
 from sympozium.api import PersonaPack
 from sympozium.api.base import Object
 from sympozium.controllers.context import BY_OWNER, Context
-from sympozium.policy.stamp import Stamped, stamp
 from sympozium.kube import Controller, Informer, Request, Result
 from sympozium.kube.conditions import condition
 from sympozium.kube.errors import ForbiddenError, InvalidError
 from sympozium.kube.reconcile import owner
+from sympozium.policy.stamp import Stamped, stamp
 
 _LOOK_AGAIN = 60.0
 """Seconds after which what was refused is tried again: what it refers to may have come."""
