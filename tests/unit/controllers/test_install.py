@@ -10,6 +10,7 @@ from sympozium.api.shared import RBACRule
 from sympozium.catalog import documents as catalogue, install
 from sympozium.controllers.run.plan import plan
 from sympozium.policy import Effective
+from sympozium.webhook.identity import CONTROLLER
 from unit.controllers.make import run
 from unit.controllers.test_plan import inputs
 
@@ -85,13 +86,24 @@ def test_every_kind_can_be_seen_and_is_validated() -> None:
     validating = next(d for d in install.admission() if d["kind"].startswith("Validating"))
     rules = validating["webhooks"][0]["rules"]
     assert set(rules[0]["resources"]) == kinds
-    assert [w["failurePolicy"] for d in install.admission() for w in d["webhooks"]] == ["Fail", "Fail"]
+
+
+def test_nothing_gets_around_the_webhook() -> None:
+    hooks = [w for d in install.admission() for w in d["webhooks"]]
+    for hook in hooks:
+        assert (hook["failurePolicy"], hook["timeoutSeconds"], hook["sideEffects"]) == ("Fail", 10, "None")
+        assert hook["matchPolicy"] == "Equivalent"
+        assert not hook.keys() & {"namespaceSelector", "objectSelector", "reinvocationPolicy"}
+    (conditional,) = [hook for hook in hooks if "matchConditions" in hook]
+    assert [rule["resources"] for rule in conditional["rules"]] == [["agentruns/status"]]
+    (condition,) = conditional["matchConditions"]
+    assert condition["expression"] == f'request.userInfo.username != "{CONTROLLER}"'
 
 
 def test_the_webhook_is_called_by_url_on_one_machine_and_by_service_on_a_cluster() -> None:
     local = install.admission(webhook_url="https://127.0.0.1:9443/")
     assert [w["clientConfig"] for d in local for w in d["webhooks"]] == [
-        {"url": "https://127.0.0.1:9443/mutate"}, {"url": "https://127.0.0.1:9443/validate"},
+        {"url": "https://127.0.0.1:9443/mutate"}, *[{"url": "https://127.0.0.1:9443/validate"}] * 2,
     ]  # fmt: skip
     service = install.admission()[0]["webhooks"][0]["clientConfig"]["service"]
     assert service == {"name": "sympozium-webhook", "namespace": "sympozium-system", "path": "/mutate"}
