@@ -9,13 +9,14 @@
     network.egress(policy), network.may_connect(...)   where a run may connect to
     rbac.grant(rules, policy)                          the Kubernetes rights of a skill, and what was cut
     context.of_run(run)                                what `when` sees of a run
+    check.problems(spec), lint.lint(policy)            what is wrong with a policy, and what is probably not meant
     limits.depth, concurrent, children                 how many runs a run may start
     sandbox.fill, sandbox.check                        the container in which commands run
 
 No clock, no I/O, no state: the same arguments give the same answer on every side.
 """
 
-from sympozium.policy import context, limits, network, rbac, resolve, sandbox, watched
+from sympozium.policy import check, context, limits, network, rbac, resolve, sandbox, watched
 from sympozium.policy.admit import admit, tool_policies
 from sympozium.policy.effective import Effective, unknown_gates
 from sympozium.policy.fill import fill
@@ -35,6 +36,7 @@ __all__ = [
     "Verdict",
     "Violation",
     "admit",
+    "check",
     "context",
     "fill",
     "gate",
