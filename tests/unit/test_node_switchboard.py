@@ -4,8 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from sympozium.node.addresses import RefusedError
 from sympozium.node.services import table
-from sympozium.node.switchboard import RefusedError, Switchboard
+from sympozium.node.switchboard import Switchboard
 
 POD = {"metadata": {"namespace": "mine", "name": "web", "uid": "u1"}}
 
@@ -65,7 +66,7 @@ def dialled(monkeypatch):
 )
 async def test_a_service_does_not_lead_to_what_listens_on_the_machine(dialled, namespace, address, pod):
     with pytest.raises(RefusedError, match="the machine's own"):
-        await switchboard()._dial(backend(namespace, "web", address, pod))
+        await switchboard().dial(backend(namespace, "web", address, pod))
     assert dialled == []
 
 
@@ -79,5 +80,5 @@ async def test_a_service_does_not_lead_to_what_listens_on_the_machine(dialled, n
     ],
 )
 async def test_it_leads_to_its_pods_and_to_other_machines(dialled, namespace, name, address, pod):
-    await switchboard()._dial(backend(namespace, name, address, pod))
+    await switchboard().dial(backend(namespace, name, address, pod))
     assert dialled == [(address, 9)]

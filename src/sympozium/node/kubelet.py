@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from sympozium.kube import Client, ConflictError, Informer, KubeError
 from sympozium.kube.informer import drop_managed_fields
-from sympozium.kube.resources import PODS
+from sympozium.kube.resources import NETWORK_POLICIES, PODS
 from sympozium.node import eviction, state, status
 from sympozium.node.capacity import Shortage
 from sympozium.node.eviction import Evictor
@@ -48,6 +48,8 @@ class Kubelet:
         self._informer = Informer(
             client, PODS, fields=f"spec.nodeName={machine.settings.name}", transform=drop_managed_fields
         )
+        self._network_policies = Informer(client, NETWORK_POLICIES, transform=drop_managed_fields)
+        self._network_policies.add_handler(self._policy_changed)
         self._workers: dict[str, PodWorker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._switchboard = (
@@ -65,7 +67,10 @@ class Kubelet:
         self._machine.note_predecessor(self._machine.host.groups.clean())
         async with asyncio.TaskGroup() as group:
             following = group.create_task(self._informer.run())
-            helpers: list[asyncio.Task[None]] = [group.create_task(self._evictor.run())]
+            helpers: list[asyncio.Task[None]] = [
+                group.create_task(self._evictor.run()),
+                group.create_task(self._network_policies.run()),
+            ]
             if self._switchboard:
                 helpers.append(group.create_task(self._switchboard.run()))
                 helpers.append(group.create_task(self._rename(self._switchboard)))
@@ -91,6 +96,17 @@ class Kubelet:
             switchboard.changed.clear()
             for worker in list(self._workers.values()):
                 worker.refresh_hosts()
+
+    def _policy_changed(self, old: Object | None, new: Object | None) -> None:
+        """A NetworkPolicy binds the pods that run."""
+        namespace = (new or old or {})["metadata"]["namespace"]
+        self._machine.forget_policies(namespace)
+        if self._switchboard:
+            self._switchboard.forget_policies(namespace)
+        for worker in self._workers.values():
+            if worker.object["metadata"]["namespace"] == namespace:
+                worker.attachment.policies_changed()
+            worker.attachment.neighbours_changed()
 
     def _recover(self) -> None:
         """Remove what belongs to pods that are gone, and keep the users of those that are there."""

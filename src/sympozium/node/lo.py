@@ -76,22 +76,21 @@ def _add_local_route(network: ipaddress.IPv4Network) -> None:
         raise OSError(-code, f"route to {network} in the pod's network: {os.strerror(-code)}")
 
 
-def child(channel: int, *, new: bool, local: list[str], listen: list[Listen]) -> None:
+def child(channel: int, what: str, *, local: list[str], listen: list[Listen]) -> None:
     """The body of the child: sends an error, or the descriptors that it has made, over the socket `channel`.
 
-    With `new`, those of the namespaces (network, user) and of the listening sockets; else of one
-    unconnected socket.
+    To `make`, those of the namespaces (network, user) and of the listening sockets; to `extend` an existing
+    network, of the listening sockets; for a `socket`, of one unconnected socket.
     """
     with socket.socket(fileno=channel) as link:
         try:
-            if new:
+            descriptors = []
+            if what == "make":
                 descriptors = [os.open(f"/proc/self/ns/{kind}", os.O_RDONLY) for kind in ("net", "user")]
-                made = prepare(local, listen)
+            if what == "socket":
+                made = [socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)]
             else:
-                descriptors, made = (
-                    [],
-                    [socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)],
-                )
+                made = prepare(local, listen)
         except OSError as exc:
             link.send(str(exc).encode())
             return

@@ -1,5 +1,6 @@
 """What all pods of this node share: the host, the images, the API server, the settings."""
 
+import asyncio
 import json
 import logging
 from collections.abc import Mapping
@@ -62,6 +63,7 @@ class Machine:
         self._client = client
         self._recorder = recorder
         self._memory: set[Path] = set()
+        self._policies: dict[str, asyncio.Future[list[Object]]] = {}
         self.service_env = _service_env(client.access.server)
         self.api_server = (
             self.service_env["KUBERNETES_SERVICE_HOST"],
@@ -108,6 +110,22 @@ class Machine:
             return await self._client.list(NETWORK_POLICIES, namespace)
         except KubeError as exc:
             raise OSError(f"network policies of namespace {namespace} cannot be read: {exc}") from exc
+
+    async def shared_policies(self, namespace: str) -> list[Object]:
+        """The same, read once for all who ask before `forget_policies`: after a change many pods do at once."""
+        if namespace not in self._policies:
+            self._policies[namespace] = asyncio.ensure_future(self.network_policies(namespace))
+        reading = self._policies[namespace]
+        try:
+            return await asyncio.shield(reading)
+        except OSError:
+            if self._policies.get(namespace) is reading:
+                del self._policies[namespace]
+            raise
+
+    def forget_policies(self, namespace: str) -> None:
+        """They have changed."""
+        self._policies.pop(namespace, None)
 
     async def handler(self, runtime_class: str) -> str | None:
         """The handler of a RuntimeClass, None when there is no such class. Raises OSError."""

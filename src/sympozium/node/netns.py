@@ -60,7 +60,7 @@ def create(local: Iterable[str] = (), listen: Iterable[Listen] = ()) -> tuple[Ne
     if os.geteuid() == 0:
         return _in_thread(lambda: _create_here(local, listen))
     received = _child(
-        ["unshare", "--user", "--map-root-user", "--net", "--"], (), new=True, local=local, listen=listen
+        ["unshare", "--user", "--map-root-user", "--net", "--"], (), "make", local=local, listen=listen
     )
     return Network(received[0], received[1]), [
         socket.socket(fileno=descriptor) for descriptor in received[2:]
@@ -81,6 +81,19 @@ def steered(
         raise
 
 
+def extend(network: Network, local: Iterable[str], listen: Iterable[Listen]) -> list[socket.socket]:
+    """As `create`, in a network that is there. Raises OSError."""
+    if network.user is None:
+
+        def work() -> list[socket.socket]:
+            mounts.enter_network(network.net)
+            return lo.prepare(local, listen)
+
+        return _in_thread(work)
+    found = _child(network.prefix(), network.descriptors(), "extend", local=local, listen=listen)
+    return [socket.socket(fileno=descriptor) for descriptor in found]
+
+
 def socket_inside(network: Network) -> socket.socket:
     """An unconnected, non-blocking TCP socket of the network: for probes of a pod by its node. Raises OSError."""
     if network.user is None:
@@ -90,7 +103,7 @@ def socket_inside(network: Network) -> socket.socket:
             return socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
 
         return _in_thread(work)
-    (descriptor,) = _child(network.prefix(), network.descriptors(), new=False)
+    (descriptor,) = _child(network.prefix(), network.descriptors(), "socket")
     return socket.socket(fileno=descriptor)
 
 
@@ -122,18 +135,18 @@ def _in_thread(work: Callable[[], _T]) -> _T:
 def _child(
     prefix: list[str],
     inherited: Iterable[int],
+    what: str,
     *,
-    new: bool,
     local: Iterable[str] = (),
     listen: Iterable[Listen] = (),
 ) -> list[int]:
     """Run `lo.child` behind `prefix`; the descriptors that it sends. Raises OSError."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        call: dict[str, Any] = {"new": new, "local": list(local), "listen": list(listen)}
+        call: dict[str, Any] = {"local": list(local), "listen": list(listen)}
         program = (
             f"import sys; sys.path.insert(0, {_PACKAGES!r}); from sympozium.node import lo; "
-            f"lo.child({theirs.fileno()}, **{call!r})"
+            f"lo.child({theirs.fileno()}, {what!r}, **{call!r})"
         )
         done = subprocess.run(
             [*prefix, sys.executable, "-I", "-S", "-c", program], pass_fds=[theirs.fileno(), *inherited],

@@ -2,8 +2,10 @@
 
 A pod that an egress policy selects reaches exactly the destinations that this module finds: TCP to addresses
 (`ipBlock`), to pods by labels, and to the `host:port` pairs of the annotation `node.sympozium.ai/egress`. One that
-no policy selects reaches the world and other pods, but of the machine's own loopback the API server alone and what
-the annotation names. Metadata services of clouds (169.254.0.0/16) must be named by a rule of their own.
+no policy selects reaches the world and other pods, but of the machine itself the API server alone and what
+the annotation names. What `addresses` says is never meant by "everything" must be named by a rule of its own.
+
+A pair may be `host:*` (every port) and may end in `/private`: the name may then lead to a private address.
 https://kubernetes.io/docs/concepts/services-networking/network-policies/
 """
 
@@ -12,18 +14,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 
+from sympozium.node import addresses
+from sympozium.node.addresses import LOOPBACK, NEVER_BY_DEFAULT
 from sympozium.node.objects import Object
 from sympozium.node.peers import Labels, PodRule, matches, open_port
 
 ANNOTATION = "node.sympozium.ai/egress"
-NETWORK_ANNOTATION = "node.sympozium.ai/network"
-_LOOPBACK = IPv4Network("127.0.0.0/8")
-_NEVER_BY_DEFAULT = (
-    _LOOPBACK,
-    IPv4Network("169.254.0.0/16"),
-    IPv4Network("0.0.0.0/8"),
-    IPv4Network("224.0.0.0/3"),
-)
+NAMES = IPv4Network("127.1.0.0/16")
+"""Where names that a pod may connect to have their addresses inside it: the relay answers there."""
 ANY_PORT = 0
 DNS_PORT = 53
 
@@ -42,8 +40,10 @@ class Rule:
 
     def allows(self, address: str, port: int) -> bool:
         ip = IPv4Address(address)
-        if ip in _LOOPBACK and not self.network.subnet_of(_LOOPBACK):
+        if any(ip in special and not self.network.subnet_of(special) for special in NEVER_BY_DEFAULT):
             return False  # "everywhere" is the world, not the services of this machine
+        if self.network.prefixlen == 0 and addresses.of_this_machine(address):
+            return False
         return (
             self.port in {port, ANY_PORT}
             and ip in self.network
@@ -57,7 +57,9 @@ class Egress:
 
     rules: list[Rule] = field(default_factory=list)
     names: dict[tuple[str, int], str] = field(default_factory=dict)
-    """(host name, port) -> loopback address that stands for it inside the pod."""
+    """(host name, port or ANY_PORT) -> loopback address that stands for it inside the pod."""
+    private: set[tuple[str, int]] = field(default_factory=set)
+    """Of `names`, those that may lead to private addresses."""
     warnings: list[str] = field(default_factory=list)
     policies: tuple[str, ...] = ()
     pods: list[PodRule] = field(default_factory=list)
@@ -68,7 +70,7 @@ class Egress:
     @property
     def sealed(self) -> bool:
         """Whether nothing outside of the pod's own loopback may be reached."""
-        far = [rule for rule in self.rules if not rule.network.subnet_of(_LOOPBACK)]
+        far = [rule for rule in self.rules if not rule.network.subnet_of(LOOPBACK)]
         return not (self.open or self.pods or self.dns or far)
 
     def aliases(self) -> dict[str, list[str]]:
@@ -76,9 +78,19 @@ class Egress:
         return {address: [host] for (host, _), address in self.names.items()}
 
     def allows(self, address: str, port: int) -> bool:
-        if self.open and not any(IPv4Address(address) in network for network in _NEVER_BY_DEFAULT):
-            return True
-        return any(rule.allows(address, port) for rule in self.rules)
+        rules = [*self.rules, _WORLD] if self.open else self.rules
+        return any(rule.allows(address, port) for rule in rules)
+
+    def name_at(self, address: str, port: int) -> tuple[str, int] | None:
+        """The entry of `names` that a connection inside the pod is for."""
+        return next(
+            (
+                entry
+                for entry, inside in self.names.items()
+                if inside == address and entry[1] in {port, ANY_PORT}
+            ),
+            None,
+        )
 
     def allows_pod(self, pod: Object, port: int, namespace_labels: Labels) -> bool:
         """Whether a port of another pod may be reached."""
@@ -87,6 +99,9 @@ class Egress:
         return any(
             rule.admits(pod, namespace_labels) and open_port(rule.ports, port, pod) for rule in self.pods
         )
+
+
+_WORLD = Rule(IPv4Network("0.0.0.0/0"), ANY_PORT)
 
 
 def selecting(pod: Object, policies: Iterable[Object]) -> list[Object]:
@@ -137,24 +152,27 @@ def _from(rule: Object, policy: Object, source: Object, labels: Labels) -> bool:
 
 def on_the_machines(pod: Object) -> bool:
     """Whether the pod asks for the machine's own network."""
-    annotations = pod["metadata"].get("annotations") or {}
-    return bool(pod["spec"].get("hostNetwork")) or annotations.get(NETWORK_ANNOTATION) == "host"
+    return bool(pod["spec"].get("hostNetwork"))
 
 
-def unrestricted(pod: Object, api_server: tuple[str, int]) -> Egress:
-    """What a pod reaches that no egress policy selects, in a network of its own."""
+def unrestricted(pod: Object, api_server: tuple[str, int], known: dict[str, str]) -> Egress:
+    """What a pod reaches that no egress policy selects, in a network of its own. `known`: see `egress`."""
     result = Egress(open=True, dns=True)
     address, port = api_server
     if address in {"localhost", "127.0.0.1"}:
         result.rules.append(Rule(IPv4Network("127.0.0.1"), port))
-    _annotated(pod, result)
+    _annotated(pod, result, known, steered=True)
     return result
 
 
-def egress(pod: Object, policies: Iterable[Object], *, steered: bool = False) -> Egress | None:
+def egress(
+    pod: Object, policies: Iterable[Object], known: dict[str, str], *, steered: bool = False
+) -> Egress | None:
     """What the pod may reach, or None when no policy restricts it.
 
-    `steered` on a node where any port and any pod can be reached at all (`steer`).
+    `known` has the address of each name that the pod was ever given, and gets the new ones: what a program has
+    looked up must not become another name. `steered` on a node where any port and any pod can be reached at
+    all (`steer`).
     """
     chosen = selecting(pod, policies)
     if not chosen:
@@ -173,17 +191,23 @@ def egress(pod: Object, policies: Iterable[Object], *, steered: bool = False) ->
                     if "ipBlock" not in peer
                 ]
             result.dns = result.dns or any(p.get("port") == DNS_PORT for p in rule.get("ports") or ())
-    _annotated(pod, result)
+    _annotated(pod, result, known, steered=steered)
     return result
 
 
-def _annotated(pod: Object, result: Egress) -> None:
+def _annotated(pod: Object, result: Egress, known: dict[str, str], *, steered: bool) -> None:
     annotation = (pod["metadata"].get("annotations") or {}).get(ANNOTATION, "")
-    for host, port in destinations(annotation, result.warnings):
-        _add_destination(result, host, port)
+    for found in destinations(annotation, result.warnings):
+        if found.port == ANY_PORT and not steered:
+            result.warnings.append(
+                f"annotation {ANNOTATION}: {found.host}:* needs a port on this node: it is not root"
+            )
+            continue
+        _add_destination(result, found, known)
 
 
-def _add_destination(result: Egress, host: str, port: int) -> None:
+def _add_destination(result: Egress, found: "Destination", known: dict[str, str]) -> None:
+    host, port = found.host, found.port
     try:
         result.rules.append(Rule(IPv4Network(host), port))
     except ValueError:
@@ -191,19 +215,31 @@ def _add_destination(result: Egress, host: str, port: int) -> None:
             result.rules.append(Rule(IPv4Network("127.0.0.1"), port))
             return
         # One address for each name: its ports are told apart by the port.
-        known = next((address for (name, _), address in result.names.items() if name == host), None)
-        number = len({name for name, _ in result.names}) + 1
-        result.names[host, port] = known or str(IPv4Address("127.1.0.0") + number)
+        result.names[host, port] = known.setdefault(host, str(NAMES.network_address + len(known) + 1))
+        if found.private:
+            result.private.add((host, port))
 
 
-def destinations(annotation: str, warnings: list[str]) -> Iterator[tuple[str, int]]:
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """One pair of the annotation."""
+
+    host: str
+    port: int
+    private: bool
+
+
+def destinations(annotation: str, warnings: list[str]) -> Iterator[Destination]:
     """The pairs of the annotation; what is not one is named in `warnings` and allows nothing."""
     for part in (p.strip() for p in annotation.split(",") if p.strip()):
-        host, _, port = part.rpartition(":")
-        if not host or not port.isdigit() or not 0 < int(port) < 65536 or ":" in host:
+        pair, slash, flag = part.partition("/")
+        host, _, port = pair.rpartition(":")
+        number = ANY_PORT if port == "*" else int(port) if port.isdecimal() and port.isascii() else -1
+        fits = number == ANY_PORT if port == "*" else 0 < number < 65536
+        if not host or not fits or ":" in host or (slash and flag != "private"):
             warnings.append(f"annotation {ANNOTATION}: {part!r} is not host:port")
             continue
-        yield host, int(port)
+        yield Destination(host.lower().rstrip("."), number, bool(slash))
 
 
 def _ports(rule: Object, where: str, warnings: list[str], *, steered: bool) -> Iterator[int]:

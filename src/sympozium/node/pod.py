@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sympozium.node import launch, network as networks, refusal, sandbox, services, state, status, storage
+from sympozium.node.attachment import Attachment
 from sympozium.node.container import Launch, Runner
 from sympozium.node.images import Image
 from sympozium.node.logs import LogWriter
@@ -24,9 +25,8 @@ from sympozium.node.machine import Machine
 from sympozium.node.netns import Network
 from sympozium.node.objects import Object, all_containers, is_sidecar, key, parse_time, timestamp
 from sympozium.node.publisher import Publisher
-from sympozium.node.relay import PodNetwork
 from sympozium.node.status import Verdict
-from sympozium.node.switchboard import Streams, Switchboard, pod_address
+from sympozium.node.switchboard import Switchboard, pod_address
 from sympozium.node.volumes import VolumeError, Volumes
 
 _log = logging.getLogger(__name__)
@@ -59,8 +59,9 @@ class PodWorker:
         self.verdict: Verdict | None = None
         self.sandboxed = False
         self._publisher = Publisher(self)
-        self._net: PodNetwork | None = None
-        self._policies: tuple[str, ...] | None = None
+        self.attachment = Attachment(
+            self, machine, switchboard, pod_address(self.state.slot), self.refresh_hosts
+        )
         self._ending = asyncio.Event()
         self._stopping = asyncio.Event()  # ending, or suspended with the node
         self._end_at = float("inf")
@@ -75,11 +76,11 @@ class PodWorker:
 
     @property
     def network(self) -> Network | None:
-        return self._net.network if self._net else None
+        return self.attachment.net.network if self.attachment.net else None
 
     @property
     def steered(self) -> bool:
-        return self._net is not None and self._net.steering is not None
+        return self.attachment.net is not None and self.attachment.net.steered
 
     @property
     def ip(self) -> str:
@@ -90,7 +91,9 @@ class PodWorker:
             "podIP"
         )  # before its network is made again, and after
         return (
-            str(published) if published and self._net is None and self.machine.host.steers else self.host_ip
+            str(published)
+            if published and self.attachment.net is None and self.machine.host.steers
+            else self.host_ip
         )
 
     @property
@@ -111,8 +114,8 @@ class PodWorker:
         return sandbox.hosts(self.hostname, aliases, self.ip)
 
     def refresh_hosts(self) -> None:
-        """Names of Services have changed. The file is written in place: containers have it bound."""
-        if self.steered:
+        """Names have changed. The file is written in place: containers have it bound."""
+        if self.attachment.net is not None:
             text = self.hosts()
             for file in self.directory.glob("containers/*/hosts"):
                 if file.read_text() != text:
@@ -127,7 +130,7 @@ class PodWorker:
 
     @property
     def egress(self) -> networks.Egress | None:
-        return self._net.egress if self._net else None
+        return self.attachment.net.egress if self.attachment.net else None
 
     def changed(self) -> None:
         try:
@@ -183,6 +186,7 @@ class PodWorker:
     def update(self, pod: Object) -> None:
         """A newer version of the object: labels, deletion, a shorter grace."""
         self.object = self.volumes.pod = pod
+        self.attachment.pod_changed(pod)
         if pod["metadata"].get("deletionTimestamp"):
             self.end(float(pod["metadata"].get("deletionGracePeriodSeconds") or 0))
 
@@ -253,11 +257,10 @@ class PodWorker:
             helpers = []
             if await self._prepare():
                 helpers = [group.create_task(self._housekeeping())]
-                if self._net:
-                    helpers.append(group.create_task(self._net.serve()))
                 self.sandboxed = True
                 self._publisher.changed()
-                await self._flow(group)
+                async with self.attachment.kept():
+                    await self._flow(group)
             self._group = None
             for task in helpers:
                 task.cancel()
@@ -293,7 +296,7 @@ class PodWorker:
             try:
                 await self._check_runtime()
                 await self.volumes.mount()
-                await self._make_network()
+                await self.attachment.make()
             except VolumeError as exc:
                 self.event("Warning", "FailedMount", str(exc))
             except (OSError, networks.NotPossibleError) as exc:
@@ -317,52 +320,6 @@ class PodWorker:
                     f"failed to get sandbox runtime: no runtime for {json.dumps(handler)} is configured; "
                     f"this node has {', '.join(RUNTIMES)}"
                 )
-
-    async def _make_network(self) -> None:
-        """A network of its own where the node can give one or a policy asks for it; else the machine's."""
-        if self._net is not None:
-            return
-        pod, host = self.object, self.machine.host
-        policies = await self.machine.network_policies(pod["metadata"]["namespace"])
-        self._policies = self._chosen(policies)
-        steered = host.steers and self.switchboard is not None
-        egress = networks.egress(pod, policies, steered=steered)
-        if egress is None and not (steered and (self._policies or not networks.on_the_machines(pod))):
-            if self._policies:
-                self.event(
-                    "Warning",
-                    "NetworkPolicyNotApplied",
-                    "Ingress policies are not held on this node: it is not root",
-                )
-            return
-        if not host.own_network:
-            raise networks.NotPossibleError(
-                f"NetworkPolicy {', '.join(self._policies)} restricts the pod, and this node cannot make networks: "
-                f"{host.network_problem}. Remove the policy, or start the node as root"
-            )
-        if steered and self.switchboard:
-            self._net = await self._steered(self.switchboard, egress)
-        elif egress:
-            self._net = await PodNetwork.make(egress, key(pod))
-        for warning in egress.warnings if egress else ():
-            self.event("Warning", "NetworkPolicyNotApplied", warning)
-
-    async def _steered(self, switchboard: Switchboard, egress: networks.Egress | None) -> PodNetwork:
-        allowed = egress or networks.unrestricted(self.object, self.machine.api_server)
-
-        async def connect(address: str, port: int) -> Streams | None:
-            return await switchboard.connect(self.object, allowed, address, port)
-
-        await switchboard.wait_synced()
-        return await PodNetwork.make_steered(allowed, key(self.object), pod_address(self.state.slot), connect)
-
-    def _chosen(self, policies: list[Object]) -> tuple[str, ...]:
-        """Names of the policies that select the pod."""
-        found = [
-            *networks.selecting(self.object, policies),
-            *networks.ingress_selecting(self.object, policies),
-        ]
-        return tuple(dict.fromkeys(policy["metadata"]["name"] for policy in found))
 
     async def _flow(self, group: asyncio.TaskGroup) -> None:
         sidecars: list[Runner] = []
@@ -420,7 +377,6 @@ class PodWorker:
             next_sync = loop.time() + self.machine.sync_period
             try:
                 await self.volumes.refresh()
-                await self._compare_policies()
             except (VolumeError, OSError) as exc:
                 self.event("Warning", "FailedSync", str(exc))
 
@@ -434,21 +390,11 @@ class PodWorker:
             return None
         return storage.excess(self.object, await self.measure())
 
-    async def _compare_policies(self) -> None:
-        policies = await self.machine.network_policies(self.object["metadata"]["namespace"])
-        names = self._chosen(policies)
-        if names != self._policies:
-            self._policies = names
-            self.event("Warning", "NetworkPolicyNotApplied", "The egress policies of this pod have changed since it "
-                       "started; a running pod keeps the network that it has. Delete the pod to apply them")  # fmt: skip
-
     # -- the end
 
     def _release(self) -> None:
         """Give back what only a running pod needs; logs stay until the object is gone."""
-        if self._net is not None:
-            self._net.close()
-            self._net = None
+        self.attachment.close()
         self.machine.host.groups.remove_pod(self.object["metadata"]["uid"])
         volumes = self.directory / "volumes"
         self.machine.unmount_below(volumes)

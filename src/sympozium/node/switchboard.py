@@ -21,6 +21,7 @@ from sympozium.kube import Client, Informer, KubeError
 from sympozium.kube.informer import drop_managed_fields
 from sympozium.kube.resources import ENDPOINT_SLICES, NAMESPACES, SERVICES
 from sympozium.node import netns, network, services
+from sympozium.node.addresses import RefusedError
 from sympozium.node.machine import Machine
 from sympozium.node.netns import Network
 from sympozium.node.network import Egress
@@ -55,10 +56,6 @@ def pod_address(slot: int) -> str:
     """Of the pod in a slot; slots are given again when a pod is gone."""
     third, fourth = divmod(slot, _PER_THIRD)
     return str(PODS.network_address + ((third + 1) << 8) + fourth + 1)
-
-
-class RefusedError(ConnectionError):
-    """Nothing is there, or a policy says no; the text is for the node's log."""
 
 
 class Switchboard:
@@ -110,10 +107,10 @@ class Switchboard:
 
     # -- connections
 
-    async def connect(self, source: Object, egress: Egress, address: str, port: int) -> Streams | None:
-        """A connection to a Service or a pod; None when the address is neither.
+    async def route(self, source: Object, egress: Egress, address: str, port: int) -> Backend | None:
+        """The Service's endpoint or the pod that a connection goes to; None when the address is neither.
 
-        Raises RefusedError, or OSError when the other side does not answer.
+        Raises RefusedError, or OSError when policies cannot be read.
         """
         if (address, port) in self.table.backends:
             found = self.table.backends[address, port]
@@ -127,14 +124,12 @@ class Switchboard:
             raise RefusedError(f"no Service and no pod has {address}:{port}")
         else:
             return None
-        permitted = [b for b in found if await self._permitted(source, egress, address, port, b)]
+        permitted = [b for b in found if await self.permits(source, egress, address, port, b)]
         if not permitted:
             raise RefusedError(f"{address}:{port} is not allowed by policies" if found else "no endpoints")
         if address in self.table.sticky:
-            chosen = permitted[zlib.crc32(source["metadata"]["uid"].encode()) % len(permitted)]
-        else:
-            chosen = random.choice(permitted)  # noqa: S311  # balance, not secrecy
-        return await self._dial(chosen)
+            return permitted[zlib.crc32(source["metadata"]["uid"].encode()) % len(permitted)]
+        return random.choice(permitted)  # noqa: S311  # balance, not secrecy
 
     def _pod_at(self, address: str, port: int) -> Backend | None:
         if IPv4Address(address) not in PODS:
@@ -143,12 +138,15 @@ class Switchboard:
             (Backend(address, port, uid) for uid, pod in self._pods().items() if pod.ip == address), None
         )
 
-    async def _permitted(
+    async def permits(
         self, source: Object, egress: Egress, address: str, port: int, backend: Backend
     ) -> bool:
+        """Whether the policies of both sides allow it."""
         target = self._pods().get(backend.pod)
         if target is None:
-            return egress.open or egress.allows(address, port) or egress.allows(backend.address, backend.port)
+            return egress.allows(address, port) or (
+                _is_ipv4(backend.address) and egress.allows(backend.address, backend.port)
+            )
         there, here = target.object["metadata"]["namespace"], source["metadata"]["namespace"]
         labels = {name: await self._namespace_labels(name) for name in {there, here}}
         if not egress.allows(address, port) and not egress.allows_pod(
@@ -159,7 +157,7 @@ class Switchboard:
         return network.ingress(target.object, backend.port, policies, source, labels[here])
 
     async def _policies(self, namespace: str) -> list[Object]:
-        """Not older than two seconds: a page load of a hundred connections asks once."""
+        """Not older than two seconds, nor than the last change: a page load of a hundred connections asks once."""
         at, found = self._known.get(("policies", namespace), (0.0, []))
         if time.monotonic() - at > _MEMORY:
             found = await self._machine.network_policies(namespace)
@@ -176,7 +174,12 @@ class Switchboard:
             self._known["labels", namespace] = time.monotonic(), found
         return found  # type: ignore[return-value]  # by the key
 
-    async def _dial(self, backend: Backend) -> Streams:
+    def forget_policies(self, namespace: str) -> None:
+        """They have changed."""
+        self._known.pop(("policies", namespace), None)
+
+    async def dial(self, backend: Backend) -> Streams:
+        """Raises RefusedError, or OSError when the other side does not answer."""
         target = self._pods().get(backend.pod)
         if backend.pod and target is None:
             raise RefusedError(f"the pod behind {backend.address}:{backend.port} is gone")
@@ -200,6 +203,13 @@ class Switchboard:
         if pod is None or pod.ip != backend.address:
             return False
         return backend.service[0] in {"", pod.object["metadata"]["namespace"]}
+
+
+def _is_ipv4(address: str) -> bool:
+    try:
+        return ip_address(address).version == 4
+    except ValueError:
+        return False
 
 
 def of_the_machine(address: str) -> bool:

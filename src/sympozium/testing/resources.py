@@ -19,17 +19,17 @@ CONFIG_MAP = Resource("", "v1", "configmaps", "ConfigMap")
 EVENT = Resource("", "v1", "events", "Event")
 SERVICE_ACCOUNT = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 JOB = Resource("batch", "v1", "jobs", "Job")
+NETWORK_POLICY = Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
 
 BY_KIND = {
     resource.kind: resource
     for resource in (
         AGENT_RUN, INSTANCE, POLICY, SKILL_PACK, SCHEDULE, PERSONA_PACK, APPROVAL_REQUEST, SYMPOZIUM_CONFIG,
-        NAMESPACE, NODE, POD, SECRET, CONFIG_MAP, EVENT, SERVICE_ACCOUNT, JOB,
+        NAMESPACE, NODE, POD, SECRET, CONFIG_MAP, EVENT, SERVICE_ACCOUNT, JOB, NETWORK_POLICY,
         Resource("rbac.authorization.k8s.io", "v1", "roles", "Role"),
         Resource("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding"),
         Resource("rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole", namespaced=False),
         Resource("rbac.authorization.k8s.io", "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False),
-        Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy"),
     )
 }  # fmt: skip
 """What `Client.apply` finds an object's resource by."""

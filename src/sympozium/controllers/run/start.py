@@ -24,7 +24,7 @@ from sympozium.controllers.run.port import Bus
 from sympozium.controllers.schedule.controller import OCCASION_ANNOTATION
 from sympozium.kube import ForbiddenError, InvalidError, Resource
 from sympozium.kube.resources import BUILT_IN, CLUSTER_ROLES, JOBS, SECRETS
-from sympozium.policy import Effective, fill, network
+from sympozium.policy import fill
 from sympozium.policy.resolve import MissingReferenceError
 
 GRANTABLE: Final = "sympozium-grantable"
@@ -87,7 +87,7 @@ class Starter:
             images=Images.of(config),
             api_server=self._api_server,
             bus_url=self._bus.url,
-            model_endpoint=await self._model_endpoint(run, instance, config, policy),
+            model_endpoint=await self._model_endpoint(run, instance, config),
             grantable=await self._grantable(run),
             owner=owner_reference({**obj, "apiVersion": kinds.RUNS.api_version, "kind": kinds.RUNS.kind}),
             occasion=occasion(run),
@@ -106,18 +106,16 @@ class Starter:
             RBACRule(api_groups=r["apiGroups"], resources=r["resources"], verbs=r["verbs"]) for r in rules
         ]
 
-    async def _model_endpoint(
-        self, run: AgentRun, instance: SympoziumInstance, config: ConfigSpec, policy: Effective
-    ) -> str:
-        """Where the agent will go: the explicit URL, else that of the last Secret that has one.
+    async def _model_endpoint(self, run: AgentRun, instance: SympoziumInstance, config: ConfigSpec) -> str:
+        """Where the agent will go: the explicit URL, else its environment's, else that of the last Secret that has one.
 
-        Then the installation's, then the provider's own. Secrets are read only for a run whose network is closed and that has no explicit URL.
+        Then the installation's, then the provider's own.
         """
         model = run.spec.model
         if model and model.base_url:
             return model.base_url
-        if not network.egress(policy).restricted:
-            return PUBLIC_MODEL_ENDPOINT
+        if named := instance.spec.agents.default.env.get(_ENDPOINT_KEY):
+            return named
         names = [reference.secret for reference in instance.spec.auth_refs or config.auth_refs]
         if model and model.auth_secret_ref:
             names.append(model.auth_secret_ref)

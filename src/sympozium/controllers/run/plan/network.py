@@ -1,13 +1,16 @@
-"""Where the pod of a run may connect to, when its policy denies the rest.
+"""Where the pod of a run may connect to, when its policy denies the rest, and when it does not.
 
 NetworkPolicy knows addresses and labels, not names. Addresses become `ipBlock` rules; names of Services
 (`name.namespace.svc`) become a rule for their namespace; all other names go into an annotation that our node
 resolves when a connection is made, and a condition says that a cluster's own network needs help with those.
+
+A run under no network policy has the annotation too: its model and its bus may be on the machine's loopback, of which
+a pod reaches what is named and nothing else.
 https://kubernetes.io/docs/concepts/services-networking/network-policies/
 """
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -18,12 +21,15 @@ from sympozium.kube.conditions import condition
 from sympozium.policy import network
 
 ANNOTATION: Final = "node.sympozium.ai/egress"
-HOST_NETWORK: Final = "node.sympozium.ai/network"
-"""A run under no network policy reaches what the machine reaches: its model and its tools may be on the loopback."""
 OFFLINE: Final = "node.sympozium.ai/offline"
 """Containers without any network. What the model wrote runs in `shell`, which then reaches neither the bus nor
 anything else by itself; `fetch_url` is the way out, and the gate judges each call."""
 _PORTS: Final = {"https": 443, "http": 80, "nats": 4222, "tls": 4222, "ws": 80, "wss": 443}
+_RESOLVERS: Final[list[Object]] = [
+    {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}},
+    {"ipBlock": {"cidr": "169.254.20.10/32"}},
+]
+"""The cluster's DNS, and NodeLocal DNSCache where there is one: port 53 of everybody would be a way out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,37 +38,69 @@ class Destination:
 
     host: str
     port: int | None
+    private: bool = False
+    """Whether a name may lead to a private address: those that installation and instance chose may."""
+
+
+@dataclass(slots=True)
+class Network:
+    """What stands for the network of a run: `policy` is absent when its egress is free."""
+
+    policy: Object | None = None
+    annotations: dict[str, str] = field(default_factory=dict)
+    """Of the pod. An annotation that is not here must not be there."""
+    conditions: list[Object] = field(default_factory=list)
 
 
 def add_network(inputs: Inputs, plan: Plan) -> dict[str, str]:
     """Add the NetworkPolicy, if there is one; returns the pod's annotations."""
+    made = of(inputs)
+    plan.objects += [made.policy] if made.policy else []
+    plan.conditions += made.conditions
+    return made.annotations
+
+
+def of(inputs: Inputs) -> Network:
+    """The network of a run under its policy as it is now. Raises PlanError."""
     allowed = network.egress(inputs.policy)
+    bus, model = destination(inputs.bus_url), destination(inputs.model_endpoint)
     if not allowed.restricted:
-        return {HOST_NETWORK: "host"}
+        return Network(annotations=_annotation([d for d in (bus, model) if not _is_service(d)]))
     if not allowed.event_bus:
         raise PlanError(
             "networkPolicy.allowEventBus is false: a run cannot report without the bus; set it to true"
         )
-    open_to = [destination(inputs.bus_url), destination(inputs.model_endpoint)]
+    open_to = [bus, model]
     if any(skill.sidecar.rbac or skill.sidecar.cluster_rbac for skill in inputs.skills):
         open_to.append(Destination(inputs.api_server.host, inputs.api_server.port))
     open_to += [Destination(rule.host, rule.port) for rule in allowed.destinations]
     open_to = list(dict.fromkeys(open_to))
     rules = [_rule(d) for d in open_to if not _is_name(d)]
     if allowed.dns:
-        rules.append({"ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]})
-    plan.objects.append(_policy(inputs, rules))
-    named = [d for d in open_to if _is_name(d)]
-    if not named:
-        return {}
-    written = ",".join(_written(d) for d in named)
-    words = f"destinations by name ({written}) are open on a node of sympozium; a cluster's NetworkPolicy cannot express them"
-    plan.conditions.append(condition("EgressByName", True, "Names", words))
-    return {ANNOTATION: written}
+        ports = [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]
+        rules.append({"to": _RESOLVERS, "ports": ports})
+    made = Network(_policy(inputs, rules), _annotation([d for d in open_to if _is_name(d)]))
+    if made.annotations:
+        words = (
+            f"destinations by name ({made.annotations[ANNOTATION]}) are open on a node of sympozium; a cluster's "
+            "NetworkPolicy cannot express them"
+        )
+        made.conditions.append(condition("EgressByName", True, "Names", words))
+    return made
+
+
+def _annotation(found: list[Destination]) -> dict[str, str]:
+    """As the node reads it."""
+    pairs = [
+        f"{d.host}:{d.port or '*'}{'/private' if d.private and _is_name(d) else ''}"
+        for d in found
+        if ":" not in d.host  # IPv6: the node carries none
+    ]
+    return {ANNOTATION: ",".join(dict.fromkeys(pairs))} if pairs else {}
 
 
 def destination(url: str) -> Destination:
-    """Host and port of a URL. Raises PlanError."""
+    """Host and port of a URL that installation or instance chose. Raises PlanError."""
     try:
         parts = urlsplit(url)
         port = parts.port or _PORTS.get(parts.scheme)
@@ -70,7 +108,7 @@ def destination(url: str) -> Destination:
         raise PlanError(f"{url!r} is not a URL: {exc}") from exc
     if not parts.hostname or port is None:
         raise PlanError(f"{url!r} names no host and port: write it as https://host:port/path")
-    return Destination(parts.hostname, port)
+    return Destination(parts.hostname, port, private=True)
 
 
 def _policy(inputs: Inputs, rules: list[Object]) -> Object:
@@ -98,11 +136,9 @@ def _is_name(found: Destination) -> bool:
     return network.network_of(found.host) is None and _service_namespace(found.host) is None
 
 
-def _written(found: Destination) -> str:
-    """As the node reads it."""
-    if found.port is None:
-        raise PlanError(f"networkPolicy.allowedEgress: {found.host} is a name and needs a port")
-    return f"{found.host}:{found.port}"
+def _is_service(found: Destination) -> bool:
+    """Whether it is a Service, which free egress reaches anyhow."""
+    return _service_namespace(found.host) is not None
 
 
 def _rule(found: Destination) -> Object:
