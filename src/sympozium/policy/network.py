@@ -7,12 +7,15 @@ only when every layer that denies all allows it. Layers that only watch restrict
 import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from sympozium.api.policy import EgressRule
 from sympozium.policy.effective import Effective
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+RELAYED: Final = ipaddress.IPv4Network("127.1.0.0/16")
+"""Where our node answers inside a pod for the names that the pod may connect to. It judges what they lead to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,8 @@ class Egress:
     dns: bool
     event_bus: bool
     destinations: tuple[EgressRule, ...]
+    must_hold: bool = True
+    """Whether a run must not start where nothing enforces this: unless each layer that closes the network says otherwise."""
 
     @property
     def names(self) -> tuple[EgressRule, ...]:
@@ -49,6 +54,7 @@ def egress(policy: Effective) -> Egress:
         dns=all(rules.allow_dns for rules in closed),
         event_bus=all(rules.allow_event_bus for rules in closed),
         destinations=tuple(destinations),
+        must_hold=any(rules.when_unenforced == "Refuse" for rules in closed),
     )
 
 
@@ -56,11 +62,12 @@ def may_connect(policy: Effective, host: str, port: int, addresses: Iterable[str
     """Whether a tool may connect to a host, whose name was resolved to `addresses`, on a port.
 
     A destination by name must be the name that was asked for; one by address must hold all that it resolved to.
+    What is relayed is open to names that the policy allows, and else to nobody: behind it is the run's model, too.
     """
     allowed = egress(policy)
-    if not allowed.restricted:
-        return True
     found = [ipaddress.ip_address(address) for address in addresses]
+    if not allowed.restricted:
+        return not any(address in RELAYED for address in found)
     return any(_holds(rule, host, port, found) for rule in allowed.destinations)
 
 
@@ -79,7 +86,8 @@ def _holds(rule: EgressRule, host: str, port: int, addresses: list[Address]) -> 
     if network is None:
         return rule.host.lower().rstrip(".") == host.lower().rstrip(".")
     return bool(addresses) and all(
-        address.version == network.version and address in network for address in addresses
+        address.version == network.version and address in network and address not in RELAYED
+        for address in addresses
     )
 
 

@@ -1,18 +1,21 @@
 """`fetch_url`: read a page of the public internet, and nothing that only this network can reach.
 
-The name is resolved once, every address it has must be public, and the connection is made to
-the checked address, so that a second answer of the name server cannot lead inside. A redirect
-is a new URL and goes through the same. No proxy variables, no cookies, no credentials in the URL.
+The name is resolved once, every address it has must be public (or the relay of the run's node, for names that its
+policy allows), and the connection is made to the checked address, so that a second answer of the name server cannot
+lead inside. A redirect is a new URL and goes through the same. No proxy variables, no cookies, no credentials in the URL.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
+import socket
 import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
+
+from sympozium.policy.network import RELAYED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +70,7 @@ async def fetch(
 ) -> Page:
     """GET `url`, following at most MAX_REDIRECTS redirects. FetchError says what was refused, and why.
 
-    `allowed` is about addresses; `permitted(host, port, addresses)` is what the run's policy says.
+    `permitted(host, port, addresses)` is what the run's policy says; `allowed` is about the addresses of what it permits.
     """
     try:
         async with asyncio.timeout(TIMEOUT):
@@ -89,11 +92,12 @@ async def _once(
     permitted: Callable[[str, int, list[str]], bool],
 ) -> tuple[Page, str | None]:
     host, port, secure, target = _parts(url)
-    addresses = await _resolve(host, port, allowed)
+    addresses = await _resolve(host, port)
     if not permitted(host, port, addresses):
         raise FetchError(
             f"the policy of this run does not allow connections to {host}:{port} (networkPolicy.allowedEgress)"
         )
+    _check(host, addresses, allowed)
     address = addresses[0]
     context = ssl.create_default_context() if secure else None
     try:
@@ -127,20 +131,36 @@ def _parts(url: str) -> tuple[str, int, bool, str]:
     return parts.hostname, port or (443 if secure else 80), secure, target
 
 
-async def _resolve(host: str, port: int, allowed: Callable[[Address], bool]) -> list[str]:
+async def _resolve(host: str, port: int) -> list[str]:
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=1)
     except (OSError, UnicodeError) as error:
         raise FetchError(f"the name {host} cannot be resolved: {error}") from error
-    addresses = [str(info[4][0]).split("%")[0] for info in found]
-    for address in addresses:
+    return [str(info[4][0]).split("%")[0] for info in found]
+
+
+def _check(host: str, addresses: list[str], allowed: Callable[[Address], bool]) -> None:
+    """Refuse what is not public. Only after the policy has spoken: a name that it allows may be relayed, by the node,
+    which resolves it and judges where it leads when the connection is made.
+    """
+    for address in map(ipaddress.ip_address, addresses):
+        if address in RELAYED and _is_name(host):
+            continue
         # All, not the chosen one: a name that also points inside is an attempt or a mistake.
-        if not allowed(ipaddress.ip_address(address)):
+        if not allowed(address):
             raise FetchError(
                 f"{host} is {address}, which is not of the public internet; private, loopback, link-local and "
                 "metadata addresses are refused"
             )
-    return addresses
+
+
+def _is_name(host: str) -> bool:
+    """Not a spelling of an address: those go where they say."""
+    try:
+        socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)
+    except OSError:
+        return True
+    return False
 
 
 async def _exchange(

@@ -35,7 +35,7 @@ def test_nobody_gets_everything() -> None:
                 "name"
             ]
             assert not {"escalate", "bind", "impersonate"} & set(rule["verbs"]), document["metadata"]["name"]
-        if document["kind"].endswith("Binding"):
+        if document["kind"].endswith("RoleBinding"):
             assert document["roleRef"]["name"] != "cluster-admin"
 
 

@@ -83,3 +83,20 @@ def test_layers_are_an_intersection(first, second, target, port) -> None:
     both = network.may_connect(effective(**one, floor=policy(**other)), host, port, addresses)
     each = [network.may_connect(effective(**rules), host, port, addresses) for rules in (one, other)]
     assert both == all(each)
+
+
+def test_what_is_relayed_is_open_to_allowed_names_alone() -> None:
+    """Behind the relay is the run's model, too: a name of somebody else's that leads there is refused."""
+    relayed = ["127.1.0.1"]
+    closed = effective(networkPolicy={"allowedEgress": [{"host": "a.test"}, {"host": "127.0.0.0/8"}]})
+    assert network.may_connect(closed, "a.test", 443, relayed)
+    assert not network.may_connect(closed, "evil.test", 443, relayed)
+    assert not network.may_connect(effective(), "evil.test", 443, relayed)
+
+
+def test_every_layer_that_closes_the_network_must_agree_to_do_without_enforcement() -> None:
+    allow = {"networkPolicy": {"whenUnenforced": "Allow"}}
+    assert network.egress(effective(networkPolicy={})).must_hold
+    assert not network.egress(effective(**allow)).must_hold
+    assert not network.egress(effective(**allow, floor=policy(networkPolicy={"denyAll": False}))).must_hold
+    assert network.egress(effective(**allow, floor=policy(networkPolicy={}))).must_hold

@@ -124,3 +124,12 @@ async def test_limits_errors_and_the_policy(server, monkeypatch) -> None:
         await fetch(url, headers={"A": "b\r\nC: d"}, allowed=loopback)
     with pytest.raises(FetchError, match="policy of this run does not allow"):
         await fetch(url, allowed=loopback, permitted=lambda host, port, addresses: False)
+
+
+@pytest.mark.parametrize(
+    ("host", "says"),
+    [("127.1.0.1", "not of the public internet"), ("0x7f010001", "not of the public internet")],
+)
+async def test_the_relay_is_not_reached_by_its_address(host: str, says: str) -> None:
+    with pytest.raises(FetchError, match=says):
+        await fetch(f"http://{host}/")

@@ -33,6 +33,7 @@ _FILES: Final = (
     "controller.yaml",
     "webhook.yaml",
     "people.yaml",
+    "egress.yaml",
 )
 
 
