@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Final
 
-from sympozium.api.instance import SympoziumInstance
 from sympozium.api.meta import SYSTEM_NAMESPACE
 from sympozium.api.policy import SympoziumPolicy
 from sympozium.api.skillpack import SkillPack
-from sympozium.policy import Effective, Violation, rbac, resolve
+from sympozium.policy import Effective, Violation, resolve
+from sympozium.policy.packs import CUT_FIELDS, judge_pack
 from sympozium.policy.resolve import MissingReferenceError
 from sympozium.webhook import agents, authority, shapes
 from sympozium.webhook.access import Access
@@ -18,7 +18,6 @@ from sympozium.webhook.review import Answer, Request, allow, forbidden
 
 _NAMED: Final = 5
 """Instances that a warning lists before it counts the rest."""
-_PACK_FIELD: Final = "spec.skills[0].skillPackRef"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,38 +72,11 @@ class SkillPacks:
         policy = await self.references.get(SympoziumPolicy, [key]) if key else None
         if policy is None:
             return
-        floor = Effective.of(policy)
-        user = SympoziumInstance.model_validate(
-            {
-                "metadata": {"name": "any", "namespace": pack.namespace},
-                "spec": {"agents": {"default": {"model": "any"}}, "skills": [{"skillPackRef": pack.name}]},
-            }
-        )
-        for violation in agents.verdicts(user, self.references.config(), floor, {pack.name: pack}):
-            if violation.field == _PACK_FIELD:
-                access = pack.spec.sidecar.host_access if pack.spec.sidecar else None
-                field = (
-                    "hostAccess"
-                    if access and "allowHostMounts" in f"{violation.message} {violation.rule}"
-                    else "image"
-                )
-                found.judged(
-                    [
-                        Violation(
-                            f"spec.sidecar.{field}",
-                            violation.message,
-                            violation.rule,
-                            violation.instead,
-                            violation.audit,
-                        )
-                    ]
-                )
-        box = pack.spec.sidecar
-        assert box is not None, "asked for packs with a container alone"
-        for field, rules in (("rbac", box.rbac), ("clusterRBAC", box.cluster_rbac)):
-            found.warnings += [
-                f"spec.sidecar.{field}: will not be granted: {cut}" for cut in rbac.grant(rules, floor).cut
-            ]
+        for violation in judge_pack(pack, Effective.of(policy)):
+            if violation.field in CUT_FIELDS and not violation.audit:
+                found.warnings.append(f"{violation.field}: will not be granted: {violation.message}")
+            else:
+                found.judged([violation])
 
     async def _users(self, pack: SkillPack, found: Findings) -> None:
         """Agents that name the pack already, and what its new form means for them."""

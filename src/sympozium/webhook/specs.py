@@ -6,17 +6,16 @@ are warnings too.
 """
 
 from collections.abc import Awaitable, Callable
+from typing import Final
 
-from sympozium import durations
 from sympozium.api import cron, unimplemented
 from sympozium.api.config import NAME as CONFIG_NAME, SympoziumConfig
 from sympozium.api.meta import SYSTEM_NAMESPACE
 from sympozium.api.policy import SympoziumPolicy
 from sympozium.api.schedule import SympoziumSchedule
-from sympozium.policy import Violation, unknown_gates
-from sympozium.policy.network import network_of
+from sympozium.policy import Violation
+from sympozium.policy.check import problems
 from sympozium.policy.resolve import RESERVED_POLICIES
-from sympozium.quantities import parse as amount
 from sympozium.webhook import agents, lineage, shapes
 from sympozium.webhook.access import Access
 from sympozium.webhook.findings import Findings
@@ -24,6 +23,7 @@ from sympozium.webhook.references import References
 from sympozium.webhook.review import Answer, Request, allow, forbidden, unknown
 from sympozium.webhook.skillpacks import SkillPacks
 
+_RULES: Final = 1000
 _Check = Callable[[Request, Findings], Awaitable[None]]
 
 
@@ -69,29 +69,13 @@ class Specs:
                     f"{request.name} is reserved for the built-in policy: choose another name",
                 )
             )
-        found.wrong += [
-            Violation(f"spec.featureGates[{gate}]", "unknown feature gate")
-            for gate in unknown_gates(policy.spec)
-        ]
-        box = policy.spec.sandbox_policy
-        for field, quantity in (("maxCPU", box and box.max_cpu), ("maxMemory", box and box.max_memory)):
-            if quantity and amount(quantity) <= 0:
-                found.wrong.append(
-                    Violation(
-                        f"spec.sandboxPolicy.{field}", f"{quantity} leaves nothing: it must be more than 0"
-                    )
-                )
-        if policy.spec.approvals and durations.parse(policy.spec.approvals.timeout) <= 0:
-            found.wrong.append(Violation("spec.approvals.timeout", "must be more than 0"))
-        rules = policy.spec.network_policy.allowed_egress if policy.spec.network_policy else []
-        for index, rule in enumerate(rules):
-            if "/" in rule.host and network_of(rule.host) is None:
-                found.wrong.append(
-                    Violation(
-                        f"spec.networkPolicy.allowedEgress[{index}].host",
-                        f"{rule.host!r} is no CIDR and no name",
-                    )
-                )
+        rules = policy.spec.tool_gating.rules if policy.spec.tool_gating else []
+        if len(rules) > _RULES:
+            found.wrong.append(
+                Violation("spec.toolGating.rules", f"more than {_RULES}: use globs, or a default")
+            )
+            return  # each condition is compiled, while others wait
+        found.wrong += problems(policy.spec)
 
     async def _schedule(self, request: Request, found: Findings) -> None:
         schedule = SympoziumSchedule.model_validate(request.object)

@@ -119,9 +119,34 @@ async def test_rights_that_the_floor_cuts_are_a_warning(world: World) -> None:
     )
     assert answer.allowed
     assert [warning.partition(": policy")[0] for warning in answer.warnings] == [
-        "spec.sidecar.rbac: will not be granted: delete pods",
-        "spec.sidecar.clusterRBAC: will not be granted: delete pods",
+        "spec.sidecar.rbac: will not be granted: new may not delete pods",
+        "spec.sidecar.clusterRBAC: will not be granted: new may not delete pods",
     ]
+
+
+async def test_a_floor_that_watches_refuses_nothing_and_says_all(world: World) -> None:
+    world.put("SympoziumPolicy", SYSTEM, "floor", {**ACME, "enforcement": "Audit"})
+    world.put("SympoziumConfig", SYSTEM, "default", {"floorPolicyRef": "floor"})
+    rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["delete"]}]
+    spec = pack(hostAccess=HOST, rbac=rules)
+    answer = await world.admit(review("SkillPack", user="admin", name="new", **spec))
+    assert answer.allowed
+    assert sorted(violation.field for violation in answer.audited) == [
+        "spec.sidecar.hostAccess", "spec.sidecar.image", "spec.sidecar.rbac"
+    ]  # fmt: skip
+    response = answer.to_review("u")["response"]
+    assert sum(warning.startswith("audit: spec.sidecar.") for warning in response["warnings"]) == 3
+
+
+async def test_an_agent_under_a_policy_that_watches_is_admitted_and_recorded(world: World) -> None:
+    world.put("SympoziumPolicy", "ns", "strict", {**ACME, "enforcement": "Audit"})
+    spec = {"agents": AGENTS, "policyRef": "strict", "skills": [{"skillPackRef": "k"}]}
+    answer = await world.admit(review("SympoziumInstance", **spec))
+    assert (answer.allowed, answer.warnings) == (True, ())
+    assert [violation.field for violation in answer.audited] == ["spec.skills[0].skillPackRef"]
+    personas = [persona("a"), persona("b", skills=["k"])]
+    answer = await world.admit(review("PersonaPack", enabled=True, policyRef="strict", personas=personas))
+    assert [violation.field for violation in answer.audited] == ["spec.personas[1].skills[0]"]
 
 
 async def test_who_changes_a_pack_is_told_who_uses_it(world: World) -> None:

@@ -29,6 +29,13 @@ WRONG = {
         review("SympoziumPolicy", networkPolicy={"allowedEgress": [{"host": "ok"}, {"host": "10.0.0.0/99"}]}),
         "spec.networkPolicy.allowedEgress[1].host",
     ),
+    "condition": (
+        review("SympoziumPolicy", toolGating={"rules": [{"tool": "x", "action": "deny"}, {"tool": "x", "action": "deny", "when": "args."}]}),
+        "spec.toolGating.rules[1].when",
+    ),
+    "too many rules": (
+        review("SympoziumPolicy", toolGating={"rules": [{"tool": "x", "action": "deny"}] * 1001}), "spec.toolGating.rules",
+    ),
     "persona cron": (
         review("PersonaPack", personas=[{"name": "p", "systemPrompt": "s", "schedule": {"task": "t", "cron": "x"}}]),
         "spec.personas[0].schedule.cron",
