@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import re
+from typing import Any, Final
+
+_MARK: Final = re.compile(r"\[\.\.\. [0-9]+ (?:of [0-9]+ characters left out|more items) \.\.\.\]")
 
 
 def shorten(text: str, limit: int) -> str:
@@ -19,6 +22,11 @@ def shorten(text: str, limit: int) -> str:
     return (
         f"{text[:head]}\n[... {missing} of {len(text)} characters left out ...]\n{text[len(text) - tail :]}"
     )
+
+
+def is_shortened(text: str) -> bool:
+    """Whether a text, or the mark at the end of a list, says that something is missing."""
+    return _MARK.search(text) is not None
 
 
 def shorten_value(value: Any, limit: int) -> Any:

@@ -57,6 +57,34 @@ def load(text: str | bytes, source: str = "<input>") -> Any:
     return documents[0] if documents else None
 
 
+def lines(text: str | bytes, source: str = "<input>") -> list[dict[str, int]]:
+    """For each document that `load_all` returns, the line (from 1) of each field, by its path (`spec.rules[0].tool`).
+
+    The empty path is the document itself. Raises YamlError.
+    """
+    load_all(text, source)  # what is wrong is said in its words
+    found: list[dict[str, int]] = []
+    for node in yaml.compose_all(text, Loader=_Loader):
+        if isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null":
+            continue
+        found.append({})
+        _note_lines(node, "", node.start_mark.line + 1, found[-1])
+    return found
+
+
+def _note_lines(node: yaml.Node, path: str, line: int, found: dict[str, int]) -> None:
+    if path in found:
+        return  # an alias leads here a second time
+    found[path] = line
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            name = str(getattr(key, "value", ""))
+            _note_lines(value, f"{path}.{name}" if path else name, key.start_mark.line + 1, found)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            _note_lines(item, f"{path}[{index}]", item.start_mark.line + 1, found)
+
+
 def dump(obj: Any) -> str:
     """For people: block style, keys in their order, long text as it is."""
     text: str = yaml.dump(

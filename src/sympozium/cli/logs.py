@@ -30,11 +30,11 @@ _LAST_WORD = 5.0
 
 async def logs(session: Session, name: str, *, follow: bool, as_json: bool = False) -> None:
     """Print the messages of a run, with `follow` until it ends. Raises CommandError."""
-    run = await _run(session, name)
+    run = await find_run(session, name)
     ref = RunRef(session.namespace, name, run["metadata"]["uid"])
     printer = Printer(as_json=as_json)
     try:
-        async with _reader(session) as reader:
+        async with open_reader(session) as reader:
             if follow:
                 await _follow(session, reader, ref, printer)
             else:
@@ -76,7 +76,8 @@ class Printer:
         say(json.dumps(line, ensure_ascii=False))
 
 
-async def _run(session: Session, name: str) -> dict[str, Any]:
+async def find_run(session: Session, name: str) -> dict[str, Any]:
+    """The object of a run. Raises CommandError."""
     try:
         return await session.client.get(runs.AGENT_RUN, name, session.namespace)
     except NotFoundError:
@@ -86,7 +87,8 @@ async def _run(session: Session, name: str) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def _reader(session: Session) -> AsyncIterator[Reader]:
+async def open_reader(session: Session) -> AsyncIterator[Reader]:
+    """The bus, to read with. Raises CommandError, BusError."""
     access = await bus_access(session)
     reader = await Reader.open(access.url, access.user, access.controller_key)
     try:

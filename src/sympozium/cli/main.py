@@ -9,6 +9,8 @@ import typer
 
 from sympozium.cli.auditapp import audit_app
 from sympozium.cli.failures import EXIT_ERROR, EXIT_USAGE, CommandError, one_line
+from sympozium.cli.options import DataDirectory, Everywhere, Files, Namespace, Output, only_json
+from sympozium.cli.policy.commands import app as policy_app
 
 app = typer.Typer(
     help="A Kubernetes-native control plane for AI agents.",
@@ -26,18 +28,8 @@ serve_app = typer.Typer(
 app.add_typer(approvals_app, name="approvals")
 app.add_typer(audit_app, name="audit")
 app.add_typer(pack_app, name="pack")
+app.add_typer(policy_app, name="policy")
 app.add_typer(serve_app, name="serve")
-
-Namespace = Annotated[str | None, typer.Option("-n", "--namespace", help="Namespace; else the kubeconfig's.")]
-Everywhere = Annotated[bool, typer.Option("-A", "--all-namespaces", help="All namespaces.")]
-Output = Annotated[str | None, typer.Option("-o", "--output", help="json, yaml, name or wide.")]
-Files = Annotated[
-    list[str] | None, typer.Option("-f", "--filename", help="File, directory, or - for standard input.")
-]
-DataDirectory = Annotated[
-    Path | None,
-    typer.Option("--data-dir", help="Where its data is; else $SYMPOZIUM_HOME, else ~/.sympozium."),
-]
 
 
 @app.callback(invoke_without_command=True)
@@ -245,8 +237,7 @@ def logs(
     """Print the transcript of a run."""
     from sympozium.cli import logs as module, session
 
-    if output not in (None, "json"):
-        raise CommandError(f"-o {output}: only json", EXIT_USAGE)
+    only_json(output)
     session.run(lambda s: module.logs(s, name, follow=follow, as_json=output == "json"), namespace)
 
 

@@ -1,0 +1,104 @@
+"""Objects in files, with the line of each of their fields."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from sympozium import yamlio
+from sympozium.api.base import Model
+from sympozium.cli.failures import CommandError
+
+KIND = "SympoziumPolicy"
+M = TypeVar("M", bound=Model)
+
+
+@dataclass(frozen=True, slots=True)
+class Sourced:
+    """A document, the file that it was read from, and the line of each field by path."""
+
+    file: str
+    obj: dict[str, Any]
+    lines: Mapping[str, int]
+
+    def line(self, path: str) -> int:
+        """Of a field, or of the nearest thing around it that is written there."""
+        while path and path not in self.lines:
+            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+        return self.lines[path]
+
+    def where(self, path: str) -> str:
+        """`file:line`."""
+        return f"{self.file}:{self.line(path)}"
+
+
+def read(paths: list[Path]) -> list[Sourced]:
+    """The documents of files, and of the YAML and JSON files of directories (not below). Raises CommandError."""
+    return [document for path in paths for file in _files(path) for document in _documents(file)]
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        return sorted(f for f in path.iterdir() if f.suffix in (".yaml", ".yml", ".json"))
+    return [path]
+
+
+def _documents(file: Path) -> list[Sourced]:
+    try:
+        text = file.read_text()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise CommandError(f"{file}: cannot be read: {exc}") from exc
+    try:
+        documents, lines = yamlio.load_all(text, str(file)), yamlio.lines(text, str(file))
+    except yamlio.YamlError as exc:
+        raise CommandError(str(exc)) from exc
+    found: list[Sourced] = []
+    for document, places in zip(documents, lines, strict=True):
+        if not isinstance(document, dict):
+            raise CommandError(
+                f"{file}:{places['']}: an object is expected, this is a {type(document).__name__}"
+            )
+        found += _items(Sourced(str(file), document, places))
+    return found
+
+
+def _items(found: Sourced) -> list[Sourced]:
+    """The items of a List, each with its own lines; anything else as it is."""
+    items = found.obj.get("items")
+    if found.obj.get("kind") != "List" or not isinstance(items, list):
+        return [found]
+    split = []
+    for index, item in enumerate(items):
+        prefix = f"items[{index}]"
+        lines = {
+            path.removeprefix(prefix).lstrip("."): line
+            for path, line in found.lines.items()
+            if path.startswith(prefix)
+        }
+        if not isinstance(item, dict):
+            raise CommandError(f"{found.where(prefix)}: {prefix}: an object is expected")
+        split += _items(Sourced(found.file, item, lines))
+    return split
+
+
+def problems(exc: ValidationError) -> list[tuple[str, str]]:
+    """(path, words) of each mistake that a model found."""
+    return [(_path(error["loc"]), error["msg"]) for error in exc.errors()]
+
+
+def parse(model: type[M], document: Sourced) -> M:
+    """Raises CommandError that names file, line and field of the first mistake."""
+    try:
+        return model.model_validate(document.obj)
+    except ValidationError as exc:
+        path, words = problems(exc)[0]
+        raise CommandError(f"{document.where(path)}: {path}: {words}") from exc
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    path = ""
+    for part in location:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return path.lstrip(".")
