@@ -67,6 +67,7 @@ async def test_a_run_from_its_start_to_its_result(pod: Pod) -> None:
     assert (message["phase"], message["reason"]) == ("Succeeded", "Completed")
     assert message["result"] == f"answer: one\n{pod.workspace}"
     kinds = [s.message.type for s in await pod.transcript()]
+    assert kinds.pop(0) == "policy.applied"
     assert kinds == [
         "run.started",
         "step.started", "model.message", "tool.intent", "tool.outcome", "tool.intent", "tool.outcome",

@@ -94,6 +94,8 @@ class Loop:
         if config.system_prompt:
             messages.insert(0, {"role": "system", "content": config.system_prompt})
         while self.steps < config.limits.max_steps:
+            if self.steps:
+                tools = await self.toolbox.tools()
             answer = await self._step(messages, tools)
             if not answer.calls:
                 return self._answered(answer)
@@ -171,7 +173,7 @@ def _strict_json(text: str) -> Any:
         raise ValueError(f"{name} is no JSON value")
 
     try:
-        value = json.loads(text, parse_constant=constant)
+        value = json.loads(text, parse_constant=constant, object_pairs_hook=_once_each)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if _deeper(value, MAX_DEPTH):
@@ -181,6 +183,16 @@ def _strict_json(text: str) -> Any:
     except UnicodeEncodeError as error:
         raise ValueError(f"{error.object[error.start]!r} is half a surrogate pair, no character") from None
     return value
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose keys stand once each: of two, some readers take the first and some the last."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice[:80]!r} stands there twice")
+    return found
 
 
 def _deeper(value: Any, levels: int) -> bool:

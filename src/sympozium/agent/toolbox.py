@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import anyio
 from mcp.shared.exceptions import MCPError
@@ -20,10 +20,12 @@ from sympozium.agent.outcome import RunError
 from sympozium.mcpsocket import CALL_ID, MALFORMED, McpConnectError, connect, result_text
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from types import TracebackType
 
     from mcp.client.session import ClientSession
 
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 START_WAIT = 60.0
@@ -58,9 +60,11 @@ class Toolbox:
         await self._stack.aclose()
 
     async def tools(self) -> list[dict[str, Any]]:
-        """The tools as the chat completions API wants them."""
-        assert self._session is not None
-        listed = (await self._session.list_tools()).tools
+        """The tools as the chat completions API wants them.
+
+        Asked before each step: the tool server answers by the policy that holds now, and not while the run is frozen.
+        """
+        listed = (await self._asked("the list of tools", lambda session: session.list_tools())).tools
         return [
             {
                 "type": "function",
@@ -93,21 +97,28 @@ class Toolbox:
         refuses such a call, on the record.
         """
         meta: Any = {CALL_ID: call_id} | ({MALFORMED: malformed} if malformed else {})
+        try:
+            result = await self._asked(name, lambda session: session.call_tool(name, arguments, meta=meta))
+        except MCPError as error:
+            return ToolResult(f"the tool server refused the call: {error}", is_error=True)
+        return ToolResult(result_text(result), bool(result.is_error))
+
+    async def _asked(self, what: str, ask: Callable[[ClientSession], Awaitable[T]]) -> T:
+        """The answer, on however many connections that takes. MCPError for a refusal."""
         for _ in range(ATTEMPTS):
             assert self._session is not None
             try:
-                result = await self._session.call_tool(name, arguments, meta=meta)
-                return ToolResult(result_text(result), bool(result.is_error))
+                return await ask(self._session)
             except MCPError as error:
                 if error.code != CONNECTION_CLOSED:
-                    return ToolResult(f"the tool server refused the call: {error}", is_error=True)
-                _log.warning("the tool server went away during %s; connecting again", name)
+                    raise
+                _log.warning("the tool server went away during %s; connecting again", what)
             except (anyio.ClosedResourceError, anyio.BrokenResourceError, ConnectionError) as error:
-                _log.warning("the tool server went away before %s (%r); connecting again", name, error)
+                _log.warning("the tool server went away before %s (%r); connecting again", what, error)
             await self._stack.aclose()
             await self._connect(AGAIN_WAIT)
         raise RunError(
-            "ToolServerLost", f"the tool server went away {ATTEMPTS} times during one call of {name}"
+            "ToolServerLost", f"the tool server went away {ATTEMPTS} times during one call of {what}"
         )
 
     async def _connect(self, wait: float) -> None:

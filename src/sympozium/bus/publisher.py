@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Self
 
 import nats.errors
@@ -32,6 +33,15 @@ _RETRY_DELAY = 0.1
 _LONGEST_DELAY = 2.0
 _CLOSE_TIMEOUT = 5.0
 _TRANSIENT = (nats.errors.Error, nats.js.errors.Error, BusError, TimeoutError, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What the controller told a run, with its place in the stream: larger was said later."""
+
+    sequence: int
+    type: str
+    data: Mapping[str, Any]
 
 
 class Publisher:
@@ -110,7 +120,7 @@ class Publisher:
                 else:
                     return seq
 
-    async def control(self) -> AsyncIterator[Message]:
+    async def control(self) -> AsyncIterator[Control]:
         """What the controller tells this run, from the beginning, until cancelled.
 
         The consumer was made by the controller; after a crash of this process the messages that it had not
@@ -126,7 +136,7 @@ class Publisher:
                     while True:
                         for stored in await self._fetch(subscription):
                             if (message := self._from_controller(stored)) is not None:
-                                yield message
+                                yield Control(stored.metadata.sequence.stream, message.type, message.data)
                             await stored.ack()
                 finally:
                     with suppress(*_TRANSIENT):

@@ -7,6 +7,7 @@ that the caller (in the end the model) can act on are `OperationError`.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import secrets
 import stat
@@ -21,6 +22,8 @@ MAX_FILE = 8 * 1024 * 1024
 """Bytes of the largest file that is edited, and of the largest content that is written."""
 MAX_READ = 256 * 1024
 """Bytes of text that one read returns; the rest is named, and reached with `offset`."""
+ABSENT = "absent"
+"""Word in the `state` of a place where nothing is; all of it where not even a directory is."""
 MAX_ENTRIES = 1000
 """Names that one listing returns; how many were left out is in the answer."""
 
@@ -37,7 +40,7 @@ def read_file(root: str, path: str, *, offset: int = 1, limit: int | None = None
     """
     if offset < 1 or (limit is not None and limit < 1):
         raise OperationError("offset is the first line, counted from 1, and limit a number of lines above 0")
-    with _located(root, path) as place, _regular(place, path) as file:
+    with located(root, path) as place, regular(place, path) as file:
         size = os.fstat(file.fileno()).st_size
         head = file.read(8192)
         if b"\0" in head:
@@ -76,50 +79,96 @@ def read_file(root: str, path: str, *, offset: int = 1, limit: int | None = None
     }
 
 
-def write_file(root: str, path: str, content: str) -> dict[str, Any]:
+def write_file(root: str, path: str, content: str, *, expect: str | None = None) -> dict[str, Any]:
     """Write a whole file, making directories on the way; readers see the old or the new one.
 
-    Returns size (bytes) and created.
+    With `expect` only if the file is in that `state`. Returns size (bytes) and created.
     """
     data = content.encode("utf-8", "surrogateescape")
-    with _located(root, path, create_parents=True) as place:
-        return {"size": len(data), "created": _replace(place, path, data)}
+    if expect is not None:  # before a directory is made on the way
+        with contextlib.suppress(FileNotFoundError), locate(root, path) as place:
+            _as_expected(place, path, expect)
+    with located(root, path, create_parents=True) as place:
+        return {"size": len(data), "created": _replace(place, path, data, expect)}
 
 
-def edit_file(root: str, path: str, edits: list[dict[str, Any]]) -> dict[str, Any]:
+def edit_file(
+    root: str, path: str, edits: list[dict[str, Any]], *, expect: str | None = None
+) -> dict[str, Any]:
     """Replace exact texts, all of them or none.
 
-    Each edit is {old, new, all?}; `old` must occur exactly once unless `all` is true. Returns
-    replacements and size (bytes).
+    Each edit is {old, new, all?}; `old` must occur exactly once unless `all` is true. With `expect` only if the
+    file is in that `state`. Returns replacements and size (bytes).
     """
+    with located(root, path) as place:
+        text, replacements = edited(path, read_whole(place, path), edits)
+        data = text.encode()
+        _replace(place, path, data, expect)
+    return {"replacements": replacements, "size": len(data)}
+
+
+def read_whole(place: Located, path: str) -> bytes:
+    """The bytes of a file that is small enough to be edited."""
+    with regular(place, path) as file:
+        if os.fstat(file.fileno()).st_size > MAX_FILE:
+            raise OperationError(f"{path} is larger than {MAX_FILE} bytes; edit it with execute_command")
+        data: bytes = file.read()
+    return data
+
+
+def edited(path: str, data: bytes, edits: list[dict[str, Any]]) -> tuple[str, int]:
+    """The text after all edits, and how many replacements they are."""
     if not edits:
         raise OperationError("edits is empty: give at least one {old, new}")
-    with _located(root, path) as place:
-        with _regular(place, path) as file:
-            if os.fstat(file.fileno()).st_size > MAX_FILE:
-                raise OperationError(f"{path} is larger than {MAX_FILE} bytes; edit it with execute_command")
-            data = file.read()
-        try:
-            text = data.decode()
-        except UnicodeDecodeError as error:
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise OperationError(f"{path} is not UTF-8 text ({error}); edit it with execute_command") from error
+    replacements = 0
+    for index, edit in enumerate(edits):
+        old, new, everywhere = edit["old"], edit["new"], bool(edit.get("all", False))
+        count = text.count(old) if old else 0
+        if count == 0:
+            raise OperationError(f"edits[{index}].old does not occur in {path}; read the file again")
+        if count > 1 and not everywhere:
             raise OperationError(
-                f"{path} is not UTF-8 text ({error}); edit it with execute_command"
-            ) from error
-        replacements = 0
-        for index, edit in enumerate(edits):
-            old, new, everywhere = edit["old"], edit["new"], bool(edit.get("all", False))
-            count = text.count(old) if old else 0
-            if count == 0:
-                raise OperationError(f"edits[{index}].old does not occur in {path}; read the file again")
-            if count > 1 and not everywhere:
-                raise OperationError(
-                    f"edits[{index}].old occurs {count} times in {path}; give more of its surroundings, or all: true"
-                )
-            text = text.replace(old, new)
-            replacements += count
-        data = text.encode()
-        _replace(place, path, data)
-    return {"replacements": replacements, "size": len(data)}
+                f"edits[{index}].old occurs {count} times in {path}; give more of its surroundings, or all: true"
+            )
+        text = text.replace(old, new)
+        replacements += count
+    return text, replacements
+
+
+def state(place: Located) -> str:
+    """What stands at a place now, in words that change when it does: where that is, and nothing, or a file with its
+    content, or something else.
+    """
+    where = resolved(place)
+    try:
+        descriptor = place.open(os.O_RDONLY | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return f"{where} {ABSENT}"
+    info = os.fstat(descriptor)
+    if not stat.S_ISREG(info.st_mode) or info.st_size > MAX_FILE:
+        os.close(descriptor)
+        return f"{where} {info.st_ino}:{info.st_size}:{info.st_mtime_ns}"
+    with os.fdopen(descriptor, "rb") as file:
+        return f"{where} {hashlib.sha256(file.read()).hexdigest()}"
+
+
+def resolved(place: Located) -> str:
+    """The path of a place with links resolved, as the kernel has it."""
+    parent = os.readlink(f"/proc/self/fd/{place.parent}")  # noqa: PTH115 - pathlib is start time
+    return parent if place.name == "." else f"{parent.rstrip('/')}/{place.name}"
+
+
+def _as_expected(place: Located, path: str, expect: str) -> None:
+    now = state(place)
+    if now != expect and not (expect == ABSENT and now.endswith(f" {ABSENT}")):
+        raise OperationError(
+            f"{path} is not what it was when a person was shown what this call would do; nothing was written. "
+            "Look at it, and call again to have it decided anew"
+        )
 
 
 def list_directory(root: str, path: str) -> dict[str, Any]:
@@ -127,7 +176,7 @@ def list_directory(root: str, path: str) -> dict[str, Any]:
 
     `omitted` is the number of entries above MAX_ENTRIES that are not in the list.
     """
-    with _located(root, path) as place:
+    with located(root, path) as place:
         descriptor = place.open(os.O_RDONLY | os.O_DIRECTORY)
         try:
             names = sorted(os.listdir(descriptor))  # noqa: PTH208 - a descriptor, which pathlib cannot list
@@ -154,7 +203,7 @@ def _entry(name: str, directory: int) -> dict[str, Any] | None:
 
 
 @contextlib.contextmanager
-def _located(root: str, path: str, *, create_parents: bool = False) -> Iterator[Located]:
+def located(root: str, path: str, *, create_parents: bool = False) -> Iterator[Located]:
     """`locate` with its errors, and those of what is done inside, in words for the model."""
     try:
         with locate(root, path, create_parents=create_parents) as place:
@@ -165,7 +214,7 @@ def _located(root: str, path: str, *, create_parents: bool = False) -> Iterator[
         raise OperationError(f"{path}: {error.strerror or error}") from error
 
 
-def _regular(place: Located, path: str) -> Any:
+def regular(place: Located, path: str) -> Any:
     # O_NONBLOCK: opening a FIFO that nobody writes to must not hang this thread.
     descriptor = place.open(os.O_RDONLY | os.O_NONBLOCK)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -175,7 +224,7 @@ def _regular(place: Located, path: str) -> Any:
     return os.fdopen(descriptor, "rb")
 
 
-def _replace(place: Located, path: str, data: bytes) -> bool:
+def _replace(place: Located, path: str, data: bytes, expect: str | None) -> bool:
     if len(data) > MAX_FILE:
         raise OperationError(f"the content of {path} has {len(data)} bytes, the limit is {MAX_FILE}")
     try:
@@ -192,6 +241,8 @@ def _replace(place: Located, path: str, data: bytes) -> bool:
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
+        if expect is not None:
+            _as_expected(place, path, expect)
         os.rename(temporary, place.name, src_dir_fd=place.parent, dst_dir_fd=place.parent)
     except BaseException:
         os.unlink(temporary, dir_fd=place.parent)

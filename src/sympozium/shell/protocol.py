@@ -5,9 +5,10 @@ A frame is four bytes of length (big endian) and that much UTF-8 JSON. Requests 
 
     exec            command, workdir?, timeout (seconds), maxOutput (bytes kept of each stream)
     read_file       path, offset? (first line, from 1), limit? (lines)
-    write_file      path, content
-    edit_file       path, edits [{old, new, all?}]
+    write_file      path, content, expect? (the basis of a preview: only if the file is still like that)
+    edit_file       path, edits [{old, new, all?}], expect?
     list_directory  path
+    preview         tool (write_file or edit_file), arguments: what it would do, without doing it
 
 An answer is `{"ok": true, "result": {...}}` or `{"ok": false, "error": "what and what to do"}`.
 Not JSON lines, because a length lets the reader refuse a frame before it holds it in memory.

@@ -33,6 +33,7 @@ class ShellServer:
             "write_file": self._write,
             "edit_file": self._edit,
             "list_directory": self._list,
+            "preview": self._preview,
         }
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)  # noqa: PTH108 - pathlib is start time; left by a container that was restarted
@@ -138,11 +139,16 @@ class ShellServer:
     def _read(self, *, path: str, offset: int = 1, limit: int | None = None) -> dict[str, Any]:
         return files.read_file(self._workspace, path, offset=offset, limit=limit)
 
-    def _write(self, *, path: str, content: str) -> dict[str, Any]:
-        return files.write_file(self._workspace, path, content)
+    def _write(self, *, path: str, content: str, expect: str | None = None) -> dict[str, Any]:
+        return files.write_file(self._workspace, path, content, expect=expect)
 
-    def _edit(self, *, path: str, edits: list[dict[str, Any]]) -> dict[str, Any]:
-        return files.edit_file(self._workspace, path, edits)
+    def _edit(self, *, path: str, edits: list[dict[str, Any]], expect: str | None = None) -> dict[str, Any]:
+        return files.edit_file(self._workspace, path, edits, expect=expect)
+
+    def _preview(self, *, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        from sympozium.shell.preview import preview
+
+        return preview(self._workspace, tool, arguments)
 
     def _list(self, *, path: str = ".") -> dict[str, Any]:
         return files.list_directory(self._workspace, path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import functools
 import logging
 import signal
 import sys
@@ -14,16 +13,18 @@ from sympozium.api.runconfig import TOOLS_FILE, ToolsConfigFile
 from sympozium.bus.connection import BusError
 from sympozium.bus.credentials import Credentials, CredentialsError
 from sympozium.bus.publisher import Publisher
-from sympozium.policy.effective import Effective
-from sympozium.policy.network import may_connect
 from sympozium.shell.client import ShellClient
 from sympozium.telemetry import logs
 from sympozium.tools.approvals import Approvals
 from sympozium.tools.builtin import Builtin
 from sympozium.tools.calls import Calls
 from sympozium.tools.catalogue import Catalogue
+from sympozium.tools.consent import Consent
 from sympozium.tools.fetch import is_public
 from sympozium.tools.journal import Journal
+from sympozium.tools.judge import Judge
+from sympozium.tools.live import Live
+from sympozium.tools.previews import Previews
 from sympozium.tools.server import ToolServer
 from sympozium.tools.skills import Skill
 
@@ -44,22 +45,31 @@ async def serve(*, config: ToolsConfigFile, credentials: Credentials, path: str,
             for target in config.targets
             if target.kind == "skill"
         ]
-        policy = Effective.from_file(config.policy)
-        approvals = Approvals(journal)
-        calls = Calls(
-            config=config,
-            policy=policy,
-            catalogue=Catalogue(skills=skills, has_shell=bool(shells)),
-            builtin=Builtin(
-                shell=ShellClient(shells[0].socket if shells else ""),
-                allowed=is_public,
-                permitted=functools.partial(may_connect, policy),
-            ),
+        live = Live(config, journal)
+        approvals = Approvals(journal, live.news)
+        catalogue = Catalogue(skills=skills, has_shell=bool(shells))
+        judge = Judge(config, catalogue, live)
+        shell = ShellClient(shells[0].socket if shells else "")
+        consent = Consent(
             journal=journal,
             approvals=approvals,
             record=record,
+            live=live,
+            previews=Previews(shell=shell, catalogue=catalogue, judge=judge),
         )
-        server = ToolServer(path=path, calls=calls, skills=skills, approvals=approvals, record=record)
+        calls = Calls(
+            config=config,
+            live=live,
+            judge=judge,
+            catalogue=catalogue,
+            builtin=Builtin(shell=shell, judge=judge, live=live, allowed=is_public),
+            journal=journal,
+            consent=consent,
+            record=record,
+        )
+        server = ToolServer(
+            path=path, calls=calls, skills=skills, approvals=approvals, live=live, record=record
+        )
         await server.serve(stop)
     finally:
         await record.close()

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import mcp_types as types
 
-from sympozium.policy.tools import SHELL
+from sympozium.policy.network import may_connect
+from sympozium.policy.tools import SHELL, TOOL_SERVER
 from sympozium.shell.client import ShellClient, ShellError, ShellLostError
 from sympozium.shell.render import render
 from sympozium.tools.fetch import FetchError, fetch
@@ -19,7 +20,10 @@ from sympozium.tools.names import COMMAND_TOOL
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from sympozium.tools.asked import Asked
     from sympozium.tools.fetch import Address
+    from sympozium.tools.judge import Judge
+    from sympozium.tools.live import Live
 
 DEFAULT_CHARS = 20_000
 
@@ -99,27 +103,31 @@ class Builtin:
         self,
         *,
         shell: ShellClient,
+        judge: Judge,
+        live: Live,
         allowed: Callable[[Address], bool],
-        permitted: Callable[[str, int, list[str]], bool],
     ) -> None:
         self._shell = shell
+        self._judge = judge
+        self._live = live
         self._allowed = allowed
-        self._permitted = permitted
 
-    async def call(self, name: str, arguments: dict[str, Any]) -> tuple[str, bool]:
-        """One call, whose arguments fit the tool's schema."""
+    async def call(self, asked: Asked, *, expect: str | None = None) -> tuple[str, bool]:
+        """One call, whose arguments fit the tool's schema. `expect` is the state of the file that a person saw."""
+        name, arguments = asked.tool, asked.arguments
         try:
             if name == "fetch_url":
                 return await self._fetch(**arguments)
             if name == COMMAND_TOOL:
                 arguments = {k: v for k, v in arguments.items() if k != "target"}
                 return render(await self._shell.call("exec", **arguments))
-            return await self._file(name, arguments), False
+            return await self._file(name, arguments, expect), False
         except (ShellError, ShellLostError, FetchError) as error:
             return str(error), True
 
-    async def _file(self, name: str, arguments: dict[str, Any]) -> str:
-        result = await self._shell.call(name, **arguments)
+    async def _file(self, name: str, arguments: dict[str, Any], expect: str | None) -> str:
+        expected = {} if expect is None else {"expect": expect}
+        result = await self._shell.call(name, **arguments, **expected)
         path = arguments["path"]
         if name == "write_file":
             return f"{'created' if result['created'] else 'replaced'} {path}, {result['size']} bytes"
@@ -136,7 +144,19 @@ class Builtin:
     async def _fetch(
         self, *, url: str, max_chars: int = DEFAULT_CHARS, headers: dict[str, str] | None = None
     ) -> tuple[str, bool]:
-        page = await fetch(url, headers=headers, allowed=self._allowed, permitted=self._permitted)
+        def refused(next_url: str) -> str | None:
+            # Where a page sends us is not what was judged, and not what a person may have agreed to.
+            following = {"url": next_url, "max_chars": max_chars}
+            verdict = self._judge.gate("fetch_url", TOOL_SERVER, following, self._live.rules)
+            return None if verdict.allowed else f"{verdict.reason} [{verdict.rule}]"
+
+        page = await fetch(
+            url,
+            headers=headers,
+            allowed=self._allowed,
+            permitted=lambda *where: may_connect(self._live.rules.policy, *where),
+            refused=refused,
+        )
         if b"\0" in page.body[:8192]:
             return (
                 f"{page.url}: {page.content_type or 'binary content'}, {len(page.body)} bytes, not text",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sympozium.policy.tools import BUILTIN, EXECUTE_COMMAND, SHELL, TOOL_SERVER, target_of
 from sympozium.tools import builtin
-from sympozium.tools.names import COMMAND_TOOL, exposed
+from sympozium.tools.names import COMMAND_TOOL, PREVIEW_TOOL, exposed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -56,7 +56,7 @@ class Catalogue:
             }
         for skill in self._skills.values():
             for tool in skill.tools:
-                if tool.name == COMMAND_TOOL:
+                if tool.name in (COMMAND_TOOL, PREVIEW_TOOL):
                     continue
                 name = exposed(skill.name, tool.name)
                 if name in found:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 import socket
 import ssl
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 4 * 1024 * 1024
 MAX_REDIRECTS = 5
 TIMEOUT = 30.0
+_ODD = re.compile(r"[^!-~]|\\")
 _REFUSED_HEADERS = frozenset(
     {"host", "connection", "content-length", "transfer-encoding", "accept-encoding", "upgrade"}
 )
@@ -50,6 +52,8 @@ def is_public(address: Address) -> bool:
     metadata services of clouds are), shared, multicast or reserved, also not mapped into IPv6.
     """
     if isinstance(address, ipaddress.IPv6Address):
+        if any(address in network for network in _INSIDE):
+            return False
         inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
         if inner is None and address in _NAT64:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
@@ -59,6 +63,11 @@ def is_public(address: Address) -> bool:
 
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_INSIDE = (
+    ipaddress.IPv6Network("::/96"),  # IPv4 written as IPv6, the old way
+    ipaddress.IPv6Network("64:ff9b:1::/48"),  # NAT64 of a local network (RFC 8215)
+    ipaddress.IPv6Network("fec0::/10"),
+)
 
 
 async def fetch(
@@ -67,10 +76,12 @@ async def fetch(
     headers: dict[str, str] | None = None,
     allowed: Callable[[Address], bool] = is_public,
     permitted: Callable[[str, int, list[str]], bool] = lambda _host, _port, _addresses: True,
+    refused: Callable[[str], str | None] = lambda _url: None,
 ) -> Page:
     """GET `url`, following at most MAX_REDIRECTS redirects. FetchError says what was refused, and why.
 
-    `permitted(host, port, addresses)` is what the run's policy says; `allowed` is about the addresses of what it permits.
+    `permitted(host, port, addresses)` is what the run's network policy says; `allowed` is about the addresses of what it
+    permits; `refused(url)` is why a redirect must not be followed.
     """
     try:
         async with asyncio.timeout(TIMEOUT):
@@ -78,7 +89,12 @@ async def fetch(
                 page, location = await _once(url, headers or {}, allowed, permitted)
                 if location is None:
                     return page
-                url = urljoin(url, location)
+                following = urljoin(url, location)
+                if reason := refused(following):
+                    raise FetchError(
+                        f"{url} redirects to {following}, which was not followed: {reason}; call fetch_url with that URL"
+                    )
+                url = following
                 headers = {}  # what was meant for one host is not for the next
     except TimeoutError:
         raise FetchError(f"{url} did not answer within {TIMEOUT:g} s") from None
@@ -115,6 +131,11 @@ async def _once(
 
 
 def _parts(url: str) -> tuple[str, int, bool, str]:
+    if _ODD.search(url):
+        # Readers of URLs differ in what they make of these; what was judged must be what is sent.
+        raise FetchError(
+            f"{url!r}: only printable ASCII without blanks and backslashes; percent-encode the path, write the host in punycode"
+        )
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -126,8 +147,6 @@ def _parts(url: str) -> tuple[str, int, bool, str]:
         raise FetchError("credentials in a URL are refused; the request is on the record")
     secure = parts.scheme == "https"
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    if not target.isascii() or any(c in target for c in " \r\n\t"):
-        raise FetchError(f"{url!r}: characters in the path must be percent-encoded")
     return parts.hostname, port or (443 if secure else 80), secure, target
 
 

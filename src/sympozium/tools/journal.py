@@ -2,8 +2,11 @@
 
 Before a call executes it is `started` here and on disk (fsync); after it, its outcome is. A call
 that is found `started` by a new process was interrupted: it may or may not have happened, is
-reported so, and is never run again. A call that only `waits` for a person has not happened and goes
-on. A repeated call with an outcome gets that outcome.
+reported so, and is never run again. A call that was `received` or is `waiting` for a person has not happened and
+goes on; `received` says that its intent may not be in the stream. A repeated call with an outcome gets that outcome.
+
+What the control plane ordered (a policy, a freeze) is kept here too, by its place in the stream, so that a new
+process judges by what held last, and so that an older message that comes again changes nothing.
 
 SQLite, because a crash in the middle of a write is its business and not ours; one file, one
 writer, synchronous=FULL. About 1 ms for each call on an SSD, beside a model's seconds.
@@ -11,24 +14,27 @@ writer, synchronous=FULL. About 1 ms for each call on an SSD, beside a model's s
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS calls (
-  id TEXT PRIMARY KEY, tool TEXT NOT NULL, target TEXT, digest TEXT NOT NULL,
-  state TEXT NOT NULL CHECK (state IN ('waiting', 'started', 'done')),
+  id TEXT PRIMARY KEY, what TEXT NOT NULL, tool TEXT NOT NULL, same TEXT NOT NULL, digest TEXT NOT NULL, preview TEXT,
+  state TEXT NOT NULL CHECK (state IN ('received', 'waiting', 'started', 'done')),
   text TEXT, is_error INTEGER, received REAL NOT NULL, ended REAL, published INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE IF NOT EXISTS decisions (
-  call TEXT PRIMARY KEY, digest TEXT NOT NULL, decision TEXT NOT NULL, scope TEXT NOT NULL,
-  decided_by TEXT NOT NULL, comment TEXT NOT NULL
+  call TEXT NOT NULL, digest TEXT NOT NULL, decision TEXT NOT NULL, scope TEXT NOT NULL,
+  decided_by TEXT NOT NULL, comment TEXT NOT NULL, PRIMARY KEY (call, digest)
 ) STRICT;
+CREATE TABLE IF NOT EXISTS orders (kind TEXT PRIMARY KEY, sequence INTEGER NOT NULL, data TEXT NOT NULL) STRICT;
 """
 
 INTERRUPTED = (
@@ -39,12 +45,14 @@ INTERRUPTED = (
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A call as the journal has it; `text` and `is_error` when it is done."""
+    """A call as the journal has it; `text` and `is_error` when it is done. The digests are those of `digest.py`."""
 
     id: str
+    what: str
     tool: str
-    target: str | None
+    same: str
     digest: str
+    preview: str | None
     state: str
     text: str | None
     is_error: bool
@@ -77,22 +85,34 @@ class Journal:
 
     def entry(self, call: str) -> Entry | None:
         """The call with that id, if it was ever received."""
-        row = self._db.execute(
-            "SELECT id, tool, target, digest, state, text, is_error, published FROM calls WHERE id = ?",
-            (call,),
-        ).fetchone()
+        row = self._db.execute(_ENTRY + "WHERE id = ?", (call,)).fetchone()
         return None if row is None else _entry(row)
 
-    def receive(self, *, call: str, tool: str, target: str | None, digest: str) -> None:
-        """Note a call that is not decided yet."""
+    def receive(
+        self, *, call: str, what: str, tool: str, same: str, digest: str, preview: str | None = None
+    ) -> None:
+        """Note a call that is not decided yet, or, when it is judged anew, what is decided about now."""
         self._db.execute(
-            "INSERT INTO calls (id, tool, target, digest, state, received) VALUES (?, ?, ?, ?, 'waiting', ?)",
-            (call, tool, target, digest, time.time()),
+            "INSERT INTO calls (id, what, tool, same, digest, preview, state, received) "
+            "VALUES (?, ?, ?, ?, ?, ?, 'received', ?) ON CONFLICT (id) DO UPDATE SET "
+            "same = excluded.same, digest = excluded.digest, preview = excluded.preview, state = 'received' "
+            "WHERE state IN ('received', 'waiting')",
+            (call, what, tool, same, digest, preview, time.time()),
         )
+
+    def wait(self, call: str) -> None:
+        """Note that the call's intent is in the stream and that a person is asked."""
+        self._db.execute("UPDATE calls SET state = 'waiting' WHERE id = ? AND state = 'received'", (call,))
+
+    def reopen(self, call: str) -> None:
+        """What was asked is void: the call is to be judged and asked about anew."""
+        self._db.execute("UPDATE calls SET state = 'received' WHERE id = ? AND state = 'waiting'", (call,))
 
     def start(self, call: str) -> None:
         """From here on the call may have happened."""
-        self._db.execute("UPDATE calls SET state = 'started' WHERE id = ? AND state = 'waiting'", (call,))
+        self._db.execute(
+            "UPDATE calls SET state = 'started' WHERE id = ? AND state IN ('received', 'waiting')", (call,)
+        )
 
     def finish(self, call: str, text: str, *, is_error: bool) -> None:
         self._db.execute(
@@ -113,15 +133,12 @@ class Journal:
             "UPDATE calls SET state = 'done', text = ?, is_error = 1, ended = ? WHERE state = 'started'",
             (INTERRUPTED, time.time()),
         )
-        rows = self._db.execute(
-            "SELECT id, tool, target, digest, state, text, is_error, published FROM calls "
-            "WHERE state = 'done' AND published = 0 ORDER BY received"
-        )
+        rows = self._db.execute(_ENTRY + "WHERE state = 'done' AND published = 0 ORDER BY received")
         return [_entry(row) for row in rows]
 
-    def decide(self, decision: Decision) -> None:
-        """Keep a decision; the first one for a call stands."""
-        self._db.execute(
+    def decide(self, decision: Decision) -> bool:
+        """Keep a decision; the first one for a call and digest stands. Whether this is it."""
+        kept = self._db.execute(
             "INSERT OR IGNORE INTO decisions VALUES (?, ?, ?, ?, ?, ?)",
             (
                 decision.call,
@@ -132,17 +149,43 @@ class Journal:
                 decision.comment,
             ),
         )
+        return kept.rowcount == 1
 
     def decision(self, call: str, digest: str) -> Decision | None:
-        """The decision about this call, or an approval of the same digest that holds for the run."""
-        row = self._db.execute(
-            "SELECT call, digest, decision, scope, decided_by, comment FROM decisions WHERE digest = ? AND "
-            "(call = ? OR (scope = 'run' AND decision = 'Approved')) ORDER BY call = ? DESC LIMIT 1",
-            (digest, call, call),
-        ).fetchone()
+        """The decision about exactly this call."""
+        return self._decision("WHERE d.call = ? AND d.digest = ?", call, digest)
+
+    def approval_of_run(self, same: str) -> Decision | None:
+        """An approval with scope `run` of a call like this one, whatever stood in its preview."""
+        return self._decision(
+            "JOIN calls c ON c.id = d.call AND c.digest = d.digest "
+            "WHERE d.scope = 'run' AND d.decision = 'Approved' AND c.same = ? ORDER BY c.received LIMIT 1",
+            same,
+        )
+
+    def _decision(self, where: str, *values: str) -> Decision | None:
+        row = self._db.execute(_DECISION + where, values).fetchone()
         return None if row is None else Decision(*row)
 
+    def keep(self, kind: str, sequence: int, data: Mapping[str, Any]) -> bool:
+        """Keep what the control plane ordered; False when something newer (or this) of the kind is kept already."""
+        kept = self._db.execute(
+            "INSERT INTO orders VALUES (?, ?, ?) ON CONFLICT (kind) DO UPDATE SET "
+            "sequence = excluded.sequence, data = excluded.data WHERE excluded.sequence > orders.sequence",
+            (kind, sequence, json.dumps(data)),
+        )
+        return kept.rowcount == 1
 
-def _entry(row: tuple[str, str, str | None, str, str, str | None, int | None, int]) -> Entry:
-    call, tool, target, digest, state, text, is_error, published = row
-    return Entry(call, tool, target, digest, state, text, bool(is_error), bool(published))
+    def kept(self, kind: str) -> dict[str, Any] | None:
+        """The newest order of a kind."""
+        row = self._db.execute("SELECT data FROM orders WHERE kind = ?", (kind,)).fetchone()
+        return None if row is None else json.loads(row[0])
+
+
+_ENTRY = "SELECT id, what, tool, same, digest, preview, state, text, is_error, published FROM calls "
+_DECISION = "SELECT d.call, d.digest, d.decision, d.scope, d.decided_by, d.comment FROM decisions d "
+
+
+def _entry(row: tuple[Any, ...]) -> Entry:
+    call, what, tool, same, digest, preview, state, text, is_error, published = row
+    return Entry(call, what, tool, same, digest, preview, state, text, bool(is_error), bool(published))

@@ -13,6 +13,9 @@ from sympozium.policy.tools import BUILTIN, EXECUTE_COMMAND
 OWN_PREFIX = {"k8s-ops": "kubectl_"}
 """Built-in packs whose tools carry a prefix that people know; it is reserved for that pack."""
 
+PREVIEW_TOOL = "sympozium_preview"
+"""A tool of a skill that says what a call of the skill would do. The model is not told of it and cannot call it."""
+
 COMMAND_TOOL = EXECUTE_COMMAND
 """A skill's tool of this name is not offered by itself: it is what `target` reaches."""
 

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 
 class Control(Protocol):
-    """A message from the control plane: `approval.decided` or `run.cancel`."""
+    """A message from the control plane. A larger `sequence` was said later, whenever it arrives."""
 
+    @property
+    def sequence(self) -> int: ...
     @property
     def type(self) -> str: ...
     @property

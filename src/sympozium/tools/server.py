@@ -11,6 +11,14 @@ import logging
 import secrets
 from typing import TYPE_CHECKING, Any
 
+from sympozium.bus.messages import (
+    APPROVAL_DECIDED,
+    POLICY_APPLIED,
+    POLICY_CHANGED,
+    RUN_CANCEL,
+    RUN_FREEZE,
+    RUN_FROZEN,
+)
 from sympozium.mcpsocket import CALL_ID, MALFORMED, listen, text_result, tool_server
 from sympozium.tools.journal import Decision
 
@@ -21,6 +29,7 @@ if TYPE_CHECKING:
 
     from sympozium.tools.approvals import Approvals
     from sympozium.tools.calls import Calls
+    from sympozium.tools.live import Live
     from sympozium.tools.record import Record
     from sympozium.tools.skills import Skill
 
@@ -31,12 +40,20 @@ class ToolServer:
     """Everything of the `tools` container that runs. `serve` returns after `stop` was set."""
 
     def __init__(
-        self, *, path: str, calls: Calls, skills: Iterable[Skill], approvals: Approvals, record: Record
+        self,
+        *,
+        path: str,
+        calls: Calls,
+        skills: Iterable[Skill],
+        approvals: Approvals,
+        live: Live,
+        record: Record,
     ) -> None:
         self._path = path
         self._calls = calls
         self._skills = list(skills)
         self._approvals = approvals
+        self._live = live
         self._record = record
         self._running: dict[str, asyncio.Task[types.CallToolResult]] = {}
         self._group: asyncio.TaskGroup | None = None
@@ -50,11 +67,14 @@ class ToolServer:
             ]
             background.append(group.create_task(self._listen_to_control(), name="control"))
             await self._calls.recover()
+            # The control plane learns that a tool server is here and what it judges by; where that is not what it
+            # should be (a new attempt of the run has an empty journal), it says so again.
+            await self._record.publish(POLICY_APPLIED, self._live.rules.applied())
             server = tool_server("sympozium-tools", list_tools=self._calls.list_tools, call_tool=self._call)
             async with listen(server, self._path):
                 _log.info("tools listen on %s", self._path)
                 await stop.wait()
-                self._calls.cancel("the pod is ending")
+                await self._calls.cancel("the pod is ending")
                 await self._end_running()
             for task in background:
                 task.cancel()
@@ -86,7 +106,7 @@ class ToolServer:
     async def _listen_to_control(self) -> None:
         async for message in self._record.control():
             data = message.data
-            if message.type == "approval.decided":
+            if message.type == APPROVAL_DECIDED:
                 await self._approvals.decided(
                     Decision(
                         call=str(data["callId"]),
@@ -97,9 +117,16 @@ class ToolServer:
                         comment=str(data.get("comment") or ""),
                     )
                 )
-            elif message.type == "run.cancel":
+            elif message.type == POLICY_CHANGED:
+                await self._live.change_policy(message.sequence, data)
+                await self._record.publish(POLICY_APPLIED, self._live.rules.applied())
+            elif message.type == RUN_FREEZE:
+                await self._live.freeze(message.sequence, data)
+                answer = {"frozen": self._live.frozen, "inFlight": self._calls.in_flight()}
+                await self._record.publish(RUN_FROZEN, answer)
+            elif message.type == RUN_CANCEL:
                 _log.info("the run is cancelled: %s", data.get("reason"))
-                self._calls.cancel(str(data.get("reason") or ""))
+                await self._calls.cancel(str(data.get("reason") or ""))
                 await self._end_running()
             else:
                 _log.warning("unknown control message %s", message.type)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mcp.shared.exceptions import MCPError
 
 from sympozium.mcpsocket import McpConnectError, connect, result_text
+from sympozium.tools.names import PREVIEW_TOOL
 
 if TYPE_CHECKING:
     import mcp_types as types
@@ -64,6 +65,11 @@ class Skill:
                 self._changed.set()
             await self._wanted.wait()
             wait = AGAIN_WAIT
+
+    @property
+    def has_preview(self) -> bool:
+        """Whether it can say what its calls would do."""
+        return any(tool.name == PREVIEW_TOOL for tool in self.tools)
 
     async def ready(self) -> None:
         """Wait until the first attempt has an end, good or bad."""

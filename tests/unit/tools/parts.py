@@ -10,21 +10,25 @@ from typing import Any
 
 from sympozium.api.policy import PolicySpec
 from sympozium.api.runconfig import PolicyFile, PolicyLayer, RunRef, Target, ToolLimits, ToolsConfigFile
-from sympozium.policy.effective import Effective
 from sympozium.shell.client import ShellClient
 from sympozium.shell.server import ShellServer
 from sympozium.tools.approvals import Approvals
 from sympozium.tools.builtin import Builtin
 from sympozium.tools.calls import Calls
 from sympozium.tools.catalogue import Catalogue
+from sympozium.tools.consent import Consent
 from sympozium.tools.fetch import is_public
 from sympozium.tools.journal import Journal
+from sympozium.tools.judge import Judge
+from sympozium.tools.live import Live
+from sympozium.tools.previews import Previews
 
 
 @dataclass(frozen=True)
 class Said:
     type: str
     data: Mapping[str, Any]
+    sequence: int = 1
 
 
 @dataclass
@@ -57,8 +61,30 @@ class ListRecord:
         return [data for name, data in self.events if name == kind]
 
 
+async def until(condition) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+def changed(settings: ToolsConfigFile) -> dict[str, Any]:
+    """Data of `policy.changed` for what a config says."""
+    return {
+        "policy": settings.policy.model_dump(mode="json", by_alias=True),
+        "toolPolicies": [p.model_dump(mode="json", by_alias=True) for p in settings.tool_policies],
+        "approvalTimeoutSeconds": settings.approval_timeout_seconds,
+    }
+
+
 def config(
-    directory: Path, *, tool_policies=(), limits=None, timeout: float = 60, generation=1, **spec
+    directory: Path,
+    *,
+    tool_policies=(),
+    limits=None,
+    timeout: float = 60,
+    generation=1,
+    digest="sha256:0",
+    **spec,
 ) -> ToolsConfigFile:
     gating = {"defaultAction": "allow", "rules": []}
     layer = PolicyLayer(
@@ -66,7 +92,7 @@ def config(
     )
     return ToolsConfigFile(
         run=RunRef(namespace="ns", name="r", uid="u-1", instance="i", agent_id="a", session_key="s"),
-        policy=PolicyFile(name="p", generation=generation, digest="sha256:0", layers=[layer]),
+        policy=PolicyFile(name="p", generation=generation, digest=digest, layers=[layer]),
         tool_policies=list(tool_policies),
         approval_timeout_seconds=timeout,
         targets=[Target(name="shell", kind="shell", socket=str(directory / "shell.sock"))],
@@ -94,24 +120,36 @@ class Parts:
     record: ListRecord
     journal: Journal
     approvals: Approvals
+    live: Live
+    judge: Judge
 
 
 def parts(
-    directory: Path, settings: ToolsConfigFile, *, skills=(), record: ListRecord | None = None
+    directory: Path,
+    settings: ToolsConfigFile,
+    *,
+    skills=(),
+    record: ListRecord | None = None,
+    allowed=is_public,
 ) -> Parts:
     record = record or ListRecord()
     journal = Journal(directory)
-    approvals = Approvals(journal)
+    live = Live(settings, journal)
+    approvals = Approvals(journal, live.news)
+    catalogue = Catalogue(skills=skills, has_shell=True)
+    judge = Judge(settings, catalogue, live)
+    client = ShellClient(str(directory / "shell.sock"))
+    previews = Previews(shell=client, catalogue=catalogue, judge=judge)
     calls = Calls(
         config=settings,
-        policy=Effective.from_file(settings.policy),
-        catalogue=Catalogue(skills=skills, has_shell=True),
-        builtin=Builtin(
-            shell=ShellClient(str(directory / "shell.sock")), allowed=is_public, permitted=lambda *_: True
-        ),
+        live=live,
+        judge=judge,
+        catalogue=catalogue,
+        builtin=Builtin(shell=client, judge=judge, live=live, allowed=allowed),
         journal=journal,
-        approvals=approvals,
+        consent=Consent(
+            journal=journal, approvals=approvals, record=record, live=live, previews=previews, grace=0
+        ),
         record=record,
-        approval_grace=0,
     )
-    return Parts(calls, record, journal, approvals)
+    return Parts(calls, record, journal, approvals, live, judge)

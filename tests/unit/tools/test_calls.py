@@ -4,12 +4,13 @@ import asyncio
 import json
 
 import pytest
-from tools_parts import ListRecord, config, parts, shell
+from tools_parts import ListRecord, config, parts, shell, until
 
 from sympozium.api.runconfig import ToolLimits
 from sympozium.api.shared import ToolPolicy
 from sympozium.mcpsocket import result_text
 from sympozium.tools.journal import INTERRUPTED, Decision
+from sympozium.tools.judge import came
 
 ASK = {"toolGating": {"defaultAction": "ask", "rules": []}}
 
@@ -105,12 +106,6 @@ async def test_secrets_are_masked_on_the_record_alone(ws, tmp_path) -> None:
     assert "[masked]" in p.record.of("tool.outcome")[0]["summary"]
 
 
-async def until(condition) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.005)
-
-
 async def decide(p, decision: str, **more) -> None:
     request = p.record.requests[-1]
     await p.approvals.decided(Decision(request["callId"], request["argsDigest"], decision, **more))
@@ -188,13 +183,13 @@ async def test_a_decision_for_other_arguments_is_dropped(ws, tmp_path) -> None:
 
 async def test_a_decision_that_was_made_for_an_earlier_attempt_holds_for_the_same_call(ws, tmp_path) -> None:
     p = parts(tmp_path, config(tmp_path, **ASK))
-    arguments = {"path": "a", "content": "x"}
-    digest = (await p.calls._decide("c", "write_file", arguments, None)).digest
+    arguments = {"path": "."}
+    digest = p.judge.judge(came("c", "list_directory", arguments)).same
     await p.approvals.decided(Decision("c", digest, "Approved", decided_by="olivia"))
-    assert (await p.calls.call(call="c", tool="write_file", arguments=arguments)).is_error is False
+    assert (await p.calls.call(call="c", tool="list_directory", arguments=arguments)).is_error is False
     assert p.record.requests == []
     assert p.record.of("tool.approval") == [
-        {"callId": "c", "tool": "write_file", "state": "Approved", "decidedBy": "olivia"}
+        {"callId": "c", "tool": "list_directory", "state": "Approved", "decidedBy": "olivia"}
     ]  # fmt: skip
 
 
@@ -211,7 +206,7 @@ async def test_scope(ws, tmp_path, scope: str, asked: int) -> None:
         assert (await task).is_error is False
     assert len(p.record.requests) == asked
     # Other arguments are another call, whatever the scope was.
-    task = asyncio.create_task(p.calls.call(call="3", tool="list_directory", arguments={"path": "./"}))
+    task = asyncio.create_task(p.calls.call(call="3", tool="list_directory", arguments={"path": "x"}))
     await until(lambda: len(p.record.requests) == asked + 1)
     await decide(p, "Denied")
     assert (await task).is_error is True
@@ -231,8 +226,8 @@ async def test_a_repeated_id_gets_the_outcome_and_not_a_second_effect(ws, tmp_pa
 async def test_after_a_crash_in_the_middle_a_call_is_interrupted_and_never_run_again(ws, tmp_path) -> None:
     before = parts(tmp_path, config(tmp_path))
     call = {"call": "c", "tool": "execute_command", "arguments": {"command": "echo x >> log"}}
-    asked = await before.calls._decide("c", call["tool"], call["arguments"], None)
-    before.journal.receive(call="c", tool=call["tool"], target="shell", digest=asked.digest)
+    asked = before.judge.judge(came("c", call["tool"], call["arguments"]))
+    before.journal.receive(call="c", what=asked.what, tool=call["tool"], same=asked.same, digest=asked.same)
     before.journal.start("c")
     before.journal.close()  # and here it is killed
 
@@ -284,7 +279,7 @@ async def test_a_cancelled_run_starts_nothing_and_what_ran_has_an_end(ws, tmp_pa
         p.calls.call(call="1", tool="execute_command", arguments={"command": "touch on; sleep 60"})
     )
     await until((ws / "on").exists)
-    p.calls.cancel("olivia said so")
+    await p.calls.cancel("olivia said so")
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -293,10 +288,10 @@ async def test_a_cancelled_run_starts_nothing_and_what_ran_has_an_end(ws, tmp_pa
     assert "olivia said so" in result_text(result)
 
 
-async def test_the_digest_is_of_run_tool_target_arguments_and_generation(ws, tmp_path) -> None:
+async def test_the_digest_is_of_run_tool_target_arguments_and_policy(ws, tmp_path) -> None:
     digests = set()
-    for generation, arguments in ((1, {"path": "a"}), (1, {"path": "b"}), (2, {"path": "a"})):
-        p = parts(tmp_path, config(tmp_path, generation=generation))
-        digests.add((await p.calls._decide("c", "read_file", arguments, None)).digest)
+    for digest, arguments in (("1", {"path": "a"}), ("1", {"path": "b"}), ("2", {"path": "a"})):
+        p = parts(tmp_path, config(tmp_path, digest=digest))
+        digests.add(p.judge.judge(came("c", "read_file", arguments)).same)
         p.journal.close()
     assert len(digests) == 3

@@ -37,7 +37,7 @@ def test_public(address: str) -> None:
         ("http://0x7f.1/", "not of the public internet"),
         ("http://169.254.169.254/latest/meta-data", "not of the public internet"),
         ("http://example.com:99999/", "no URL"),
-        ("http://1.1.1.1/a b", "percent-encoded"),
+        ("http://1.1.1.1/a b", "percent-encode the path"),
     ],
 )
 async def test_refused(url: str, says: str) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
-from tools_parts import Said, config, parts, shell
+from tools_parts import Said, changed, config, parts, shell, until
 
 from sympozium.mcpsocket import CALL_ID, connect, result_text
 from sympozium.tools.server import ToolServer
@@ -22,18 +22,17 @@ def ws(tmp_path):
 async def serving(tmp_path, p):
     stop = asyncio.Event()
     server = ToolServer(
-        path=str(tmp_path / "t"), calls=p.calls, skills=[], approvals=p.approvals, record=p.record
+        path=str(tmp_path / "t"),
+        calls=p.calls,
+        skills=[],
+        approvals=p.approvals,
+        live=p.live,
+        record=p.record,
     )
     async with asyncio.TaskGroup() as group:
         group.create_task(server.serve(stop))
         yield stop
         stop.set()
-
-
-async def until(condition) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 async def test_a_caller_that_comes_back_gets_the_one_outcome(ws, tmp_path) -> None:
@@ -95,3 +94,30 @@ async def test_control_messages(ws, tmp_path) -> None:
         assert "cancelled" in result_text(await waiting)
         assert "enough" in result_text(await session.call_tool("list_directory", {"path": "."}))
     assert "nothing was done" in p.record.of("tool.outcome")[1]["summary"]
+
+
+async def test_policy_and_freeze_are_answered(ws, tmp_path) -> None:
+    p = parts(tmp_path, config(tmp_path))
+    async with serving(tmp_path, p), connect(str(tmp_path / "t"), wait=10) as session:
+        assert [a["digest"] for a in p.record.of("policy.applied")] == ["sha256:0"]
+        # Else the SDK asks for them with the first result, and is held like a step.
+        await session.list_tools()
+        denied = changed(
+            config(tmp_path, digest="sha256:2", toolGating={"defaultAction": "deny", "rules": []})
+        )
+        call = asyncio.create_task(session.call_tool("execute_command", SLOW, meta={CALL_ID: "c"}))
+        await until((ws / "on").exists)
+        p.record.incoming.put_nowait(Said("run.freeze", {"frozen": True, "reason": "stop"}, 2))
+        p.record.incoming.put_nowait(Said("policy.changed", denied, 3))
+        p.record.incoming.put_nowait(Said("policy.changed", changed(config(tmp_path)), 1))  # again, and older
+        await until(lambda: len(p.record.of("policy.applied")) == 3)
+        step = asyncio.create_task(session.list_tools())
+        (ws / "go").touch()
+        assert result_text(await call) == "x"
+        assert not step.done()
+        p.record.incoming.put_nowait(Said("run.freeze", {"frozen": False, "reason": "go"}, 4))
+        assert (await step).tools == []
+    assert [a["digest"] for a in p.record.of("policy.applied")] == ["sha256:0", "sha256:2", "sha256:2"]
+    held, released = p.record.of("run.frozen")
+    assert [c["callId"] for c in held["inFlight"]] == ["c"]
+    assert (held["frozen"], released) == (True, {"frozen": False, "inFlight": []})

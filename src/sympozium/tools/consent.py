@@ -1,0 +1,106 @@
+"""Asking a person about one call, and what comes of it.
+
+What the person is shown is in the journal before it is sent, so a tool server that is killed asks for the same thing
+again. A change of the policy makes the question void, since nobody agreed to the call under the new rules: it is
+said on the record, and the call is judged anew.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sympozium.tools import shown
+from sympozium.tools.digest import with_basis
+from sympozium.tools.journal import Decision
+from sympozium.tools.previews import Preview, Previews
+
+if TYPE_CHECKING:
+    from sympozium.tools.approvals import Approvals
+    from sympozium.tools.asked import Asked
+    from sympozium.tools.journal import Entry, Journal
+    from sympozium.tools.live import Live
+    from sympozium.tools.record import Record
+
+APPROVAL_GRACE = 60.0
+"""Seconds beyond the policy's timeout. That it is over is the controller's to say, in the
+ApprovalRequest: if we gave up first, a person could still approve there what is refused here."""
+VOID = "the policy changed while this waited; the call is judged anew"
+
+
+class RulesChangedError(Exception):
+    """The call has to be judged anew."""
+
+
+class Consent:
+    """The questions of one run."""
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        approvals: Approvals,
+        record: Record,
+        live: Live,
+        previews: Previews,
+        grace: float = APPROVAL_GRACE,
+    ) -> None:
+        self._journal = journal
+        self._approvals = approvals
+        self._record = record
+        self._live = live
+        self._previews = previews
+        self._grace = grace
+
+    async def prepare(self, asked: Asked, entry: Entry | None) -> tuple[str, Preview | None]:
+        """The digest that a decision is bound to, and the preview it is about.
+
+        `entry` is the call as the journal has it: what a person may have seen already is not made anew.
+        """
+        if asked.verdict.action != "ask" or self._journal.approval_of_run(asked.same):
+            return asked.same, None
+        if entry is not None and entry.same == asked.same:
+            return entry.digest, Preview.kept(entry.preview) if entry.preview else None
+        preview = await self._previews.of(asked)
+        return with_basis(asked.same, preview.basis), preview
+
+    async def refused(self, asked: Asked, digest: str, preview: Preview | None) -> str | None:
+        """Words for a call that must not be made; waits for a person. RulesChangedError when the rules change first."""
+        decision = self._journal.decision(asked.id, digest) or self._journal.approval_of_run(asked.same)
+        if decision is None:
+            decision = await self._ask(asked, digest, preview)
+        await self.publish(asked, decision.decision, decidedBy=decision.decided_by, comment=decision.comment)
+        if decision.decision == "Approved":
+            return None
+        rule = asked.verdict.rule
+        by = f" by {decision.decided_by}" if decision.decided_by else ""
+        comment = f": {decision.comment}" if decision.comment else ""
+        if decision.decision == "Expired":
+            return f"denied: the approval expired, nobody decided in time{comment} [{rule}]"
+        return f"denied{by}{comment} [{rule}]"
+
+    async def stale(self, asked: Asked, preview: Preview | None) -> str | None:
+        """Words for an approved call that would not do what was shown any more."""
+        return await self._previews.stale(asked, preview) if asked.verdict.action == "ask" else None
+
+    async def _ask(self, asked: Asked, digest: str, preview: Preview | None) -> Decision:
+        await self.publish(asked, "waiting")
+        await self._record.request_approval(shown.approval(asked, digest, preview))
+        decision = await self._approvals.wait(
+            call=asked.id,
+            digest=digest,
+            seconds=asked.rules.approval_timeout + self._grace,
+            void=lambda: self._live.rules is not asked.rules,
+        )
+        if decision is None:
+            await self.void(asked)
+            self._journal.reopen(asked.id)
+            raise RulesChangedError
+        return decision
+
+    async def void(self, asked: Asked) -> None:
+        """Say that what was asked is asked no more."""
+        await self.publish(asked, "Expired", comment=VOID)
+
+    async def publish(self, asked: Asked, state: str, **more: str) -> None:
+        data = {"callId": asked.id, "tool": asked.tool, "state": state}
+        await self._record.publish("tool.approval", data | {k: v for k, v in more.items() if v})
