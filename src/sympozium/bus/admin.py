@@ -173,7 +173,10 @@ class Admin:
     # -- telling a run
 
     async def tell(self, run: RunRef, kind: str, data: Mapping[str, Any], *, once: str) -> None:
-        """A control message; `once` (such as the uid of a decision) makes a repeated call one message."""
+        """A control message; `once` (such as the uid of a decision) makes a repeated call one message.
+
+        Empty: each call is a message of its own.
+        """
         await self._tell(run, run.control, kind, data, once=once)
 
     async def _tell(

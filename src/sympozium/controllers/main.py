@@ -101,6 +101,7 @@ class Control:
         self._messages = RunMessages(self.context, runs.controller, store, bus)
         parts = (
             runs,
+            runs.live,
             ApprovalController(self.context, bus),
             InstanceController(self.context),
             PolicyController(self.context),

@@ -44,6 +44,10 @@ class World:
     asked: Sequence[str]
     now: datetime
     bus_connected: bool = True
+    refused: str = ""
+    """In words, why the policy as it is now does not let the run go on."""
+    held: bool = False
+    """Whether no call and no step begins, as the tool server said."""
 
 
 @dataclass(slots=True)
@@ -64,6 +68,8 @@ def compose(world: World) -> Verdict:
         return _cancelling(world, verdict, job_end)
     if job_end is not None:
         return _finished(world, verdict, pod, job_end)
+    if world.refused:
+        return _end(world, verdict, "Failed", "PolicyChanged", error=world.refused)
     stuck = diagnose.stuck(pod, now=world.now) if pod else None
     if stuck is not None and stuck.patience <= 0:
         return _end(world, verdict, "Failed", stuck.reason, error=stuck.message)
@@ -108,6 +114,12 @@ def _facts(world: World, pod: Object | None) -> Object:
     """Numbers and names, whatever the phase."""
     progress = world.progress
     facts: Object = {"jobName": world.job["metadata"]["name"]}
+    if applied := progress.applied:
+        facts["policy"] = {
+            "name": applied.name,
+            "generation": applied.generation,
+            "digest": applied.digest,
+        }
     if pod is not None:
         facts["podName"] = pod["metadata"]["name"]
         if started := progress.started_at or diagnose.started_at(pod):
@@ -135,7 +147,7 @@ def _running(world: World, verdict: Verdict) -> None:
         verdict.status |= {"phase": "AwaitingApproval", "reason": "ApprovalPending", "error": None}
         verdict.conditions.append(condition("AwaitingApproval", True, "ApprovalPending", words))
         return
-    verdict.status |= {"phase": "Running", "reason": "Running", "error": None}
+    verdict.status |= {"phase": "Running", "reason": "Frozen" if world.held else "Running", "error": None}
     if any(c.type == "AwaitingApproval" for c in world.run.status.conditions):
         verdict.conditions.append(
             condition("AwaitingApproval", False, "Decided", "no call waits for a person")
@@ -223,4 +235,6 @@ def _end(world: World, verdict: Verdict, phase: str, reason: str, *, error: str 
     final.conditions = [*verdict.conditions, *final.conditions]
     if any(c.type == "AwaitingApproval" for c in world.run.status.conditions):
         final.conditions.append(condition("AwaitingApproval", False, "Ended", "the run has ended"))
+    if any(c.type == "Frozen" for c in world.run.status.conditions):
+        final.conditions.append(condition("Frozen", False, "Ended", "the run has ended"))
     return final

@@ -3,7 +3,8 @@
     gone or deleted      ending
     ended                ending, once
     no Job               queue, then start
-    Job                  compose the status from Job, pods, events and approvals; stop what must be stopped
+    Job                  compose the status from Job, pods, events and approvals; stop what must be stopped;
+                         `live` has it judged by its policy as it is now, and holds it
 
 A terminal phase is written before anything is taken away, and never changed.
 """
@@ -17,8 +18,10 @@ from sympozium.api.meta import LABEL_RUN
 from sympozium.api.run import TERMINAL
 from sympozium.controllers.context import BY_LABEL, BY_RUN, Context, MissingError, parse
 from sympozium.controllers.run import audit, diagnose
+from sympozium.controllers.run.binding import FROZEN
 from sympozium.controllers.run.compose import Verdict, World, compose, ended
 from sympozium.controllers.run.ending import Ending
+from sympozium.controllers.run.live import Live
 from sympozium.controllers.run.plan import PlanError, names
 from sympozium.controllers.run.port import Bus, BusError, Ref
 from sympozium.controllers.run.progress import ProgressStore
@@ -37,6 +40,7 @@ _STARTED = metrics.counter("sympozium_runs_started_total", "Runs that got a Job.
 _LOOK_AGAIN = 30.0
 """Seconds after which a queued run looks at its place again, and a deleted one at its pods."""
 _WORKERS = 4
+_STOPPED = Place(0, "the installation is stopped: sympozium resume --all lets runs start")
 
 
 class RunController:
@@ -55,6 +59,7 @@ class RunController:
         self.controller.watches(caches.pods, self._run_of_pod)
         self.controller.watches(caches.approvals, _run_of_approval)
         self.slots = Slots(context, self.controller.enqueue)
+        self.live = Live(context, bus, starter, store, self.controller.enqueue)
 
     async def reconcile(self, request: Request) -> Result:
         obj = self._context.caches.runs.get(request.namespace, request.name)
@@ -99,6 +104,8 @@ class RunController:
                 run, "Cancelled", "Cancelled", error="cancelled before it started", now=self._context.now()
             )
             return await self._write(obj, run, verdict)
+        if self._context.config().suspend:
+            return await self._queued(obj, run, _STOPPED)
         place = self.slots.place(obj)
         if not place.go:
             return await self._queued(obj, run, place)
@@ -110,7 +117,10 @@ class RunController:
                 planned = condition("Planned", True, "Planned", f"under policy {inputs.policy.name}")
                 fields = {
                     "phase": "Pending", "reason": "Starting", "queue": None, "error": None,
-                    "policy": {"name": inputs.policy.name, "generation": inputs.policy.generation},
+                    "policy": {
+                        "name": inputs.policy.name, "generation": inputs.policy.generation,
+                        "digest": inputs.policy.digest,
+                    },
                     "audit": audit.status(end),
                 }  # fmt: skip
                 notes, drop = self._context.unimplemented(obj)
@@ -136,7 +146,7 @@ class RunController:
         return Result()
 
     async def _queued(self, obj: Object, run: AgentRun, place: Place) -> Result:
-        reason = "Suspended" if run.spec.suspend else "Busy"
+        reason = "Suspended" if run.spec.suspend or place is _STOPPED else "Busy"
         fields = {
             "phase": "Queued",
             "reason": reason,
@@ -169,8 +179,14 @@ class RunController:
             progress = await self._store.reload(ref)
         label = f"{run.namespace}/{names.label_value(run.name)}"
         pods = [p for p in self._context.caches.pods.by_index(BY_LABEL, label) if _controlled_by(p, job)]
-        world = World(run, job, pods, progress, self._asked(run), self._context.now(), self._bus.connected)
+        report = self.live.report(ref, run, progress)
+        world = World(
+            run, job, pods, progress, self._asked(run), self._context.now(), self._bus.connected,
+            refused=report.refused, held=report.held,
+        )  # fmt: skip
         verdict = compose(world)
+        if verdict.status.get("phase") not in TERMINAL:
+            verdict.conditions += report.conditions
         if (end := self._bus.audit_end(ref)) is not None:
             verdict.status["audit"] = audit.status(end)
         return await self._write(obj, run, verdict)
@@ -202,6 +218,7 @@ class RunController:
             self._context.caches.runs, obj, verdict.status, verdict.conditions
         )
         phase = written["status"].get("phase")
+        self._tell_of_holding(obj, written)
         if phase in TERMINAL and phase != before:
             complete = find(written["status"].get("conditions"), "Complete") or {}
             self._context.recorder.event(
@@ -213,6 +230,14 @@ class RunController:
             _FINISHED.labels(phase, written["status"].get("reason") or "").inc()
             log.info("run %s: %s (%s)", run.name, phase, written["status"].get("reason"))
         return Result(verdict.look_after)
+
+    def _tell_of_holding(self, before: Object, written: Object) -> None:
+        """An Event when a run was frozen, and when it goes on."""
+        old = find((before.get("status") or {}).get("conditions"), FROZEN) or {}
+        new = find(written["status"].get("conditions"), FROZEN) or {}
+        if new and new["status"] != old.get("status") and new["status"] != "Unknown":
+            reason = "Frozen" if new["status"] == "True" else new["reason"]
+            self._context.recorder.event(written, "Normal", reason, new["message"])
 
     def _run_of_pod(self, pod: Object) -> Iterable[Request]:
         meta = pod["metadata"]

@@ -10,7 +10,9 @@ from typing import Any, Final
 
 RESULT_LIMIT: Final = 32 * 1024
 """Bytes of the result that go into the status; the whole is in the transcript."""
-STATUS_TYPES: Final = frozenset({"run.started", "step.started", "tool.approval", "run.result"})
+STATUS_TYPES: Final = frozenset(
+    {"run.started", "step.started", "tool.approval", "run.result", "policy.applied", "run.frozen"}
+)
 """Events for which a status is written. What the others bring (tokens, calls) goes along with the next of them."""
 _ERROR_LIMIT: Final = 4 * 1024
 
@@ -53,6 +55,24 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Applied:
+    """The policy that the tool server said it judges by. `count` numbers its answers over the life of the run."""
+
+    name: str
+    generation: int
+    digest: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the tool server answered to the last freeze or its end; `calls` in words: begun before, and not ended then."""
+
+    frozen: bool
+    calls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """How far a run is. `version` counts the events, so that two values of one run can be ordered."""
 
@@ -68,6 +88,8 @@ class Progress:
     waiting: Mapping[str, str] = field(default_factory=dict)
     """Call id -> tool, for calls that wait for a person."""
     outcome: Outcome | None = None
+    applied: Applied | None = None
+    held: Held | None = None
 
 
 def fold(progress: Progress, event: Event) -> Progress:
@@ -89,6 +111,11 @@ def fold(progress: Progress, event: Event) -> Progress:
             return replace(progress, tool_calls=progress.tool_calls + 1)
         case "tool.approval":
             return replace(progress, waiting=_waiting(progress, data))
+        case "policy.applied":
+            return replace(progress, applied=_applied(progress, data))
+        case "run.frozen":
+            calls = tuple(in_flight(call) for call in data.get("inFlight") or ())
+            return replace(progress, held=Held(bool(data.get("frozen")), calls))
         case "run.result":
             return _ended(progress, event)
     return progress
@@ -107,6 +134,17 @@ def _waiting(progress: Progress, data: Mapping[str, Any]) -> dict[str, str]:
     return (
         {**others, call: str(data.get("tool") or "a tool call")} if data.get("state") == "waiting" else others
     )
+
+
+def _applied(progress: Progress, data: Mapping[str, Any]) -> Applied:
+    count = progress.applied.count + 1 if progress.applied else 1
+    return Applied(str(data.get("name")), int(data.get("generation") or 0), str(data.get("digest")), count)
+
+
+def in_flight(call: Mapping[str, Any]) -> str:
+    """`execute_command in shell for 2.1 s`."""
+    where = f" in {call['target']}" if call.get("target") else ""
+    return f"{call.get('tool') or 'a call'}{where} for {int(call.get('durationMs') or 0) / 1000:.1f} s"
 
 
 def _ended(progress: Progress, event: Event) -> Progress:

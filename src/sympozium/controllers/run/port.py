@@ -87,6 +87,9 @@ class Bus(Protocol):
     async def decide(self, ref: Ref, decision: Mapping[str, Any], *, once: str) -> None:
         """Tell the run what was decided: data of `approval.decided`. `once` makes a repeated call one message."""
 
+    async def tell(self, ref: Ref, kind: str, data: Mapping[str, Any]) -> None:
+        """Tell the run something that may be told again, and then counts anew; the type and its data as in docs/contracts.md."""
+
     async def consume(self, handler: Handler) -> None:
         """Put every stored message on its run's record, then hand it to the handler; until cancelled."""
 

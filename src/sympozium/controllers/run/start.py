@@ -45,7 +45,7 @@ class Starter:
     async def prepare(self, obj: Object, run: AgentRun) -> tuple[Inputs, Plan]:
         """Resolve and plan; writes nothing. Raises PlanError."""
         try:
-            inputs = await self._inputs(obj, run)
+            inputs = await self.inputs(obj, run)
         except (MissingError, MissingReferenceError) as error:
             raise PlanError(str(error)) from error
         return inputs, plan(inputs)
@@ -55,11 +55,11 @@ class Starter:
         client, owner, run = self._context.client, inputs.owner, inputs.run
         now = [obj for obj in made.objects if obj["kind"] not in _LATER]
         later = [obj for obj in made.objects if obj["kind"] in _LATER]
-        await _together(
+        await together(
             write_bus_secrets(client, self._bus, run, owner),
             *(client.apply(_RESOURCES[obj["kind"]], obj) for obj in now),
         )
-        await _together(
+        await together(
             *(client.apply(_RESOURCES[obj["kind"]], obj) for obj in later),
             *(
                 write_skill_token(client, run, owner, a, self._api_server)
@@ -67,11 +67,12 @@ class Starter:
             ),
         )
         job: list[Object] = []
-        await _together(_into(job, client.apply(JOBS, made.job)))
+        await together(_into(job, client.apply(JOBS, made.job)))
         self._context.caches.jobs.mutation(job[0])
         return job[0]
 
-    async def _inputs(self, obj: Object, run: AgentRun) -> Inputs:
+    async def inputs(self, obj: Object, run: AgentRun) -> Inputs:
+        """Resolve. Raises MissingError, MissingReferenceError."""
         context = self._context
         config = context.config()
         instance = context.instance(run.namespace, run.spec.instance_ref)
@@ -139,7 +140,7 @@ async def _into(place: list[Object], request: Awaitable[Object]) -> None:
     place.append(await request)
 
 
-async def _together(*requests: Coroutine[Any, Any, Any]) -> None:
+async def together(*requests: Coroutine[Any, Any, Any]) -> None:
     """All of them at once. Raises PlanError when one was refused for good, else the first of their errors."""
     try:
         async with asyncio.TaskGroup() as group:

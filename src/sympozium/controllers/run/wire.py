@@ -120,6 +120,10 @@ class NatsBus:
         with _translated():
             await self._known.tell(ref, _DECIDED, decision, once=once)
 
+    async def tell(self, ref: Ref, kind: str, data: Mapping[str, Any]) -> None:
+        with _translated():
+            await self._known.tell(ref, kind, data, once="")
+
     async def consume(self, handler: Handler) -> None:
         await self._opened.wait()
 

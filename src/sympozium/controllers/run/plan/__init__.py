@@ -12,6 +12,6 @@ are not part of a plan: `identity` makes them, when everything that refers to th
 """
 
 from sympozium.controllers.run.plan.inputs import ApiServer, Images, Inputs, Plan, PlanError
-from sympozium.controllers.run.plan.make import plan
+from sympozium.controllers.run.plan.make import manifests, plan
 
-__all__ = ["ApiServer", "Images", "Inputs", "Plan", "PlanError", "plan"]
+__all__ = ["ApiServer", "Images", "Inputs", "Plan", "PlanError", "manifests", "plan"]

@@ -3,6 +3,11 @@
 The agent gets its task and prompt and no word of the policy; the tool server gets the policy and no key.
 """
 
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from sympozium import durations
 from sympozium.api.runconfig import (
     AgentConfigFile,
@@ -12,8 +17,9 @@ from sympozium.api.runconfig import (
     Target,
     ToolsConfigFile,
 )
+from sympozium.api.shared import ToolPolicy
 from sympozium.controllers.run.plan.inputs import Inputs
-from sympozium.policy import SHELL, context, tool_policies
+from sympozium.policy import SHELL, Effective, context, tool_policies
 
 SOCKETS = "/run/sympozium"
 SHELL_SOCKET = f"{SOCKETS}/shell/shell.sock"
@@ -58,6 +64,21 @@ def tools_file(inputs: Inputs) -> ToolsConfigFile:
         approval_timeout_seconds=inputs.policy.approval_timeout,
         targets=[Target(name=SHELL, kind="shell", socket=SHELL_SOCKET), *skills],
     )
+
+
+def changeable(policy: Effective, narrowing: Sequence[ToolPolicy]) -> dict[str, Any]:
+    """What of tools.json may change while the run goes on: data of `policy.changed`."""
+    return {
+        "policy": policy.to_file().model_dump(mode="json", by_alias=True, exclude_none=True),
+        "toolPolicies": [p.model_dump(mode="json", by_alias=True, exclude_none=True) for p in narrowing],
+        "approvalTimeoutSeconds": policy.approval_timeout,
+    }
+
+
+def fingerprint(rules: Mapping[str, Any]) -> str:
+    """Of what `changeable` returns: equal exactly when there is nothing to tell the tool server."""
+    text = json.dumps(rules, sort_keys=True, separators=(",", ":"))
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def system_prompt(inputs: Inputs) -> str:

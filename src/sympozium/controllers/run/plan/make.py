@@ -1,12 +1,14 @@
 """The plan itself."""
 
+from collections.abc import Sequence
+
 from sympozium.api.base import Model, Object
 from sympozium.api.runconfig import AGENT_FILE, TOOLS_FILE
 from sympozium.controllers.run.compose import deadline
 from sympozium.controllers.run.plan import files, names, network, pod, rights
 from sympozium.controllers.run.plan.inputs import Inputs, Plan, PlanError
 from sympozium.kube.conditions import condition
-from sympozium.policy import SHELL, admit, watched
+from sympozium.policy import SHELL, Violation, admit, tool_policies, watched
 
 _CONFIG_MAP_LIMIT = 1024 * 1024
 _SHOWN = 20
@@ -18,6 +20,14 @@ def plan(inputs: Inputs) -> Plan:
     judged = admit(inputs.run, inputs.instance, inputs.policy, inputs.packs)
     if violations := [violation for violation in judged if not violation.audit]:
         raise PlanError(f"policy {inputs.policy.name}: " + "; ".join(str(v) for v in violations))
+    return manifests(inputs, judged)
+
+
+def manifests(inputs: Inputs, judged: Sequence[Violation] = ()) -> Plan:
+    """The same for a run that was admitted. Raises PlanError for what cannot be expressed.
+
+    `judged`: what policies that only watch would have refused.
+    """
     made = Plan()
     _add_watched(inputs, [str(violation) for violation in judged], made)
     rights.add_rights(inputs, made)
@@ -25,7 +35,13 @@ def plan(inputs: Inputs) -> Plan:
         _config_map(inputs, "agent", AGENT_FILE, files.agent_file(inputs)),
         _config_map(inputs, "tools", TOOLS_FILE, files.tools_file(inputs)),
     ]
-    annotations = {network.OFFLINE: SHELL, **network.add_network(inputs, made)}
+    annotations = {
+        network.OFFLINE: SHELL,
+        **network.add_network(inputs, made),
+        names.ANNOTATION_POLICY: files.fingerprint(
+            files.changeable(inputs.policy, tool_policies(inputs.run, inputs.instance))
+        ),
+    }
     made.job = pod.job(
         inputs, deadline=deadline(inputs.run), annotations=annotations, accounts=made.skill_accounts
     )

@@ -10,6 +10,9 @@ _JOB_LIMIT = 57
 LABEL_RUN_NAMESPACE = "sympozium.ai/run-namespace"
 """On cluster-scoped objects of a run, which no owner reference can hold."""
 
+ANNOTATION_POLICY = "sympozium.ai/policy"
+"""On a pod: fingerprint of the rules that its tool server was told, and that its rights and network follow."""
+
 
 def label_value(name: str) -> str:
     """The name itself where it fits into a label, else shortened with a hash."""
