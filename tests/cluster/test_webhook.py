@@ -22,7 +22,7 @@ from cluster.localkube_fixture import LocalKube, kube, ns
 from sympozium.api import crds
 from sympozium.catalog import documents as catalogue
 from sympozium.catalog.install import admission, identities
-from sympozium.kube.resources import BUILT_IN
+from sympozium.kube.resources import BUILT_IN, Resource
 from sympozium.testing.client import ApiError
 from sympozium.testing.resources import AGENT_RUN, APPROVAL_REQUEST, BY_KIND, INSTANCE, SECRET
 from sympozium.testing.waiting import until
@@ -32,13 +32,20 @@ __all__ = ["kube", "ns"]
 
 SYSTEM = "sympozium-system"
 PLACES = {resource.kind: resource for resource in BUILT_IN} | BY_KIND
+PLACES |= {
+    kind: Resource("admissionregistration.k8s.io", "v1", plural, kind, namespaced=False)
+    for kind, plural in (
+        ("ValidatingAdmissionPolicy", "validatingadmissionpolicies"),
+        ("ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings"),
+    )
+}
 CONTROLLER = "sympozium-controller"
 
 
 class WebhookProcess:
     """`sympozium.webhook.main.run`, with the identity that the install gives it."""
 
-    def __init__(self, kube: LocalKube, directory: Path) -> None:
+    def __init__(self, kube: LocalKube, directory: Path, *, look_every: float = 30) -> None:
         self.port = pick(set())
         self.health = pick({self.port})
         config = yaml.safe_load(kube.kubeconfig.read_text())
@@ -47,7 +54,8 @@ class WebhookProcess:
         path.write_text(yaml.safe_dump(config))
         code = (
             "from sympozium.webhook.main import run; raise SystemExit("
-            f"run(port={self.port}, url_base='https://127.0.0.1:{self.port}', health_port={self.health}))"
+            f"run(port={self.port}, url_base='https://127.0.0.1:{self.port}', health_port={self.health},"
+            f" look_every={look_every}))"
         )
         self.process = subprocess.Popen(
             [sys.executable, "-c", code],
@@ -120,8 +128,8 @@ def ready(process: WebhookProcess) -> bool:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{process.health}/readyz", timeout=5) as answer:
             return bool(answer.status == 200)
-    except urllib.error.HTTPError:
-        # Its informers wait for the kinds to be served: a real API server takes a moment.
+    except (urllib.error.URLError, ConnectionError):
+        # It has not begun to listen, or its informers wait for the kinds to be served: a real API server takes a moment.
         return False
 
 

@@ -51,15 +51,20 @@ class Material:
         }
 
 
-def renewed(material: Material | None, hosts: Iterable[str], *, now: datetime) -> Material | None:
+def renewed(
+    material: Material | None, hosts: Iterable[str], *, now: datetime, serving: Material | None = None
+) -> Material | None:
     """What should replace `material`, or None when it will do.
 
-    Unreadable or missing material is replaced whole. A certificate that lacks one of `hosts` gets them all.
+    Unreadable or missing material is replaced whole; the CAs of what is being `serving` stay trusted beside the new
+    one, until every replica has taken the new certificate. A certificate that lacks one of `hosts` gets them all.
     """
     wanted = set(hosts)
     held = _loaded(material) if material else None
     if held is None:
-        return _issue(*_new_ca(now), wanted, now=now)
+        old = _loaded(serving) if serving else None
+        kept = [authority for authority in old[0] if authority.not_valid_after_utc > now] if old else []
+        return _issue(*_new_ca(now), wanted, now=now, older=kept)
     authorities, ca_key, leaf = held
     if _is_old(authorities[0], now):
         kept = [old for old in authorities if old.not_valid_after_utc > now]

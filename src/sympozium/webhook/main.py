@@ -34,7 +34,7 @@ from sympozium.webhook.references import References
 log = logging.getLogger(__name__)
 
 SERVICE: Final = "sympozium-webhook"
-_EACH: Final = 30.0
+LOOK_EVERY: Final = 30.0
 """Seconds between looks at the Secret and the configurations."""
 _FIRST: Final = 0.5
 
@@ -46,9 +46,11 @@ def run(
     health_port: int = 0,
     host: str | None = None,
     log_level: str = "INFO",
+    look_every: float = LOOK_EVERY,
 ) -> int:
     """Serve until SIGTERM or SIGINT; returns the exit code.
 
+    `look_every` is in seconds: how soon a renewed certificate and a changed configuration are noticed.
     `url_base` (`https://127.0.0.1:9443`) is where the API server finds us when there is no Service; we then
     listen on loopback alone unless `host` says otherwise. `health_port` 0 serves no health endpoint.
     Raises ConfigError without a usable kubeconfig, OSError when a port is in use.
@@ -56,8 +58,10 @@ def run(
     logs.setup("webhook", level=log_level)
     address = host or ("127.0.0.1" if url_base else "0.0.0.0")  # noqa: S104 - behind a Service, in a pod
     asyncio.run(
-        _serve(port=port, host=address, hosts=server_names(url_base), health_port=health_port or None)
-    )
+        _serve(
+            port=port, host=address, hosts=server_names(url_base), health_port=health_port or None, look_every=look_every,
+        )
+    )  # fmt: skip
     return 0
 
 
@@ -103,8 +107,9 @@ class _Server(uvicorn.Server):
 
 
 class _Process:
-    def __init__(self, client: Client, hosts: Sequence[str]) -> None:
+    def __init__(self, client: Client, hosts: Sequence[str], look_every: float) -> None:
         self.client = client
+        self.look_every = look_every
         self.hosts = hosts
         self.references = References(client)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -126,15 +131,18 @@ class _Process:
         delay = _FIRST
         while True:
             try:
-                material = await trust.material(self.client, self.hosts)
-                self._load(material)
+                material = await trust.material(self.client, self.hosts, serving=self._loaded)
+                if self._loaded is None:
+                    self._load(material)
+                # The API server hears of a new CA before it meets a certificate of it.
                 self.problems = await trust.inject(self.client, material.ca_bundle)
+                self._load(material)
             except (KubeError, trust.TrustError) as exc:
                 # What has been loaded keeps serving; a webhook that never had a certificate stays unready.
                 log.warning("certificate: %s", exc)
                 if not self.certified.is_set():
                     self.problems = [f"no certificate: {exc}"]
-            delay = min(delay * 2, _EACH) if self.problems else _EACH
+            delay = min(delay * 2, self.look_every) if self.problems else self.look_every
             await asyncio.sleep(delay)
 
     def _load(self, material: Material) -> None:
@@ -151,9 +159,11 @@ class _Process:
         self.certified.set()
 
 
-async def _serve(*, port: int, host: str, hosts: Sequence[str], health_port: int | None) -> None:
+async def _serve(
+    *, port: int, host: str, hosts: Sequence[str], health_port: int | None, look_every: float
+) -> None:
     async with Client.connect(field_manager="sympozium-webhook") as client:
-        process = _Process(client, hosts)
+        process = _Process(client, hosts, look_every)
         webhook = Webhook(process.references)
         config = uvicorn.Config(
             webhook, host=host, port=port, http="httptools", ws="none", lifespan="off",

@@ -29,15 +29,17 @@ class TrustError(Exception):
     """The certificate could not be agreed on with the other replicas."""
 
 
-async def material(client: Client, hosts: Sequence[str], *, now: datetime | None = None) -> Material:
+async def material(client: Client, hosts: Sequence[str], *, serving: Material | None = None) -> Material:
     """The certificate to serve with: what the Secret holds, renewed where that is due.
+
+    `serving` is what this process serves with now; its CA stays trusted when the Secret is gone.
 
     Raises TrustError after a few lost races, and what the API raises.
     """
     for _ in range(_RACES):
         secret = await client.find(SECRETS, SECRET, SYSTEM_NAMESPACE)
         held = _decoded(secret) if secret else None
-        fresh = renewed(held, hosts, now=now or datetime.now(UTC))
+        fresh = renewed(held, hosts, now=datetime.now(UTC), serving=serving)
         if fresh is None:
             assert held is not None, "nothing is renewed into nothing"
             return held

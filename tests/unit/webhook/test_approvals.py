@@ -72,10 +72,14 @@ async def test_a_decision_stands(world: World) -> None:
         {"decidedBy": "alice"},
         {"decision": None},
         {"comment": "x"},
+        {},
     ):
         answer = await world.admit(request({**before, **change}, before=before))
         assert not answer.allowed
         assert "already decided: Approved by bob" in answer.message
+        if change:
+            answer = await world.admit(request({**before, **change}, before=before, user=CONTROLLER))
+            assert "already decided: Approved by bob" in answer.message
     conditions = {**before, "conditions": [{"type": "Delivered"}]}
     assert (await world.admit(request(conditions, before=before, user=CONTROLLER))).allowed
 

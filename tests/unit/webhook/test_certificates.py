@@ -50,6 +50,20 @@ def test_an_old_authority_stays_trusted_beside_the_new_one() -> None:
     assert len(authorities(again)) == 1
 
 
+def test_what_is_being_served_with_stays_trusted_when_the_secret_is_gone() -> None:
+    old = made()
+    fresh = renewed(None, HOSTS, now=NOW, serving=old)
+    assert fresh is not None
+    assert authorities(fresh)[1:] == authorities(old)
+    assert fresh.ca_key != old.ca_key
+    late = renewed(None, HOSTS, now=NOW + CA_LIFE + timedelta(days=1), serving=old)
+    assert late is not None
+    assert len(authorities(late)) == 1
+    damaged = renewed(None, HOSTS, now=NOW, serving=Material(b"x", b"", b"", b""))
+    assert damaged is not None
+    assert len(authorities(damaged)) == 1
+
+
 def test_a_new_name_is_added_to_the_others() -> None:
     fresh = renewed(made(), ["other.example"], now=NOW)
     assert fresh is not None
