@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-NAMES = ("localkube", "pods", "machine", "first_request", "gate", "record")
+NAMES = ("localkube", "pods", "machine", "first_request", "gate", "record", "webhook")
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or NAMES:
