@@ -273,6 +273,89 @@ def test_a_person_decides_and_controllers_and_runs_do_not(
         kube.patch(APPROVAL_REQUEST, name, {"spec": {"tool": "other"}}, ns)
 
 
+def bound(kube: LocalKube, namespace: str, account: str, role: str, labels: dict[str, str] | None = None) -> str:  # fmt: skip
+    """A ServiceAccount with a ClusterRole in one namespace; returns its token."""
+    meta = {"name": account, "namespace": namespace}
+    kube.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {**meta, "labels": labels or {}}})
+    kube.create(
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": meta,
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+            "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": namespace}],
+        }
+    )  # fmt: skip
+    return token(kube, account, namespace)
+
+
+def test_an_identity_of_a_run_does_not_decide_even_where_rbac_would_let_it(
+    kube: LocalKube, webhook: WebhookProcess, ns: str
+) -> None:
+    name = approval(kube, ns, token(kube, CONTROLLER))
+    path = APPROVAL_REQUEST.path(ns, name, "status")
+    own = bound(kube, ns, "innocent", "sympozium-approver", {"sympozium.ai/run": "r"})
+    merge = {"content_type": "application/merge-patch+json"}
+    body = {"status": {"decision": "Approved"}}
+    answer = kube.ask("PATCH", path, body, token=own, **merge)
+    assert answer.status_code == 403, answer.text
+    assert "a person decides, not a run" in answer.text
+    bot = bound(kube, ns, "r-skill-chat", "sympozium-approver")
+    answer = kube.ask("PATCH", path, body, token=bot, **merge)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["status"]["decidedBy"] == f"system:serviceaccount:{ns}:r-skill-chat"
+
+
+def test_an_undecided_request_stays_with_its_call(kube: LocalKube, webhook: WebhookProcess, ns: str) -> None:
+    name = approval(kube, ns, token(kube, CONTROLLER))
+    change = {"metadata": {"annotations": {"sympozium.ai/call-id": "another"}}}
+    with pytest.raises(ApiError, match="call-id") as caught:
+        kube.patch(APPROVAL_REQUEST, name, change, ns)
+    assert caught.value.code == 403
+    kube.patch(APPROVAL_REQUEST, name, {"metadata": {"labels": {"team": "a"}, "finalizers": ["a/b"]}}, ns)
+    kube.patch(APPROVAL_REQUEST, name, {"metadata": {"finalizers": None}}, ns)
+
+
+def test_who_may_only_edit_a_namespace_gets_no_rights_in_the_cluster_through_an_agent(
+    kube: LocalKube, webhook: WebhookProcess, ns: str
+) -> None:
+    editor = bound(kube, ns, "editor", "sympozium-edit")
+    agent = {"agents": {"default": {"model": "m"}}, "skills": [{"skillPackRef": "k8s-ops"}]}
+    personas = [{"name": "p", "systemPrompt": "s", "model": "m", "skills": ["k8s-ops"]}]
+    manifests = {
+        "SympoziumInstance": agent,
+        "PersonaPack": {"enabled": True, "personas": personas},
+    }
+    pack = PLACES["SkillPack"].path(SYSTEM, "k8s-ops")
+    offer = {"content_type": "application/merge-patch+json"}
+
+    def create(kind: str) -> Any:
+        body = {"apiVersion": "sympozium.ai/v1alpha1", "kind": kind, "metadata": {"name": "mine"}, "spec": manifests[kind]}  # fmt: skip
+        return kube.ask("POST", PLACES[kind].path(ns), body, token=editor)
+
+    for kind in manifests:
+        answer = create(kind)
+        assert answer.status_code == 403, answer.text
+        assert "may not do what skill pack k8s-ops of sympozium-system would be granted" in answer.text
+        assert "sympozium.ai/offered" in answer.text
+    kube.request("PATCH", pack, {"metadata": {"annotations": {"sympozium.ai/offered": "true"}}}, **offer)
+    try:
+        for kind in manifests:
+            until(lambda kind=kind: create(kind).status_code in (201, 409), f"{kind} is admitted")
+    finally:
+        kube.request("PATCH", pack, {"metadata": {"annotations": {"sympozium.ai/offered": None}}}, **offer)
+
+
+def test_an_agent_that_looks_like_a_packs_is_not_made_by_hand(
+    kube: LocalKube, webhook: WebhookProcess, ns: str
+) -> None:
+    owner = {"apiVersion": "sympozium.ai/v1alpha1", "kind": "PersonaPack", "name": "p", "uid": "0", "controller": True}  # fmt: skip
+    body = {
+        "apiVersion": "sympozium.ai/v1alpha1", "kind": "SympoziumInstance",
+        "metadata": {"name": "p-a", "namespace": ns, "ownerReferences": [owner]}, "spec": {"agents": {"default": {"model": "m"}}},
+    }  # fmt: skip
+    with pytest.raises(ApiError, match="only the controllers make agents of a PersonaPack"):
+        kube.create(body)
+
+
 def test_nobody_gets_to_a_secret_through_an_agent(kube: LocalKube, webhook: WebhookProcess, ns: str) -> None:
     kube.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "dev", "namespace": ns}})
     kube.create(
