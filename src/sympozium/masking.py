@@ -18,7 +18,12 @@ _SECRET_KEY = re.compile(
 )
 
 _SHAPES = (
-    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
+    # Lines of base64 and nothing else: what follows a header must not vanish with it.
+    re.compile(
+        r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----"
+        r"(?:(?:\s|\\[nr])+[A-Za-z0-9+/=]{16,}){0,400}(?:(?:\s|\\[nr])+[A-Za-z0-9+/=]{1,16})?"
+        r"(?:(?:\s|\\[nr])*-----END [A-Z ]{0,40}PRIVATE KEY-----)?"
+    ),
     re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),  # JWT
     re.compile(r"\b(?:sk|pk|rk)-[A-Za-z0-9_-]{16,}"),  # model providers
     re.compile(r"\b(?:gh[pousr]_|github_pat_|glpat-|xox[abprs]-|hf_|npm_|pypi-)[A-Za-z0-9_-]{10,}"),
@@ -42,6 +47,7 @@ _LITERAL = re.compile(
     r"(?P<name>--from-literal[=\s]{1,4}[\"']?[^\s\"'=]{1,253}=[\"']?)(?P<value>[^\s\"']{1,4096})"
 )
 _LOGIN = re.compile(r"(?P<name>\s(?:-u|--user)[=\s]{1,4}[\"']?[^\s\"':]{1,256}:)(?P<value>[^\s\"']{1,256})")
+_CODE = re.compile(r"\$\(|`|[;|&<>]")
 _BEARER = re.compile(r"(?P<name>\b(?:Bearer|Basic)\s+)(?P<value>[A-Za-z0-9+/=._~-]{8,})", re.IGNORECASE)
 _USERINFO = re.compile(
     r"(?P<name>\b[a-z][a-z0-9+.-]{0,20}://[^/\s:@]{0,256}:)(?P<value>[^@\s/]{1,256})(?=@)", re.IGNORECASE
@@ -53,8 +59,13 @@ def mask_text(text: str) -> str:
     for shape in _SHAPES:
         text = shape.sub(MASK, text)
     for pattern in (_BEARER, _USERINFO, _ASSIGNED, _OPTION, _LITERAL, _LOGIN):
-        text = pattern.sub(lambda found: found["name"] + MASK, text)
+        text = pattern.sub(_masked, text)
     return text
+
+
+def _masked(found: re.Match[str]) -> str:
+    """Code in the place of a value is no secret, and whoever has to decide about it must see it."""
+    return found[0] if _CODE.search(found["value"]) else found["name"] + MASK
 
 
 def mask(value: Any) -> Any:

@@ -98,6 +98,7 @@ class ToolApproval(TypedDict):
     state: Literal["waiting", "Approved", "Denied", "Expired"]
     decidedBy: NotRequired[str]
     comment: NotRequired[str]
+    argsDigest: NotRequired[str]
 
 
 class ToolOutcome(TypedDict):
@@ -294,7 +295,7 @@ def _wrong_object(value: Any, shape: Any, path: str) -> str:
     return problem or _first(
         f"{path}.{key} is not {pattern.pattern}"
         for key, pattern in _PATTERNS.items()
-        if key in shape.__annotations__ and not pattern.fullmatch(value[key])
+        if key in shape.__annotations__ and key in value and not pattern.fullmatch(value[key])
     )
 
 

@@ -12,6 +12,7 @@ from sympozium.cli.failures import CommandError
 from sympozium.cli.output import paint, plain, print_rows, say
 from sympozium.cli.session import Session
 from sympozium.kube import NotFoundError, Resource
+from sympozium.legible import legible
 
 APPROVALS = Resource("sympozium.ai", "v1alpha1", "approvalrequests", "ApprovalRequest")
 
@@ -47,15 +48,41 @@ async def show(session: Session, name: str) -> None:
     say("arguments:")
     args = spec.get("args")
     for key, value in args.items() if isinstance(args, dict) else [("", args)]:
-        text = value if isinstance(value, str) else json.dumps(value, indent=2)
+        text = legible(value if isinstance(value, str) else json.dumps(value, indent=2))
         for line in [f"{key}: {text}"] if "\n" not in text else [f"{key}:", *text.splitlines()]:
             say(f"  {line}")
+    _say_preview(spec.get("preview"))
     say(f"digest:   {spec.get('argsDigest')}")
     if _decision(obj):
         say(f"decision: {_decision(obj)} by {status.get('decidedBy')} at {status.get('decidedAt')}"
             + (f": {status['comment']}" if status.get("comment") else ""))  # fmt: skip
     else:
         say(f"decide:   sympozium approvals approve {name} -n {session.namespace}   (or deny)")
+
+
+_PREVIEWS = {
+    "diff": "what it would change",
+    "dry-run": "what the Kubernetes API says it would change",
+    "request": "the request as it would be sent",
+    "command": "the command as it would run",
+    "none": "what it would do",
+}
+
+
+def _say_preview(preview: dict[str, Any] | None) -> None:
+    """Text of a model: nothing in it may act on the terminal."""
+    if not preview:
+        say(f"{_PREVIEWS['none']}: nothing is known")
+        return
+    say(f"{_PREVIEWS.get(preview['kind'], preview['kind'])}:")
+    changes = preview["kind"] in ("diff", "dry-run")
+    for line in legible(preview.get("text") or "").splitlines():
+        colour = {"+": "32", "-": "31", "@": "36"}.get(line[:1]) if changes else None
+        say("  " + (paint(colour, line) if colour else line))
+    if preview.get("truncated"):
+        say("  " + paint("33", "[only the beginning is shown]"))
+    if preview.get("problem"):
+        say(paint("33", f"note:     {legible(preview['problem'])}"))
 
 
 async def decide(

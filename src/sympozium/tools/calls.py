@@ -159,7 +159,7 @@ class Calls:
                 return  # its intent is in the stream
         else:
             if entry is not None and entry.state == "waiting":
-                await self._consent.void(asked)
+                await self._consent.void(asked, entry.digest)
             self._journal.receive(
                 call=asked.id, what=asked.what, tool=asked.tool, same=asked.same, digest=digest,
                 preview=preview.keep() if preview else None,

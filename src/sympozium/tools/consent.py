@@ -68,7 +68,9 @@ class Consent:
         decision = self._journal.decision(asked.id, digest) or self._journal.approval_of_run(asked.same)
         if decision is None:
             decision = await self._ask(asked, digest, preview)
-        await self.publish(asked, decision.decision, decidedBy=decision.decided_by, comment=decision.comment)
+        await self._publish(
+            asked, digest, decision.decision, decidedBy=decision.decided_by, comment=decision.comment
+        )
         if decision.decision == "Approved":
             return None
         rule = asked.verdict.rule
@@ -83,7 +85,7 @@ class Consent:
         return await self._previews.stale(asked, preview) if asked.verdict.action == "ask" else None
 
     async def _ask(self, asked: Asked, digest: str, preview: Preview | None) -> Decision:
-        await self.publish(asked, "waiting")
+        await self._publish(asked, digest, "waiting")
         await self._record.request_approval(shown.approval(asked, digest, preview))
         decision = await self._approvals.wait(
             call=asked.id,
@@ -92,15 +94,15 @@ class Consent:
             void=lambda: self._live.rules is not asked.rules,
         )
         if decision is None:
-            await self.void(asked)
+            await self.void(asked, digest)
             self._journal.reopen(asked.id)
             raise RulesChangedError
         return decision
 
-    async def void(self, asked: Asked) -> None:
-        """Say that what was asked is asked no more."""
-        await self.publish(asked, "Expired", comment=VOID)
+    async def void(self, asked: Asked, digest: str) -> None:
+        """Say that what was asked under a digest is asked no more."""
+        await self._publish(asked, digest, "Expired", comment=VOID)
 
-    async def publish(self, asked: Asked, state: str, **more: str) -> None:
-        data = {"callId": asked.id, "tool": asked.tool, "state": state}
+    async def _publish(self, asked: Asked, digest: str, state: str, **more: str) -> None:
+        data = {"callId": asked.id, "tool": asked.tool, "state": state, "argsDigest": digest}
         await self._record.publish("tool.approval", data | {k: v for k, v in more.items() if v})

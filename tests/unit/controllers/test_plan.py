@@ -294,7 +294,7 @@ def test_names_fit_whatever_the_run_is_called() -> None:
         assert len(name) <= 63
     assert len(names.job(long)) <= 57
     assert names.skill_container("a.b") != names.skill_container("a-b")
-    assert names.approval("r", "call/1") != names.approval("r", "call/2")
+    assert len({names.approval("r", call, digest) for call in ("call/1", "call/2") for digest in "ab"}) == 4
     assert names.env_name("default-namespace.ü") == "SKILL_DEFAULT_NAMESPACE__"
     one, two = (
         AgentRun.model_validate(

@@ -189,7 +189,7 @@ async def test_a_decision_that_was_made_for_an_earlier_attempt_holds_for_the_sam
     assert (await p.calls.call(call="c", tool="list_directory", arguments=arguments)).is_error is False
     assert p.record.requests == []
     assert p.record.of("tool.approval") == [
-        {"callId": "c", "tool": "list_directory", "state": "Approved", "decidedBy": "olivia"}
+        {"callId": "c", "tool": "list_directory", "state": "Approved", "decidedBy": "olivia", "argsDigest": digest}
     ]  # fmt: skip
 
 

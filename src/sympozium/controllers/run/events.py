@@ -50,11 +50,15 @@ class RunMessages:
                 _LATE.labels(stored.event.type).inc()
                 return
             await self._store.add(ref, stored)
+            if stored.event.type == "tool.approval" and stored.event.data.get("state") == "Expired":
+                await self._expire(ref, stored)
             if stored.event.type in STATUS_TYPES:
                 self._controller.enqueue(Request(ref.namespace, ref.name))
 
     async def approval(self, ref: Ref, wanted: ApprovalWanted) -> None:
-        """Make the ApprovalRequest. Its name derives from run and call, so asking twice makes one."""
+        """Make the ApprovalRequest. Its name derives from run, call and digest, so asking twice makes one, and asking for
+        something else (the policy or what would be changed is another now) makes another.
+        """
         with logs.bind(namespace=ref.namespace, run=ref.name):
             run = self._live(ref)
             if run is None:
@@ -77,6 +81,18 @@ class RunMessages:
                 run, "Normal", "ApprovalRequested",
                 f"{wanted.tool} waits for a decision: {manifest['metadata']['name']}",
             )  # fmt: skip
+
+    async def _expire(self, ref: Ref, stored: Stored) -> None:
+        """What the tool server does not wait for any more, because the policy changed, is not there to be decided."""
+        digest = stored.event.data.get("argsDigest")
+        approvals = self._context.caches.approvals
+        for obj in approvals.by_index("run", f"{ref.namespace}/{ref.name}"):
+            if obj["spec"]["argsDigest"] == digest and not (obj.get("status") or {}).get("decision"):
+                words = str(stored.event.data.get("comment") or "the call does not wait any more")
+                await self._context.client.patch_status(
+                    approvals.resource, obj, {"decision": "Expired", "comment": words}
+                )
+                self._context.recorder.event(obj, "Normal", "Expired", words)
 
     async def _answer_again(self, ref: Ref, manifest: Object, wanted: ApprovalWanted) -> None:
         """An attempt of the run asks what an earlier one has asked. What was decided may have been taken off the
@@ -108,12 +124,13 @@ def approval_manifest(run: AgentRun, obj: Object, wanted: ApprovalWanted) -> Obj
         "requestedAt": rfc3339(asked),
         "expiresAt": rfc3339(asked + timedelta(seconds=wanted.expires_in)),
     }
-    spec |= {key: value for key, value in (("target", wanted.target), ("reason", wanted.reason)) if value}
+    optional = {"target": wanted.target, "reason": wanted.reason, "preview": dict(wanted.preview)}
+    spec |= {key: value for key, value in optional.items() if value}
     return {
         "apiVersion": kinds.APPROVALS.api_version,
         "kind": kinds.APPROVALS.kind,
         "metadata": {
-            "name": names.approval(run.name, wanted.call_id),
+            "name": names.approval(run.name, wanted.call_id, wanted.args_digest),
             "namespace": run.namespace,
             "labels": names.labels(run),
             "annotations": {ANNOTATION_CALL: wanted.call_id},

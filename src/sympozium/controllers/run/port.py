@@ -1,7 +1,7 @@
 """What the run controllers need of the bus, as a protocol: `wire` fulfils it with `sympozium.bus`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from sympozium.bus.subjects import RunRef as Ref
@@ -31,6 +31,7 @@ class ApprovalWanted:
     reason: str
     expires_in: float
     time: str
+    preview: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

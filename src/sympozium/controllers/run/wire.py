@@ -193,6 +193,7 @@ def _wanted(item: StoredMessage) -> ApprovalWanted:
         reason=str(data.get("reason") or ""),
         expires_in=_seconds(data.get("expiresIn")),
         time=item.message.time,
+        preview=data.get("preview") or {},
     )
 
 

@@ -47,9 +47,9 @@ def cluster_role(run: AgentRun, pack: str) -> str:
     return f"sympozium:run:{run.namespace}:{run.name}:{digest(run.metadata.uid, pack)}"
 
 
-def approval(run: str, call_id: str) -> str:
-    """The ApprovalRequest of a tool call. Call ids come from the model's provider and may be anything."""
-    return derive(run, digest(call_id))
+def approval(run: str, call_id: str, args_digest: str) -> str:
+    """The ApprovalRequest of a tool call, as it would be made. Call ids may be anything."""
+    return derive(run, digest(call_id, args_digest))
 
 
 def env_name(param: str) -> str:
