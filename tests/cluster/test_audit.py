@@ -340,3 +340,16 @@ async def test_the_reader_reads_records(server: BusServer, admin: Admin) -> None
     assert [line.data async for line in store.lines(ONE.audit)] == await lines(admin)
     assert await store.subjects("sympozium.audit.>") == {ONE.audit: 1}
     await connection.close()
+
+
+async def test_a_repeated_message_that_the_consumer_brings_makes_no_entry(admin: Admin) -> None:
+    await admin.recorder.open(ONE, CREATED, time=TIME)
+    tools = await Publisher.open((await admin.issue(ONE))["tools"])
+    await call(tools, "c1")
+    await tools.close()
+    said = [s for s in await admin.transcript(ONE) if s.message.type.startswith("tool.")]
+    for stored in (*said, *said):
+        await admin.recorder.take(ONE, stored)
+    for stored in said:
+        await admin.recorder.take(ONE, Stored(stored.sequence + 100, stored.message))
+    assert await kinds(admin) == ["run.created", "call.intent", "call.outcome"]

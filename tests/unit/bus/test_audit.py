@@ -222,3 +222,44 @@ def test_a_long_text_is_shortened_where_one_sees_it() -> None:
     assert made is not None
     assert "left out" in made[1]["comment"]
     assert len(made[1]["comment"]) < 1100
+
+
+# -- what a writer with the key could sign, and may not
+
+
+def _chain(*parts: tuple[str, int], data: dict[str, Any] | None = None) -> list[bytes]:
+    """Entries of these kinds and places, well signed and chained."""
+    entries: list[Entry] = []
+    for kind, seq in parts:
+        more = {"key": PUBLIC} if kind == RUN_CREATED else (data or {})
+        last = entries[-1] if entries else None
+        entries.append(make(KEY, RUN, last, kind=kind, data=more, time="2026-11-27T08:00:00Z", seq=seq))
+    return [entry.line + b"\n" for entry in entries]
+
+
+@pytest.mark.parametrize(
+    ("lines", "line", "words"),
+    [
+        (_chain((RUN_CREATED, 0), (RUN_ENDED, 1), ("call.intent", 2)), 3, f"an entry after {RUN_ENDED}"),
+        (_chain((RUN_CREATED, 0), ("call.intent", 5), ("call.outcome", 4)), 3, "from message 4, after one from"),
+        (_chain(("call.intent", 0), (RUN_ENDED, 1)), 1, "begins with entry 1, run.created"),
+        (_chain((RUN_CREATED, 0), ("x", 1), data={"a": 1.5}), 2, "not whole"),
+        (_chain((RUN_CREATED, 0), ("x", 1), data=json.loads('{"a":' * 40 + "1" + "}" * 40)), 2, "nested too deeply"),
+    ],
+)  # fmt: skip
+def test_a_signed_entry_that_does_not_belong_is_refused(lines: list[bytes], line: int, words: str) -> None:
+    found, text = wrong(lines, key=PUBLIC)
+    assert (found, words in text) == (line, True), text
+
+
+def test_a_signed_entry_of_another_run_is_refused() -> None:
+    first = make(KEY, RUN, None, kind=RUN_CREATED, data={"key": PUBLIC}, time="2026-11-27T08:00:00Z", seq=0)
+    other = RunRef(RUN.namespace, RUN.name, "uid-2")
+    second = make(KEY, other, first, kind=RUN_ENDED, data={}, time="2026-11-27T08:00:00Z", seq=1)
+    assert "another run" in wrong([first.line + b"\n", second.line + b"\n"], key=PUBLIC)[1]
+
+
+def test_a_first_entry_that_names_another_key_is_refused() -> None:
+    data = {"key": messages.public_text(messages.new_key().public_key())}
+    entry = make(KEY, RUN, None, kind=RUN_CREATED, data=data, time="2026-11-27T08:00:00Z", seq=0)
+    assert "names another key" in wrong([entry.line + b"\n"], key=PUBLIC, is_open=True)[1]
