@@ -95,6 +95,7 @@ def test_a_call_that_was_refused_is_on_the_record(
             namespace,
         )
     said = exported(sympozium_cluster, namespace, tmp_path / "run.jsonl")
+    assert all(e["data"]["resultDigest"].startswith("sha256:") for e in said if e["kind"] == "call.outcome")
     denied = next(e["data"] for e in said if e["kind"] == "call.outcome")
     assert (denied["ok"], denied["denied"]) == (False, True)
 

@@ -18,6 +18,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
+from sympozium.bus.audit.entry import digest as result_digest
 from sympozium.mcpsocket import text_result
 from sympozium.policy.tools import EXECUTE_COMMAND, SHELL
 from sympozium.shortening import shorten
@@ -255,6 +256,7 @@ class Calls:
             "isError": is_error,
             "summary": shown.summary(text),
             "bytes": len(text.encode("utf-8", "surrogatepass")),
+            "resultDigest": result_digest(text),
             "truncated": truncated,
             "durationMs": int(seconds * 1000),
         }

@@ -1,6 +1,7 @@
 """The way of one call: what is refused, what a person decides, what is on the record and in the journal."""
 
 import asyncio
+import hashlib
 import json
 
 import pytest
@@ -95,6 +96,8 @@ async def test_long_results_are_shortened_for_all_to_see(ws, tmp_path) -> None:
     assert "[... 4700 of 5000 characters left out ...]" in result_text(result)
     assert p.record.of("tool.outcome")[0]["truncated"] is True
     assert p.record.of("tool.outcome")[0]["bytes"] == 5000
+    whole = hashlib.sha256(b"x" * 5000).hexdigest()
+    assert p.record.of("tool.outcome")[0]["resultDigest"] == f"sha256:{whole}"
 
 
 async def test_secrets_are_masked_on_the_record_alone(ws, tmp_path) -> None:
