@@ -21,7 +21,7 @@ class ToolRule(Model):
     target: Annotated[str, Field(min_length=1, max_length=253)] | None = None
     """Glob over the container that executes: a skill's name, or `shell`. Without it the rule holds for all."""
     when: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
-    """CEL expression over `args`, `tool`, `target` and `run` that must be true for the rule to match. It is limited in cost; one that fails denies the call."""
+    """CEL expression over `args`, `tool`, `target` and `run` that must be true for the rule to match. It is limited in cost; one that fails, or is neither true nor false, denies the call, whatever the action."""
     reason: Annotated[str, Field(max_length=1024)] | None = None
     """Told to the model and to the person who is asked."""
 
@@ -50,7 +50,7 @@ class SandboxPolicy(Model):
 
 class SubagentPolicy(Model):
     max_depth: Annotated[int, Field(ge=0)] = 3
-    """Levels of runs beneath a run."""
+    """Levels of runs beneath a run that no run started; 0 lets no run start another."""
     max_concurrent: Annotated[int, Field(ge=0)] = 5
     """Child runs at the same time."""
 
@@ -132,7 +132,7 @@ class PolicySpec(Model):
     rbac_policy: RBACPolicy | None = None
     """Which Kubernetes rights skill packs may have. Without it: reads of anything but Secrets, RBAC and tokens."""
     enforcement: Enforcement = "Enforce"
-    """`Audit` lets pass what this policy would refuse or ask about, and records it: for trying a policy out."""
+    """`Audit` lets pass what this policy would refuse, ask about or cut, and records it: for trying a policy out."""
 
 
 class PolicyStatus(Status):

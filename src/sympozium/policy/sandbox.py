@@ -52,6 +52,11 @@ def seccomp(policy: Effective) -> str | None:
     return max(found, key=_SECCOMP.__getitem__, default=None)
 
 
+def default_image(policy: Effective) -> str | None:
+    """The image of sandboxes that name none: of the first layer that says one."""
+    return next((said.default_image for _, said in _said(policy.enforced) if said.default_image), None)
+
+
 def fill(run: RunSandbox | None, instance: InstanceSandbox | None, policy: Effective) -> RunSandbox | None:
     """The sandbox that a run gets: its own, else its instance's, else the one that the policy requires.
 
@@ -65,7 +70,7 @@ def fill(run: RunSandbox | None, instance: InstanceSandbox | None, policy: Effec
     if sandbox is None or not sandbox.enabled:
         return sandbox
     changes: dict[str, object] = {}
-    image = next((s.default_image for _, s in _said(policy.enforced) if s.default_image), None)
+    image = default_image(policy)
     if sandbox.image is None and image is not None:
         changes["image"] = image
     limits = dict(sandbox.resources.limits) if sandbox.resources else {}

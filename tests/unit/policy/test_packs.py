@@ -63,13 +63,25 @@ def test_what_would_be_cut_is_said_in_words() -> None:
             "allowEventBus": False,
             "allowedEgress": [{"host": "a.example", "port": 443}, {"host": "10.0.0.0/8"}],
         },
-        sandboxPolicy={"required": True, "maxCPU": "2", "maxMemory": "1Gi"},
+        sandboxPolicy={
+            "required": True,
+            "maxCPU": "2",
+            "maxMemory": "1Gi",
+            "defaultImage": "x",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        subagentPolicy={"maxConcurrent": 1},
+        approvals={"timeout": "5m"},
     )
     assert watched.cuts(watching, {"a": pack("a", rbac=[DELETE])}) == [
         "networkPolicy: egress would be denied but to the model endpoint, a.example:443, 10.0.0.0/8; without name resolution and the event bus",
         "sandboxPolicy.maxCPU: a sandbox that sets no limit would have 2",
         "sandboxPolicy.maxMemory: a sandbox that sets no limit would have 1Gi",
         "sandboxPolicy.required: a run that mentions no sandbox would have one",
+        "sandboxPolicy.defaultImage: a sandbox that names no image would have x",
+        "sandboxPolicy.seccompProfile: every container would have RuntimeDefault",
+        "subagentPolicy.maxConcurrent: policy p would let 1 child runs go at the same time",
+        "approvals.timeout: a call would wait 5m for a person",
         "spec.sidecar.rbac: a may not delete pods: policy p grants reads of what is not sensitive, and names nothing more (rbacPolicy.allow)",
     ]
 
