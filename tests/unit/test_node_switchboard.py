@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from sympozium.node.addresses import RefusedError
+from sympozium.addresses import RefusedError
 from sympozium.node.services import table
 from sympozium.node.switchboard import Switchboard
 

@@ -54,9 +54,23 @@ class ConfigSpec(Model):
     """How many runs go at the same time."""
 
 
+class NetworkProbe(Model):
+    """When and where it was found out whether network policies are enforced; the condition `NetworkPolicyEnforced` says what."""
+
+    checked_at: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+    """When the probe ended."""
+    nodes: Annotated[str, Field(max_length=64)]
+    """Digest of the set of nodes: when it changes, the probe is made again."""
+
+
+class ConfigStatus(Status):
+    network_probe: NetworkProbe | None = None
+    """The last probe of the network."""
+
+
 class SympoziumConfig(Resource):
     """Defaults of the installation."""
 
     kind: Literal["SympoziumConfig"] = "SympoziumConfig"
     spec: ConfigSpec = Field(default_factory=ConfigSpec)
-    status: Status = Field(default_factory=Status)
+    status: ConfigStatus = Field(default_factory=ConfigStatus)

@@ -122,6 +122,14 @@ def status() -> int:
     return session.run(module.status)
 
 
+@app.command()
+def doctor(namespace: Namespace = None) -> int:
+    """Look at each part of an installation, try whether network policies hold, and say what to do."""
+    from sympozium.cli import doctor as module, session
+
+    return session.run(module.doctor, namespace)
+
+
 # -- objects
 
 
@@ -339,6 +347,18 @@ def serve_webhook(
     from sympozium.webhook.main import run as serve
 
     return serve(port=port, url_base=url_base, health_port=health_port)
+
+
+@serve_app.command("egress")
+def serve_egress(
+    port: Annotated[int, typer.Option(help="Port of the proxy.", min=1, max=65535)] = 8889,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "0.0.0.0",  # noqa: S104 - in a pod
+    health_port: HealthPort = 0,
+) -> int:
+    """Run the proxy through which runs with a closed network reach names (for clusters)."""
+    from sympozium.egress.main import run as serve
+
+    return serve(port=port, host=host, health_port=health_port)
 
 
 _PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}

@@ -20,7 +20,7 @@ from sympozium.kube import Client, Informer
 from sympozium.kube.conditions import condition, merged
 from sympozium.kube.events import Recorder
 from sympozium.kube.informer import drop_managed_fields
-from sympozium.kube.resources import JOBS, PODS, Resource
+from sympozium.kube.resources import JOBS, NODES, PODS, Resource
 from sympozium.policy import Effective, resolve
 
 log = logging.getLogger(__name__)
@@ -56,6 +56,7 @@ class Caches:
         self.packs = informer(kinds.PERSONA_PACKS)
         self.configs = informer(kinds.CONFIGS)
         self.approvals = informer(kinds.APPROVALS, indexers={BY_RUN: _run_of_approval})
+        self.nodes = Informer(client, NODES, transform=_metadata)
         # Jobs and pods of runs alone: a cluster has many others.
         self.jobs = informer(JOBS, labels=LABEL_RUN)
         self.pods = informer(PODS, labels=LABEL_RUN, indexers={BY_LABEL: _run_label})
@@ -63,8 +64,13 @@ class Caches:
     def all(self) -> list[Informer]:
         return [
             self.runs, self.instances, self.schedules, self.policies, self.skill_packs, self.packs, self.configs,
-            self.approvals, self.jobs, self.pods,
+            self.approvals, self.jobs, self.pods, self.nodes,
         ]  # fmt: skip
+
+
+def _metadata(obj: Object) -> Object:
+    """Nodes are large, and only counted here."""
+    return {"metadata": drop_managed_fields(obj)["metadata"]}
 
 
 @dataclass(frozen=True, slots=True)

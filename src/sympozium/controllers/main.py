@@ -20,6 +20,7 @@ from sympozium.api import SYSTEM_NAMESPACE
 from sympozium.controllers.approval import ApprovalController
 from sympozium.controllers.config import ConfigController
 from sympozium.controllers.context import Caches, Context
+from sympozium.controllers.enforcement.keeper import Enforcement
 from sympozium.controllers.instance import InstanceController
 from sympozium.controllers.pack.controller import PackController
 from sympozium.controllers.policy import PolicyController
@@ -96,8 +97,10 @@ class Control:
         recorder = Recorder(client, COMPONENT)
         self.context = Context(client, caches, recorder, namespace)
         store = ProgressStore(bus)
-        starter = Starter(self.context, bus, api_server(client.access))
+        enforcement = Enforcement(self.context)
+        starter = Starter(self.context, bus, api_server(client.access), enforcement)
         runs = RunController(self.context, bus, starter, store)
+        enforcement.wake = runs.controller.enqueue
         self._messages = RunMessages(self.context, runs.controller, store, bus)
         parts = (
             runs,
@@ -113,7 +116,7 @@ class Control:
         self.manager = Manager(
             caches.all(),
             [part.controller for part in parts],
-            [recorder.run, runs.slots.run, self._consume],
+            [recorder.run, runs.slots.run, enforcement.run, self._consume],
         )
 
     def unready(self) -> list[str]:

@@ -2,10 +2,13 @@
 
 import argparse
 import asyncio
+import os
 import sys
 from pathlib import Path
 
 from sympozium import durations
+
+IGNORE_POLICIES = "SYMPOZIUM_NODE_IGNORE_NETWORK_POLICIES"
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -27,6 +30,10 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         "--pod-pids-limit", type=int, default=1024, help="processes and threads in a container"
     )
     parser.add_argument("--allow-host-path", action="store_true", help="let pods mount paths of the host")
+    parser.add_argument(
+        "--ignore-network-policies", action="store_true", default=bool(os.environ.get(IGNORE_POLICIES)),
+        help=f"enforce none, as a cluster whose network does not know them (also ${IGNORE_POLICIES}=1)",
+    )  # fmt: skip
     parser.add_argument("--sync-period", type=durations.parse, default=60.0, metavar="DURATION",
                         help="how often volumes are brought up to date (default 60s)")  # fmt: skip
     parser.add_argument("--eviction-period", type=durations.parse, default=10.0, metavar="DURATION",
@@ -48,6 +55,7 @@ def main(argv: list[str] | None = None) -> int:
     settings = Settings(
         options.name, options.data_dir.absolute(), options.max_pods, options.pod_pids_limit,
         options.allow_host_path, options.sync_period, options.eviction_period,
+        options.ignore_network_policies,
     )  # fmt: skip
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -55,6 +63,8 @@ def main(argv: list[str] | None = None) -> int:
         client = Client.connect(field_manager="kubelet")
         endpoint = Endpoint(options.port, options.tls_cert, options.tls_key, options.client_ca)
         found = host.probe(settings.data_dir)
+        if settings.ignore_network_policies:
+            found.facts.append("network policies are NOT enforced (this node was told to ignore them)")
         asyncio.run(run(settings, found, images, client, endpoint, options.health_port or None))
     except (OSError, KubeError, CatalogueError) as exc:
         print(f"node {options.name}: {exc}", file=sys.stderr)  # noqa: T201  # the command's one line

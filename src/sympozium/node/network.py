@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 
-from sympozium.node import addresses
-from sympozium.node.addresses import LOOPBACK, NEVER_BY_DEFAULT
+from sympozium import addresses
+from sympozium.addresses import LOOPBACK, NEVER_BY_DEFAULT
 from sympozium.node.objects import Object
 from sympozium.node.peers import Labels, PodRule, matches, open_port
 

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Protocol, Self
 
-from sympozium.node import addresses, netns, steer
-from sympozium.node.addresses import LOOPBACK, RefusedError
+from sympozium import addresses
+from sympozium.addresses import LOOPBACK, RefusedError
+from sympozium.node import netns, steer
 from sympozium.node.netns import Network
 from sympozium.node.network import DNS_PORT, NAMES, Egress, Rule
 from sympozium.node.services import Backend

@@ -17,11 +17,11 @@ from ipaddress import IPv4Address, IPv4Network, ip_address
 from pathlib import Path
 from typing import Protocol
 
+from sympozium.addresses import RefusedError
 from sympozium.kube import Client, Informer, KubeError
 from sympozium.kube.informer import drop_managed_fields
 from sympozium.kube.resources import ENDPOINT_SLICES, NAMESPACES, SERVICES
 from sympozium.node import netns, network, services
-from sympozium.node.addresses import RefusedError
 from sympozium.node.machine import Machine
 from sympozium.node.netns import Network
 from sympozium.node.network import Egress

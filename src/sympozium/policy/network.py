@@ -71,6 +71,11 @@ def may_connect(policy: Effective, host: str, port: int, addresses: Iterable[str
     return any(_holds(rule, host, port, found) for rule in allowed.destinations)
 
 
+def by_address(allowed: Egress, address: str, port: int) -> bool:
+    """Whether the layers allow an address as such, and not for the name that led to it."""
+    return any(_holds(rule, address, port, [ipaddress.ip_address(address)]) for rule in allowed.networks)
+
+
 def network_of(host: str) -> Network | None:
     """The network that a host field names, or None for a DNS name. Host bits may be set, as people write them."""
     try:

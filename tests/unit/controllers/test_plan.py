@@ -233,7 +233,7 @@ def test_a_closed_network_is_open_to_what_the_run_needs() -> None:
     peers = [(r["to"][0]["ipBlock"]["cidr"], r["ports"][0]["port"]) for r in rules["egress"]]
     assert peers == [("127.0.0.1/32", 4222), ("127.0.0.1/32", 7443)]
     assert _annotations(made) == {
-        "node.sympozium.ai/egress": "api.openai.com:443/private",
+        "node.sympozium.ai/egress": "127.0.0.1:4222,api.openai.com:443/private",
         "node.sympozium.ai/offline": "shell",
     }
     assert [c["type"] for c in made.conditions] == ["RightsCut", "EgressByName"]

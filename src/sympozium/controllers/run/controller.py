@@ -17,6 +17,7 @@ from sympozium.api.base import Object
 from sympozium.api.meta import LABEL_RUN
 from sympozium.api.run import TERMINAL
 from sympozium.controllers.context import BY_LABEL, BY_RUN, Context, MissingError, parse
+from sympozium.controllers.enforcement.keeper import NotYetError
 from sympozium.controllers.run import audit, diagnose
 from sympozium.controllers.run.binding import FROZEN
 from sympozium.controllers.run.compose import Verdict, World, compose, ended
@@ -135,6 +136,10 @@ class RunController:
                 fields = {"phase": "Pending", "reason": "BusUnreachable", "error": str(error)}
                 await self._context.write_status(self._context.caches.runs, obj, fields)
                 raise
+            except NotYetError as wait:
+                fields = {"phase": "Pending", "reason": "ProbingNetwork", "error": str(wait), "queue": None}
+                await self._context.write_status(self._context.caches.runs, obj, fields)
+                return Result(_LOOK_AGAIN)
             except PlanError as error:
                 verdict = ended(run, "Failed", "PlanFailed", error=str(error), now=self._context.now())
                 verdict.conditions.append(condition("Planned", False, "PlanFailed", str(error)))

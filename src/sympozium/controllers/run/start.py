@@ -17,12 +17,13 @@ from sympozium.api.meta import LABEL_SCHEDULE, owner_reference
 from sympozium.api.shared import RBACRule
 from sympozium.controllers import kinds
 from sympozium.controllers.context import Context, MissingError
+from sympozium.controllers.enforcement.keeper import Enforcement
 from sympozium.controllers.run.identity import write_bus_secrets, write_skill_token
 from sympozium.controllers.run.plan import ApiServer, Images, Inputs, Plan, PlanError, plan
 from sympozium.controllers.run.plan.inputs import PUBLIC_MODEL_ENDPOINT
 from sympozium.controllers.run.port import Bus
 from sympozium.controllers.schedule.controller import OCCASION_ANNOTATION
-from sympozium.kube import ForbiddenError, InvalidError, Resource
+from sympozium.kube import ForbiddenError, InvalidError, Request, Resource
 from sympozium.kube.resources import BUILT_IN, CLUSTER_ROLES, JOBS, SECRETS
 from sympozium.policy import fill
 from sympozium.policy.resolve import MissingReferenceError
@@ -37,18 +38,22 @@ _LATER: Final = frozenset({"RoleBinding", "ClusterRoleBinding"})
 class Starter:
     """For one installation."""
 
-    def __init__(self, context: Context, bus: Bus, api_server: ApiServer) -> None:
+    def __init__(self, context: Context, bus: Bus, api_server: ApiServer, enforcement: Enforcement) -> None:
+        self._enforcement = enforcement
         self._context = context
         self._bus = bus
         self._api_server = api_server
 
     async def prepare(self, obj: Object, run: AgentRun) -> tuple[Inputs, Plan]:
-        """Resolve and plan; writes nothing. Raises PlanError."""
+        """Resolve and plan; writes nothing. Raises PlanError, or NotYetError when the run must wait."""
         try:
             inputs = await self.inputs(obj, run)
         except (MissingError, MissingReferenceError) as error:
             raise PlanError(str(error)) from error
-        return inputs, plan(inputs)
+        notes = self._enforcement.judge(Request(run.namespace, run.name), inputs.policy)
+        made = plan(inputs)
+        made.conditions += notes
+        return inputs, made
 
     async def write(self, inputs: Inputs, made: Plan) -> Object:
         """Write everything; returns the Job. Raises PlanError for what the API server will never take."""

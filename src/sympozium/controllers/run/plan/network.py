@@ -79,10 +79,14 @@ def of(inputs: Inputs) -> Network:
     if allowed.dns:
         ports = [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]
         rules.append({"to": _RESOLVERS, "ports": ports})
-    made = Network(_policy(inputs, rules), _annotation([d for d in open_to if _is_name(d)]))
-    if made.annotations:
+    # The bus and the model also where nobody heeds the policy: they may be on the node's loopback.
+    needed = [d for d in (bus, model) if d in open_to and not _is_service(d)]
+    named = [d for d in open_to if _is_name(d)]
+    made = Network(_policy(inputs, rules), _annotation([*needed, *named]))
+    if named:
+        written = ", ".join(f"{d.host}:{d.port or '*'}" for d in named)
         words = (
-            f"destinations by name ({made.annotations[ANNOTATION]}) are open on a node of sympozium; a cluster's "
+            f"destinations by name ({written}) are open on a node of sympozium; a cluster's "
             "NetworkPolicy cannot express them"
         )
         made.conditions.append(condition("EgressByName", True, "Names", words))

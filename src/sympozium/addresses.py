@@ -1,4 +1,4 @@
-"""What an address is to a pod: the world, a neighbour's network, this machine, or a service of a cloud.
+"""What an address is to who connects for a pod (a node, the egress component): the world, a neighbour's network, this machine, or a service of a cloud.
 
 "Everything" in a policy means the world. What a machine keeps for itself relies on nobody else reaching it, so it
 must be named by a rule of its own: loopback, link-local (metadata services of clouds), and each address of this machine.
@@ -50,16 +50,21 @@ def objection(address: str, *, private: bool) -> str | None:
     return "this machine itself" if of_this_machine(address) else None
 
 
+async def of_any(host: str, port: int) -> list[str]:
+    """The IPv4 addresses of a name, whatever they are; at least one. Raises OSError."""
+    found = await asyncio.get_running_loop().getaddrinfo(
+        host, port, family=socket.AF_INET, type=socket.SOCK_STREAM
+    )
+    return list(dict.fromkeys(str(info[4][0]) for info in found))
+
+
 async def resolve(host: str, port: int, allowed: Callable[[str], bool], *, private: bool) -> list[str]:
     """The IPv4 addresses of a name, each fit to be connected to. Raises RefusedError or OSError.
 
     All must be, not the chosen one: a name that also leads inside is an attempt or a mistake. The connection goes to
     what was checked, so a second answer of the name server changes nothing.
     """
-    found = await asyncio.get_running_loop().getaddrinfo(
-        host, port, family=socket.AF_INET, type=socket.SOCK_STREAM
-    )
-    addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
+    addresses = await of_any(host, port)
     for address in addresses:
         if not allowed(address) and (why := objection(address, private=private)):
             raise RefusedError(
