@@ -31,6 +31,13 @@ class QueueLimits(Model):
     """The same for each instance."""
 
 
+class EgressComponent(Model):
+    """Where `sympozium serve egress` listens, as the pods of runs reach it."""
+
+    url: Annotated[str, Field(json_schema_extra={"pattern": "^http://"})]
+    """Of the proxy: `http://sympozium-egress.sympozium-system.svc:8889`."""
+
+
 class ConfigSpec(Model):
     floor_policy_ref: Name | None = None
     """SympoziumPolicy of the system namespace that holds for every run, whatever its instance says."""
@@ -50,6 +57,8 @@ class ConfigSpec(Model):
     """Images of a run's own containers."""
     suspend: bool | None = None
     """Set to true to stop all: no run starts, and those that go on are frozen (`sympozium stop --all`)."""
+    egress: EgressComponent | None = None
+    """The proxy that runs with a closed network go through. It holds destinations by name, which NetworkPolicies cannot."""
     queue: QueueLimits | None = None
     """How many runs go at the same time."""
 

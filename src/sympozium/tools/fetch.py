@@ -2,13 +2,14 @@
 
 The name is resolved once, every address it has must be public (or the relay of the run's node, for names that its
 policy allows), and the connection is made to the checked address, so that a second answer of the name server cannot
-lead inside. A redirect is a new URL and goes through the same. No proxy variables, no cookies, no credentials in the URL.
+lead inside. A redirect is a new URL and goes through the same. No proxy but the installation's egress component, no cookies, no credentials in the URL.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 import re
 import socket
 import ssl
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from sympozium.policy.network import RELAYED
+from sympozium.tools.proxy import Proxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,18 +110,21 @@ async def _once(
     permitted: Callable[[str, int, list[str]], bool],
 ) -> tuple[Page, str | None]:
     host, port, secure, target = _parts(url)
-    addresses = await _resolve(host, port)
+    proxy = _proxy()
+    addresses = await _resolve(host, port, relayed=proxy is not None)
     if not permitted(host, port, addresses):
         raise FetchError(
             f"the policy of this run does not allow connections to {host}:{port} (networkPolicy.allowedEgress)"
         )
     _check(host, addresses, allowed)
-    address = addresses[0]
     context = ssl.create_default_context() if secure else None
     try:
-        reader, writer = await asyncio.open_connection(
-            address, port, ssl=context, server_hostname=host if secure else None
-        )
+        if proxy is not None:
+            reader, writer = await proxy.connect(host, port, context)
+        else:
+            reader, writer = await asyncio.open_connection(
+                addresses[0], port, ssl=context, server_hostname=host if secure else None
+            )
     except OSError as error:
         raise FetchError(f"{url} cannot be reached: {error}") from error
     try:
@@ -150,10 +155,19 @@ def _parts(url: str) -> tuple[str, int, bool, str]:
     return parts.hostname, port or (443 if secure else 80), secure, target
 
 
-async def _resolve(host: str, port: int) -> list[str]:
+def _proxy() -> Proxy | None:
+    """The egress component, where the run's network is open to it alone: the controller has set it."""
+    url = os.environ.get("HTTPS_PROXY")
+    return Proxy(url) if url else None
+
+
+async def _resolve(host: str, port: int, *, relayed: bool) -> list[str]:
+    """With `relayed` a name may be unknown here: the relay resolves it, and judges where it leads."""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=1)
     except (OSError, UnicodeError) as error:
+        if relayed:
+            return []
         raise FetchError(f"the name {host} cannot be resolved: {error}") from error
     return [str(info[4][0]).split("%")[0] for info in found]
 

@@ -239,6 +239,30 @@ def test_a_closed_network_is_open_to_what_the_run_needs() -> None:
     assert [c["type"] for c in made.conditions] == ["RightsCut", "EgressByName"]
 
 
+def test_a_closed_run_goes_through_the_egress_component_alone() -> None:
+    config = ConfigSpec.model_validate(
+        {"egress": {"url": "http://sympozium-egress.sympozium-system.svc:8889"}}
+    )
+    rules = {
+        "networkPolicy": {"allowDNS": False, "allowedEgress": [{"host": "a.test"}, {"host": "10.1.2.3"}]}
+    }
+    made = plan(inputs(**{**SKILLED, "policy_": rules, "config": config}))
+    (policy,) = [o["spec"]["egress"] for o in made.objects if o["kind"] == "NetworkPolicy"]
+    peers = [rule["to"][0] for rule in policy]
+    assert peers[1] == {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "sympozium-system"}}
+    }
+    assert [p["ipBlock"]["cidr"] for p in (peers[0], peers[2])] == ["127.0.0.1/32", "127.0.0.1/32"]
+    assert len(peers) == 3  # bus, component, API for the skill with rights
+    having = {
+        n for n, c in _containers(made).items() if {"secretRef": {"name": "r-egress"}} in c.get("envFrom", [])
+    }
+    assert having == {"agent", "tools", "skill-k8s-ops"}
+    assert "EgressByName" not in {c["type"] for c in made.conditions}
+    free = plan(inputs(config=config))
+    assert "r-egress" not in json.dumps(free.job)
+
+
 def test_the_api_is_closed_to_runs_without_rights() -> None:
     made = plan(inputs(policy_={"networkPolicy": {}}))
     (rules,) = [o["spec"]["egress"] for o in made.objects if o["kind"] == "NetworkPolicy"]

@@ -114,7 +114,7 @@ class Ending:
             SERVICE_ACCOUNTS, run.namespace, labels=selector(names.labels(run))
         )
         accounts = [o["metadata"]["name"] for o in found if o["metadata"]["name"] != run.name]
-        bus = [names.owned(run.name, part) for part in ("bus-agent", "bus-tools")]
+        bus = [names.owned(run.name, part) for part in ("bus-agent", "bus-tools", "egress")]
         for resource in (ROLE_BINDINGS, ROLES):
             await self._delete(resource, accounts, run.namespace)
         await self._cluster_roles(run)

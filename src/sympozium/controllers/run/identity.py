@@ -5,16 +5,19 @@ worthless at once, whoever copied it.
 """
 
 import base64
+import os
 from collections.abc import Mapping
 from typing import Final
+from urllib.parse import urlsplit
 
 from sympozium import durations
 from sympozium.api.base import Object
 from sympozium.api.run import AgentRun
 from sympozium.controllers.run.compose import KILL_AFTER
-from sympozium.controllers.run.plan import ApiServer, names
+from sympozium.controllers.run.plan import ApiServer, Inputs, names, network
 from sympozium.controllers.run.port import Bus, Ref
-from sympozium.kube import Client
+from sympozium.egresstoken import FIELD, KEY_BYTES, SECRET, Claims, sign
+from sympozium.kube import AlreadyExistsError, Client
 from sympozium.kube.resources import SECRETS
 
 _SHORTEST_TOKEN: Final = 600
@@ -44,6 +47,41 @@ async def write_skill_token(
     )  # fmt: skip
     files = {"token": token.encode(), "ca.crt": server.ca, "namespace": run.namespace.encode()}
     await client.apply(SECRETS, _secret(run, account, owner, files))
+
+
+async def write_egress_secret(client: Client, inputs: Inputs, system_namespace: str) -> None:
+    """`<run>-egress`: the environment that leads HTTP clients through the egress component."""
+    assert inputs.config.egress is not None
+    run = inputs.run
+    model = network.destination(inputs.model_endpoint)
+    claims = Claims(run.namespace, run.name, run.metadata.uid, (model.host, model.port or 0))
+    token = sign(claims, await _egress_key(client, system_namespace))
+    parts = urlsplit(inputs.config.egress.url)
+    url = f"http://{run.name}:{token}@{parts.netloc.rpartition('@')[2]}"
+    # The API speaks to a skill's own token; the model may have the same host, on another port.
+    api = inputs.api_server
+    direct = api.host if api.host != model.host else f"{api.host}:{api.port}"
+    values = {"HTTPS_PROXY": url, "HTTP_PROXY": url, "NO_PROXY": direct}
+    # curl reads http_proxy in lower case alone, others one or the other.
+    files = {name: value.encode() for key, value in values.items() for name in (key, key.lower())}
+    owner = inputs.owner
+    await client.apply(SECRETS, _secret(run, names.owned(run.name, "egress"), owner, files))
+
+
+async def _egress_key(client: Client, namespace: str) -> bytes:
+    """The key of the installation, made by whoever needs it first."""
+    found = await client.find(SECRETS, SECRET, namespace)
+    if found is None:
+        key = base64.b64encode(os.urandom(KEY_BYTES)).decode()
+        body = {
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": SECRET, "namespace": namespace},
+            "type": "Opaque", "data": {FIELD: key},
+        }  # fmt: skip
+        try:
+            found = await client.create(SECRETS, body)
+        except AlreadyExistsError:
+            found = await client.get(SECRETS, SECRET, namespace)
+    return base64.b64decode(found["data"][FIELD])
 
 
 def _secret(run: AgentRun, name: str, owner: Object, files: Mapping[str, bytes]) -> Object:

@@ -18,8 +18,8 @@ from sympozium.api.shared import RBACRule
 from sympozium.controllers import kinds
 from sympozium.controllers.context import Context, MissingError
 from sympozium.controllers.enforcement.keeper import Enforcement
-from sympozium.controllers.run.identity import write_bus_secrets, write_skill_token
-from sympozium.controllers.run.plan import ApiServer, Images, Inputs, Plan, PlanError, plan
+from sympozium.controllers.run.identity import write_bus_secrets, write_egress_secret, write_skill_token
+from sympozium.controllers.run.plan import ApiServer, Images, Inputs, Plan, PlanError, network, plan
 from sympozium.controllers.run.plan.inputs import PUBLIC_MODEL_ENDPOINT
 from sympozium.controllers.run.port import Bus
 from sympozium.controllers.schedule.controller import OCCASION_ANNOTATION
@@ -62,6 +62,11 @@ class Starter:
         later = [obj for obj in made.objects if obj["kind"] in _LATER]
         await together(
             write_bus_secrets(client, self._bus, run, owner),
+            *(
+                [write_egress_secret(client, inputs, self._context.system_namespace)]
+                if network.proxied(inputs)
+                else []
+            ),
             *(client.apply(_RESOURCES[obj["kind"]], obj) for obj in now),
         )
         await together(

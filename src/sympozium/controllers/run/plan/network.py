@@ -2,7 +2,8 @@
 
 NetworkPolicy knows addresses and labels, not names. Addresses become `ipBlock` rules; names of Services
 (`name.namespace.svc`) become a rule for their namespace; all other names go into an annotation that our node
-resolves when a connection is made, and a condition says that a cluster's own network needs help with those.
+resolves when a connection is made, and a condition says that a cluster's own network needs help with those. Where
+the installation has an egress component, that is the help: the run may connect to it alone, and it judges each name.
 
 A run under no network policy has the annotation too: its model and its bus may be on the machine's loopback, of which
 a pod reaches what is named and nothing else.
@@ -70,24 +71,26 @@ def of(inputs: Inputs) -> Network:
         raise PlanError(
             "networkPolicy.allowEventBus is false: a run cannot report without the bus; set it to true"
         )
-    open_to = [bus, model]
+    proxy = inputs.config.egress
+    open_to = [bus, destination(proxy.url) if proxy else model]
     if any(skill.sidecar.rbac or skill.sidecar.cluster_rbac for skill in inputs.skills):
         open_to.append(Destination(inputs.api_server.host, inputs.api_server.port))
-    open_to += [Destination(rule.host, rule.port) for rule in allowed.destinations]
+    if not proxy:
+        open_to += [Destination(rule.host, rule.port) for rule in allowed.destinations]
     open_to = list(dict.fromkeys(open_to))
     rules = [_rule(d) for d in open_to if not _is_name(d)]
     if allowed.dns:
         ports = [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]
         rules.append({"to": _RESOLVERS, "ports": ports})
-    # The bus and the model also where nobody heeds the policy: they may be on the node's loopback.
-    needed = [d for d in (bus, model) if d in open_to and not _is_service(d)]
+    # The bus and the model (or the proxy to it) also where nobody heeds the policy: they may be on the node's loopback.
+    needed = [d for d in open_to[:2] if not _is_service(d)]
     named = [d for d in open_to if _is_name(d)]
     made = Network(_policy(inputs, rules), _annotation([*needed, *named]))
     if named:
         written = ", ".join(f"{d.host}:{d.port or '*'}" for d in named)
         words = (
             f"destinations by name ({written}) are open on a node of sympozium; a cluster's "
-            "NetworkPolicy cannot express them"
+            "NetworkPolicy cannot express them: set `egress` of SympoziumConfig default"
         )
         made.conditions.append(condition("EgressByName", True, "Names", words))
     return made
@@ -101,6 +104,11 @@ def _annotation(found: list[Destination]) -> dict[str, str]:
         if ":" not in d.host  # IPv6: the node carries none
     ]
     return {ANNOTATION: ",".join(dict.fromkeys(pairs))} if pairs else {}
+
+
+def proxied(inputs: Inputs) -> bool:
+    """Whether the run goes through the egress component."""
+    return inputs.config.egress is not None and network.egress(inputs.policy).restricted
 
 
 def destination(url: str) -> Destination:

@@ -12,7 +12,7 @@ from sympozium import quantities
 from sympozium.api.base import Object
 from sympozium.api.meta import LABEL_COMPONENT
 from sympozium.api.shared import ResourceRequirements
-from sympozium.controllers.run.plan import names
+from sympozium.controllers.run.plan import names, network
 from sympozium.controllers.run.plan.files import SOCKETS
 from sympozium.controllers.run.plan.inputs import Inputs, PlanError, Skill
 from sympozium.policy import sandbox
@@ -89,7 +89,7 @@ def _agent(inputs: Inputs) -> Object:
         "agent",
         inputs.images.agent,
         # A later Secret wins over an earlier one, so the run's own comes last.
-        envFrom=[{"secretRef": {"name": name}} for name in dict.fromkeys(secrets)],
+        envFrom=[*({"secretRef": {"name": name}} for name in dict.fromkeys(secrets)), *_proxy(inputs)],
         env=_env(agent.env),
         resources=_resources(agent.resources, _AGENT_REQUESTS),
         terminationMessagePolicy="FallbackToLogsOnError",
@@ -111,8 +111,9 @@ def _tools(inputs: Inputs) -> Object:
         _mount("journal", JOURNAL),
     ]
     return _sidecar(
-        "tools", inputs.images.tools, resources=_resources(None, _SMALL_REQUESTS), volumeMounts=mounts
-    )
+        "tools", inputs.images.tools, envFrom=_proxy(inputs), resources=_resources(None, _SMALL_REQUESTS),
+        volumeMounts=mounts,
+    )  # fmt: skip
 
 
 def _shell(inputs: Inputs) -> Object:
@@ -159,9 +160,16 @@ def _skill(inputs: Inputs, skill: Skill, accounts: dict[str, str]) -> Object:
     resources = ResourceRequirements(limits=limits) if limits else None
     changes = {"command": list(sidecar.command)} if sidecar.command else {}
     return _sidecar(
-        skill.container, sidecar.image,
+        skill.container, sidecar.image, envFrom=_proxy(inputs),
         env=_env(env), resources=_resources(resources, _SMALL_REQUESTS), volumeMounts=mounts, **changes,
     )  # fmt: skip
+
+
+def _proxy(inputs: Inputs) -> list[Object]:
+    """The way out, with the run's credential, for all but `shell`."""
+    return (
+        [{"secretRef": {"name": names.owned(inputs.run.name, "egress")}}] if network.proxied(inputs) else []
+    )
 
 
 def _cpu(skill: Skill) -> str | None:
