@@ -1,17 +1,21 @@
 """The egress component as a process beside a machine: runs with a closed network reach their model through it."""
 
+import base64
+import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
-from e2e.support import agent, finished, policy, run, say
+from e2e.support import agent, decide, finished, policy, run, say
 from e2e.test_network import page
-from sympozium.testing import Cluster, ScriptedModel
+from sympozium.testing import AGENT_RUN, Cluster, ScriptedModel, phase
 from sympozium.testing.resources import NETWORK_POLICY, POD, SECRET, SYMPOZIUM_CONFIG
 from sympozium.testing.waiting import until
 from sympozium.up.identities import kubeconfig, server_of
@@ -88,3 +92,66 @@ def test_the_model_cannot_be_reached_past_a_dead_component(
         run(sympozium_cluster, namespace, timeout="20s")
         status = finished(sympozium_cluster, namespace, timeout=150)["status"]
     assert status["phase"] == "Failed", status
+
+
+def _tunnel(proxy: str, host: str, port: int) -> tuple[socket.socket, str]:
+    """A CONNECT with a run's credential: the socket and the answer."""
+    parts = urlsplit(proxy)
+    opened = socket.create_connection((parts.hostname, parts.port), 10)
+    pair = base64.b64encode(f"{parts.username}:{parts.password}".encode()).decode()
+    opened.sendall(
+        f"CONNECT {host}:{port} HTTP/1.1\r\nHost: x\r\nProxy-Authorization: Basic {pair}\r\n\r\n".encode()
+    )
+    return opened, opened.recv(4096).decode()
+
+
+def test_a_credential_is_worth_what_the_policy_says_now(
+    sympozium_cluster: Cluster, namespace: str, egress: Path, page: tuple[str, str, int]
+) -> None:
+    """Used by hand, as somebody would who has stolen it: while the run waits, after its policy has changed, and after
+    its end.
+    """
+    _, address, port = page
+    rules = {"allowedEgress": [{"host": address, "port": port}]}
+    gating = {"defaultAction": "ask", "rules": []}
+    policy(sympozium_cluster, namespace, networkPolicy=rules, toolGating=gating)
+    script = say(
+        {"id": "look", "call": [{"tool": "list_directory", "arguments": {"path": "."}}]},
+        {"id": "end", "say": "end"},
+    )
+    with ScriptedModel(script) as model:
+        agent(sympozium_cluster, namespace, model.base_url)
+        run(sympozium_cluster, namespace)
+        sympozium_cluster.wait(
+            AGENT_RUN, "run", lambda r: phase(r) == "AwaitingApproval", namespace, timeout=60
+        )
+        secret = sympozium_cluster.get(SECRET, "run-egress", namespace)
+        proxy = base64.b64decode(secret["data"]["HTTPS_PROXY"]).decode()
+        held, answer = _tunnel(proxy, address, port)
+        assert " 200 " in answer
+        for host, other in (
+            (address, port + 1),
+            ("169.254.169.254", 80),
+            ("10.0.0.1", port),
+            ("localhost", port),
+        ):
+            refused, answer = _tunnel(proxy, host, other)
+            refused.close()
+            assert " 403 " in answer, (host, other, answer)
+        policy(sympozium_cluster, namespace, networkPolicy={}, toolGating=gating)
+        held.settimeout(10)
+        with contextlib.suppress(ConnectionResetError):
+            assert held.recv(1) == b""
+        held.close()
+        refused, answer = _tunnel(proxy, address, port)
+        refused.close()
+        assert " 403 " in answer
+        decide(sympozium_cluster, namespace, "Approved")
+        finished(sympozium_cluster, namespace)
+
+    def over() -> bool:
+        refused, answer = _tunnel(proxy, address, port)
+        with refused:
+            return " 403 " in answer and "is over" in answer
+
+    until(over, "the credential has died with its run")
