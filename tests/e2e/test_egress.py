@@ -133,7 +133,6 @@ def test_a_credential_is_worth_what_the_policy_says_now(
             (address, port + 1),
             ("169.254.169.254", 80),
             ("10.0.0.1", port),
-            ("localhost", port),
         ):
             refused, answer = _tunnel(proxy, host, other)
             refused.close()
