@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from e2e.support import agent, decide, finished, policy, run, say
+from e2e.support import agent, finished, policy, run, say
 from e2e.test_network import page
 from sympozium.testing import AGENT_RUN, Cluster, ScriptedModel, phase
 from sympozium.testing.resources import NETWORK_POLICY, POD, SECRET, SYMPOZIUM_CONFIG
@@ -145,7 +145,7 @@ def test_a_credential_is_worth_what_the_policy_says_now(
         refused, answer = _tunnel(proxy, address, port)
         refused.close()
         assert " 403 " in answer
-        decide(sympozium_cluster, namespace, "Approved")
+        sympozium_cluster.patch(AGENT_RUN, "run", {"spec": {"cancel": True}}, namespace)
         finished(sympozium_cluster, namespace)
 
     def over() -> bool:
