@@ -404,6 +404,24 @@ def test_a_schedule_that_cannot_be_read_says_so(control: Control, ns: str) -> No
     assert "61 * * * *" in failed["status"]["conditions"][0]["message"]
 
 
+def test_a_schedule_says_that_its_instance_is_not_there_until_it_is(control: Control, ns: str) -> None:
+    spec = {"instanceRef": "sre", "schedule": "@yearly", "task": "x"}
+    meta = {"name": "s", "namespace": ns}
+    control.apply(
+        {"apiVersion": "sympozium.ai/v1alpha1", "kind": "SympoziumSchedule", "metadata": meta, "spec": spec}
+    )
+
+    def reason(obj: Object) -> str | None:
+        found = [c for c in (obj.get("status") or {}).get("conditions") or () if c["type"] == "Ready"]
+        return found[0]["reason"] if found else None
+
+    control.wait(SCHEDULE, "s", lambda obj: reason(obj) == "ReferenceMissing", ns, timeout=30)
+    control.instance(ns)
+    control.wait(SCHEDULE, "s", lambda obj: reason(obj) == "Scheduled", ns, timeout=30)
+    control.delete(INSTANCE, "sre", ns)
+    control.wait(SCHEDULE, "s", lambda obj: reason(obj) == "ReferenceMissing", ns, timeout=30)
+
+
 def test_instances_say_what_is_missing_and_what_has_no_effect(control: Control, ns: str) -> None:
     control.instance(
         ns,

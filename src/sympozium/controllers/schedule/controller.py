@@ -45,6 +45,7 @@ class ScheduleController:
         self.controller = Controller("schedule", self.reconcile)
         self.controller.watches(context.caches.schedules)
         self.controller.watches(context.caches.runs, _schedule_of)
+        self.controller.watches(context.caches.instances, self._of_instance)
 
     async def reconcile(self, request: Request) -> Result:
         caches = self._context.caches
@@ -136,13 +137,27 @@ class ScheduleController:
         if latest := max(fired or [(run.when, run.name) for run in made], default=None):
             fields["lastRunName"] = latest[1]
             fields["lastRunTime"] = rfc3339(latest[0])
-        ready = condition(
-            "Ready", True, "Scheduled", "suspended" if schedule.spec.suspend else "runs are made"
-        )
+        name = schedule.spec.instance_ref
+        if self._context.caches.instances.get(schedule.namespace, name) is None:
+            words = (
+                f"SympoziumInstance {name} is not in namespace {schedule.namespace}: nothing runs until it is"
+            )
+            ready = condition("Ready", False, "ReferenceMissing", words)
+        else:
+            words = "suspended" if schedule.spec.suspend else "runs are made"
+            ready = condition("Ready", True, "Scheduled", words)
         notes, drop = self._context.unimplemented(obj)
         await self._context.write_status(
             self._context.caches.schedules, obj, fields, [ready, *notes], drop=drop
         )
+
+    def _of_instance(self, instance: Object) -> list[Request]:
+        meta = instance["metadata"]
+        return [
+            Request(s["metadata"]["namespace"], s["metadata"]["name"])
+            for s in self._context.caches.schedules.list()
+            if (s["metadata"]["namespace"], s["spec"]["instanceRef"]) == (meta["namespace"], meta["name"])
+        ]
 
     async def _error(
         self, obj: Object, reason: str, message: str, *, next_run: datetime | None = None
