@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from e2e.support import agent, finished, policy, run, say
-from sympozium.testing import Cluster, ScriptedModel
+from sympozium.testing import AGENT_RUN, Cluster, ScriptedModel, phase
+from sympozium.testing.client import Object
 from sympozium.testing.resources import NAMESPACE, SYMPOZIUM_CONFIG
 
 
@@ -46,6 +47,25 @@ def test_a_closed_run_is_refused_unless_its_policy_says_otherwise(
         assert "nothing enforces network policies here" in status["error"]
         assert "whenUnenforced" in status["error"]
     assert ("NetworkUnenforced" in conditions) is ("whenUnenforced" in rules)
+
+
+def test_a_run_that_is_closed_while_it_goes_on_says_that_nothing_enforces_it(
+    unenforced: Cluster, ns: str
+) -> None:
+    gating = {"defaultAction": "ask", "rules": []}
+    policy(unenforced, ns, networkPolicy={"denyAll": False}, toolGating=gating)
+    with ScriptedModel(say({"call": [{"tool": "list_directory", "arguments": {"path": "."}}]})) as model:
+        agent(unenforced, ns, model.base_url)
+        run(unenforced, ns)
+        unenforced.wait(AGENT_RUN, "run", lambda r: phase(r) == "AwaitingApproval", ns, timeout=60)
+        policy(unenforced, ns, networkPolicy={"denyAll": True}, toolGating=gating)
+
+        def says_so(found: Object) -> bool:
+            return "NetworkUnenforced" in {c["type"] for c in found["status"]["conditions"]}
+
+        unenforced.wait(AGENT_RUN, "run", says_so, ns, timeout=60)
+        unenforced.patch(AGENT_RUN, "run", {"spec": {"cancel": True}}, ns)
+        finished(unenforced, ns)
 
 
 def test_doctor_says_so(unenforced: Cluster) -> None:

@@ -78,9 +78,13 @@ class Enforcement:
                 f"networkPolicy.denyAll: nothing enforces network policies here: {verdict.message}. Or set "
                 "networkPolicy.whenUnenforced: Allow, and the run starts with an open network"
             )
-        return [
-            condition(UNENFORCED, True, verdict.reason, f"the network of this run is open: {verdict.message}")
-        ]
+        return [_open(verdict)]
+
+    def notes(self, policy: Effective) -> list[Object]:
+        """The condition for a run that goes on, and whose policy closes its network by now where nothing enforces it."""
+        known = self._known()
+        closed = network.egress(policy).restricted
+        return [_open(known.verdict)] if closed and known and known.verdict.enforced is False else []
 
     async def run(self) -> None:
         """Make the probe whenever it is wanted; until cancelled."""
@@ -129,6 +133,10 @@ class Enforcement:
 
     def _nodes(self) -> str:
         return digest_of(self._context.caches.nodes.list())
+
+
+def _open(verdict: Verdict) -> Object:
+    return condition(UNENFORCED, True, verdict.reason, f"the network of this run is open: {verdict.message}")
 
 
 def remembered(config: Object) -> Known | None:

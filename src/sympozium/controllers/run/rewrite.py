@@ -67,7 +67,7 @@ class Rewriter:
         await self._remove(run, mine)
         if pod is not None:
             await self._mark(pod, made, rules.fingerprint if told else None)
-        return made.conditions
+        return [*made.conditions, *self._starter.enforcement.notes(inputs.policy)]
 
     def _with_what_is_there(self, run: AgentRun) -> AgentRun:
         """Without the skills whose pack was deleted: their rights go, the rest of the run follows its policy."""

@@ -39,7 +39,7 @@ class Starter:
     """For one installation."""
 
     def __init__(self, context: Context, bus: Bus, api_server: ApiServer, enforcement: Enforcement) -> None:
-        self._enforcement = enforcement
+        self.enforcement = enforcement
         self._context = context
         self._bus = bus
         self._api_server = api_server
@@ -50,7 +50,7 @@ class Starter:
             inputs = await self.inputs(obj, run)
         except (MissingError, MissingReferenceError) as error:
             raise PlanError(str(error)) from error
-        notes = self._enforcement.judge(Request(run.namespace, run.name), inputs.policy)
+        notes = self.enforcement.judge(Request(run.namespace, run.name), inputs.policy)
         made = plan(inputs)
         made.conditions += notes
         return inputs, made
