@@ -34,7 +34,7 @@ from sympozium.up.bus import objects as bus_objects
 from sympozium.up.identities import kubeconfig
 
 SYSTEM = "sympozium-system"
-_PROGRAM = "import sys; from sympozium.controllers.main import run; sys.exit(run(health_port=0))"
+PROGRAM = "import sys; from sympozium.controllers.main import run; sys.exit(run(health_port=0))"
 USAGE = {"inputTokens": 100, "outputTokens": 20}
 STARTED = ("run.started", {"model": "m1", "provider": "openai", "tools": ["read_file"]})
 STEP = ("step.started", {"step": 1})
@@ -98,8 +98,10 @@ class Control(LocalKube):
         }  # fmt: skip
         path = SERVICE_ACCOUNTS.path(SYSTEM, install.CONTROLLER, "token")
         token = self.request("POST", path, request)["status"]["token"]
-        self._kubeconfig = self.directory / "controller.kubeconfig"
-        self._kubeconfig.write_text(kubeconfig(self.url, self.authority, {"token": token}, namespace=SYSTEM))
+        self.controller_kubeconfig = self.directory / "controller.kubeconfig"
+        self.controller_kubeconfig.write_text(
+            kubeconfig(self.url, self.authority, {"token": token}, namespace=SYSTEM)
+        )
 
     def configure(self, **spec: Any) -> None:
         """SympoziumConfig `default`."""
@@ -113,8 +115,8 @@ class Control(LocalKube):
     def start_controllers(self) -> None:
         with (self.directory / "controllers.log").open("ab") as log:
             self.controllers = subprocess.Popen(
-                [sys.executable, "-c", _PROGRAM],
-                env={**os.environ, "KUBECONFIG": str(self._kubeconfig)}, stderr=log,
+                [sys.executable, "-c", PROGRAM],
+                env={**os.environ, "KUBECONFIG": str(self.controller_kubeconfig)}, stderr=log,
             )  # fmt: skip
 
     def stop_controllers(self, number: signal.Signals = signal.SIGKILL) -> int:

@@ -249,6 +249,46 @@ def logs(
     session.run(lambda s: module.logs(s, name, follow=follow, as_json=output == "json"), namespace)
 
 
+Runs = Annotated[list[str] | None, typer.Argument(metavar="[RUN...]")]
+RunSelector = Annotated[str | None, typer.Option("-l", "--selector", help="Runs with these labels.")]
+Patience = Annotated[float, typer.Option(help="Seconds to wait for the runs' answers.", min=0)]
+
+
+@app.command()
+def stop(
+    names: Runs = None,
+    namespace: Namespace = None,
+    selector: RunSelector = None,
+    everywhere: Everywhere = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="The installation: what goes on is held, nothing starts.")
+    ] = False,
+    kill: Annotated[bool, typer.Option("--kill", help="End them as Cancelled, pods too.")] = False,
+    timeout: Patience = 30.0,
+) -> int:
+    """Freeze runs where they are: no tool call and no step begins; say what is in flight."""
+    from sympozium.cli import session, stop as module
+
+    which = module.Which(names or (), selector, everything, everywhere)
+    return session.run(lambda s: module.stop(s, which, kill=kill, seconds=timeout), namespace)
+
+
+@app.command()
+def resume(
+    names: Runs = None,
+    namespace: Namespace = None,
+    selector: RunSelector = None,
+    everywhere: Everywhere = False,
+    everything: Annotated[bool, typer.Option("--all", help="The installation.")] = False,
+    timeout: Patience = 30.0,
+) -> int:
+    """Let stopped runs go on."""
+    from sympozium.cli import session, stop as module
+
+    which = module.Which(names or (), selector, everything, everywhere)
+    return session.run(lambda s: module.resume(s, which, seconds=timeout), namespace)
+
+
 @approvals_app.command("list")
 def approvals_list(
     namespace: Namespace = None,

@@ -2,7 +2,17 @@ from typing import Any
 
 from hypothesis import given, strategies as st
 
-from sympozium.controllers.run.fold import RESULT_LIMIT, Event, Progress, Usage, fold, fold_all, head
+from sympozium.controllers.run.fold import (
+    RESULT_LIMIT,
+    Applied,
+    Event,
+    Held,
+    Progress,
+    Usage,
+    fold,
+    fold_all,
+    head,
+)
 
 
 def event(type_: str, time: str = "2026-11-26T12:00:00Z", **data: Any) -> Event:
@@ -124,3 +134,19 @@ def test_a_long_result_is_a_head() -> None:
     assert outcome
     assert len(outcome.result.encode()) <= RESULT_LIMIT
     assert "80000 bytes, the whole is in the transcript" in outcome.result
+
+
+def test_the_tool_servers_last_word_about_policy_and_freeze_counts() -> None:
+    applied = {"name": "p", "generation": 2, "digest": "sha256:b"}
+    calls = [{"callId": "c", "tool": "execute_command", "target": "shell", "durationMs": 2140}]
+    found = fold_all(
+        [
+            Event("policy.applied", {**applied, "generation": 1}, "t"),
+            Event("policy.applied", applied, "t"),
+            Event("run.frozen", {"frozen": True, "inFlight": calls}, "t"),
+        ]
+    )
+    assert found.applied == Applied("p", 2, "sha256:b", count=2)
+    assert found.held == Held(frozen=True, calls=("execute_command in shell for 2.1 s",))
+    after = fold(found, Event("run.frozen", {"frozen": False, "inFlight": []}, "t"))
+    assert after.held == Held(frozen=False)
