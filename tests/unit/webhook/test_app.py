@@ -1,3 +1,4 @@
+import asyncio
 import base64
 import json
 import logging
@@ -9,7 +10,7 @@ from tests.unit.webhook.world import World, review
 
 from sympozium.webhook.app import Webhook
 from sympozium.webhook.patch import difference
-from sympozium.webhook.review import Request, ReviewError, allow
+from sympozium.webhook.review import Answer, Request, ReviewError, allow
 
 
 async def post(app: Webhook, path: str, body: bytes, method: str = "POST") -> tuple[int, dict[str, Any]]:
@@ -85,6 +86,38 @@ async def test_a_mistake_of_ours_fails_closed_and_is_logged(world: World, monkey
     assert "secret detail" in caplog.text
 
 
+async def test_it_is_idle_when_everybody_has_been_answered(world: World, monkeypatch) -> None:
+    webhook = world.webhook()
+    go_on, inside = asyncio.Event(), asyncio.Event()
+
+    async def slow(*_: object) -> Answer:
+        inside.set()
+        await go_on.wait()
+        return allow()
+
+    monkeypatch.setattr(webhook, "_validate", slow)
+    await asyncio.wait_for(webhook.idle(), 10)
+    asked = asyncio.create_task(post(webhook, "/validate", orjson.dumps(review("AgentRun"))))
+    await asyncio.wait_for(inside.wait(), 10)
+    idle = asyncio.create_task(webhook.idle())
+    assert not (await asyncio.wait([idle], timeout=0))[0]
+    go_on.set()
+    await asyncio.wait_for(idle, 10)
+    assert (await asked)[1]["response"]["allowed"] is True
+
+
+@pytest.mark.parametrize("kind", ["SympoziumInstance", "ApprovalRequest", "SympoziumTrigger"])
+async def test_nothing_else_is_written_into(world: World, kind: str) -> None:
+    answer = await world.mutate(review(kind))
+    assert (answer.allowed, answer.code) == (False, 400)
+    assert f"CREATE {kind} ns/x" in answer.message
+
+
+async def test_a_body_in_small_parts_is_refused_too(world: World, monkeypatch) -> None:
+    monkeypatch.setattr("sympozium.webhook.app._BODY_LIMIT", 100)
+    assert (await post(world.webhook(), "/mutate", b"x" * 105))[0] == 400
+
+
 async def test_a_body_without_end_is_refused(world: World, monkeypatch) -> None:
     monkeypatch.setattr("sympozium.webhook.app._BODY_LIMIT", 100)
     assert (await post(world.webhook(), "/mutate", b"x" * 200))[0] == 400
@@ -110,6 +143,11 @@ def test_service_accounts_are_told_from_people() -> None:
     assert user("alice") is None
     assert user("evil:system:serviceaccount:ns:name") is None
     assert user("system:serviceaccount:") is None
+
+
+@pytest.mark.parametrize(("old", "new"), [({"x": 1}, 5), (5, {"x": 1}), ({"x": 1}, [1])])
+def test_what_becomes_something_else_is_replaced_whole(old: object, new: object) -> None:
+    assert difference({"a": old}, {"a": new}, "/spec") == [{"op": "replace", "path": "/spec/a", "value": new}]
 
 
 def test_patches_name_only_what_differs() -> None:
