@@ -199,3 +199,17 @@ def test_what_would_be_allowed_is_bounded() -> None:
     conditions = gating(*({"tool": "execute_command", "action": "allow", "when": f"args.n == {n}"} for n in range(9)), default="deny")  # fmt: skip
     words = instead(Call("execute_command", "shell", {"n": 10}), toolGating=conditions)
     assert words.count("toolGating.rules") == 3
+
+
+def test_only_what_is_certain_is_named_instead() -> None:
+    """A target or a tool whose rule has a condition may be denied as well, for arguments that nobody knows yet."""
+    guard = {"tool": "execute_command", "target": "k8s-ops", "action": "deny", "when": "args.n > 1"}
+    opened = {"tool": "execute_command", "target": "k8s-ops", "action": "allow"}
+    assert instead(COMMAND, toolGating=gating(opened, guard, default="deny")) == "execute_command on target k8s-ops"  # fmt: skip
+    assert instead(COMMAND, toolGating=gating(guard, opened, default="deny")) == ""
+    reads = {"tool": "read_file", "action": "allow", "when": "args.path == '/a'"}
+    lists = {"tool": "list_directory", "action": "ask"}
+    held = {"toolGating": gating(reads, lists, default="deny")}
+    assert instead(Call("write_file", "shell"), **held) == "other tools of the kind file-access: list_directory"  # fmt: skip
+    floor = policy("f", featureGates={"code-execution": False})
+    assert gate(COMMAND, effective(floor=floor, toolGating=gating(opened, default="deny"))).instead == ""
