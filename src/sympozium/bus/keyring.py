@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from sympozium.bus import jwt, messages
 from sympozium.bus.credentials import User
-from sympozium.bus.subjects import AGENT, APPROVAL, AUDIT_STREAM, LIVE_ROOT, ROOT, STREAM, TOOLS, RunRef
+from sympozium.bus.subjects import AGENT, AUDIT_STREAM, LIVE_ROOT, REQUESTS, ROOT, STREAM, TOOLS, RunRef
 
 READER_INBOX = "_INBOX.reader"
 
@@ -105,7 +105,7 @@ class Keyring:
         if source == TOOLS:
             consumer = run.consumer(source)
             publish += [
-                run.request(APPROVAL),
+                *(run.request(kind) for kind in REQUESTS),
                 f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{consumer}",
                 f"$JS.ACK.{STREAM}.{consumer}.>",
             ]

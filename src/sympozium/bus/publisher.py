@@ -78,11 +78,12 @@ class Publisher:
         """Store an event; returns its `seq`. Raises TooLargeError, and nothing else but cancellation."""
         return await self._store(self._credentials.run.events(self._credentials.source), kind, data)
 
+    async def request(self, kind: str, data: Mapping[str, Any]) -> int:
+        """Store a request to the control plane (one of `REQUESTS`); `callId` in `data` makes a second one harmless."""
+        return await self._store(self._credentials.run.request(kind), kind, data)
+
     async def request_approval(self, data: Mapping[str, Any]) -> int:
-        """Store a request of the control plane; `callId` in `data` makes a second one harmless."""
-        return await self._store(
-            self._credentials.run.request(subjects.APPROVAL), messages.APPROVAL_REQUEST, data
-        )
+        return await self.request(messages.APPROVAL_REQUEST, data)
 
     async def publish_delta(self, data: Mapping[str, Any]) -> None:
         """Show a piece of text to whoever looks now; lost while the bus is away, since nobody needs it later."""

@@ -16,7 +16,8 @@ AUDIT_ROOT: Final = "sympozium.audit"
 AGENT: Final = "agent"
 TOOLS: Final = "tools"
 CONTROLLER: Final = "controller"
-APPROVAL: Final = "approval"
+REQUESTS: Final = ("approval", "spawn", "schedule")
+"""Kinds of requests from a run to the control plane; each is the type of its message too."""
 
 
 def token(name: str) -> str:

@@ -32,6 +32,7 @@ BY_LABEL = "label"
 BY_RUN = "run"
 BY_SCHEDULE = "schedule"
 BY_OWNER = "owner"
+BY_PARENT = "parent"
 
 
 class MissingError(Exception):
@@ -47,7 +48,12 @@ class Caches:
 
         self.runs = informer(
             kinds.RUNS,
-            indexers={BY_INSTANCE: _instance_of_run, BY_LABEL: _label_of_run, BY_SCHEDULE: _schedule_of_run},
+            indexers={
+                BY_INSTANCE: _instance_of_run,
+                BY_LABEL: _label_of_run,
+                BY_SCHEDULE: _schedule_of_run,
+                BY_PARENT: _parent_of_run,
+            },
         )
         self.instances = informer(kinds.INSTANCES, indexers={BY_OWNER: _owner})
         self.schedules = informer(kinds.SCHEDULES, indexers={BY_OWNER: _owner})
@@ -176,6 +182,11 @@ def _schedule_of_run(obj: Object) -> Iterable[str]:
     if trigger.get("kind") == "Schedule" and trigger.get("name"):
         return [f"{obj['metadata']['namespace']}/{trigger['name']}"]
     return []
+
+
+def _parent_of_run(obj: Object) -> Iterable[str]:
+    parent = obj["spec"].get("parent")
+    return [f"{obj['metadata']['namespace']}/{parent['runName']}"] if parent else []
 
 
 def _run_label(obj: Object) -> Iterable[str]:

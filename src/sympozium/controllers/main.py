@@ -24,11 +24,13 @@ from sympozium.controllers.enforcement.keeper import Enforcement
 from sympozium.controllers.instance import InstanceController
 from sympozium.controllers.pack.controller import PackController
 from sympozium.controllers.policy import PolicyController
+from sympozium.controllers.run.children import Children
 from sympozium.controllers.run.controller import RunController
 from sympozium.controllers.run.events import RunMessages
 from sympozium.controllers.run.plan import ApiServer
 from sympozium.controllers.run.port import Bus
 from sympozium.controllers.run.progress import ProgressStore
+from sympozium.controllers.run.requests import Requests
 from sympozium.controllers.run.start import Starter
 from sympozium.controllers.schedule.controller import ScheduleController
 from sympozium.controllers.skillpack import SkillPackController
@@ -99,9 +101,11 @@ class Control:
         store = ProgressStore(bus)
         enforcement = Enforcement(self.context)
         starter = Starter(self.context, bus, api_server(client.access), enforcement)
-        runs = RunController(self.context, bus, starter, store)
+        children = Children(self.context, bus)
+        runs = RunController(self.context, bus, starter, store, children)
         enforcement.wake = runs.controller.enqueue
-        self._messages = RunMessages(self.context, runs.controller, store, bus)
+        requests = Requests(self.context, bus, children)
+        self._messages = RunMessages(self.context, runs.controller, store, bus, requests)
         parts = (
             runs,
             runs.live,

@@ -25,6 +25,7 @@ from sympozium.tools.journal import Journal
 from sympozium.tools.judge import Judge
 from sympozium.tools.live import Live
 from sympozium.tools.previews import Previews
+from sympozium.tools.requests import Requests
 from sympozium.tools.server import ToolServer
 from sympozium.tools.skills import Skill
 
@@ -47,6 +48,7 @@ async def serve(*, config: ToolsConfigFile, credentials: Credentials, path: str,
         ]
         live = Live(config, journal)
         approvals = Approvals(journal, live.news)
+        requests = Requests(journal, record)
         catalogue = Catalogue(skills=skills, has_shell=bool(shells))
         judge = Judge(config, catalogue, live)
         shell = ShellClient(shells[0].socket if shells else "")
@@ -66,9 +68,16 @@ async def serve(*, config: ToolsConfigFile, credentials: Credentials, path: str,
             journal=journal,
             consent=consent,
             record=record,
+            requests=requests,
         )
         server = ToolServer(
-            path=path, calls=calls, skills=skills, approvals=approvals, live=live, record=record
+            path=path,
+            calls=calls,
+            skills=skills,
+            approvals=approvals,
+            requests=requests,
+            live=live,
+            record=record,
         )
         await server.serve(stop)
     finally:

@@ -16,6 +16,7 @@ from sympozium.shell.client import ShellClient, ShellError, ShellLostError
 from sympozium.shell.render import render
 from sympozium.tools.fetch import FetchError, fetch
 from sympozium.tools.names import COMMAND_TOOL
+from sympozium.tools.requests import SCHEDULE, SPAWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,7 +33,7 @@ def _text(description: str) -> dict[str, Any]:
     return {"type": "string", "description": description}
 
 
-def _tool(name: str, description: str, required: list[str], **properties: dict[str, Any]) -> types.Tool:
+def _tool(name: str, description: str, required: list[str], /, **properties: dict[str, Any]) -> types.Tool:
     schema = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
     return types.Tool(name=name, description=description, input_schema=schema)
 
@@ -92,6 +93,32 @@ def schemas(targets: Sequence[str]) -> list[types.Tool]:
             url=_text("http or https URL."),
             max_chars={**line, "maximum": 200_000, "description": f"Characters to return; {DEFAULT_CHARS} without it."},
             headers={"type": "object", "additionalProperties": {"type": "string"}, "description": "Request headers."},
+        ),
+        *_requested(),
+    ]  # fmt: skip
+
+
+def _requested() -> list[types.Tool]:
+    """Tools that the control plane does (`requests.py`)."""
+    return [
+        _tool(
+            SPAWN,
+            "Give a task to another run, which works on its own with no more rights than this one, and return its "
+            "answer. It knows nothing but the task: say everything that it needs.",
+            ["task"],
+            task={**_text("What to do, in plain words."), "minLength": 1},
+            instance={**_text("Agent that does it; without it another one like this."), "minLength": 1},
+            wait={"type": "boolean", "description": "false: return at once, the answer does not come here. Default true."},
+        ),
+        _tool(
+            SCHEDULE,
+            "Have a task done again and again by later runs of this agent, which know nothing but the task. "
+            "create needs name, schedule and task; delete needs name; list shows what there is.",
+            [],
+            name=_text("Name of the schedule: lower-case letters, digits and dashes."),
+            schedule=_text("Cron expression of five fields in UTC, @hourly and its like, or @every 30m."),
+            task=_text("What to do each time, in plain words."),
+            action={"type": "string", "enum": ["create", "delete", "list"], "description": "create without it."},
         ),
     ]  # fmt: skip
 

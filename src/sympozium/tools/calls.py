@@ -26,6 +26,7 @@ from sympozium.tools import shown
 from sympozium.tools.consent import RulesChangedError
 from sympozium.tools.judge import Judge, came
 from sympozium.tools.names import COMMAND_TOOL
+from sympozium.tools.requests import REQUESTED
 from sympozium.tools.skills import SkillLostError
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from sympozium.tools.live import Live
     from sympozium.tools.previews import Preview
     from sympozium.tools.record import Record
+    from sympozium.tools.requests import Requests
 
 _log = logging.getLogger(__name__)
 
@@ -64,6 +66,7 @@ class Calls:
         journal: Journal,
         consent: Consent,
         record: Record,
+        requests: Requests,
     ) -> None:
         self._limits = config.limits
         self._live = live
@@ -73,6 +76,7 @@ class Calls:
         self._journal = journal
         self._consent = consent
         self._record = record
+        self._requests = requests
         self._one_at_a_time = asyncio.Lock()
         self._cancelled: str | None = None
         self._begun: tuple[Asked, float] | None = None
@@ -103,7 +107,7 @@ class Calls:
 
     async def recover(self) -> None:
         """Publish what a predecessor of this process left: interrupted calls, outcomes not acknowledged."""
-        for entry in self._journal.interrupt():
+        for entry in self._journal.interrupt(but=REQUESTED):
             _log.warning("call %s (%s) was found without an acknowledged outcome", entry.id, entry.tool)
             await self._publish_outcome(entry.id, entry.text or "", is_error=entry.is_error, seconds=0.0)
 
@@ -126,6 +130,9 @@ class Calls:
                 return await self._again(entry)
             began = time.monotonic()
             try:
+                if entry is not None and entry.state == "started":
+                    # A predecessor had begun it: it was judged then, and its making is asked for again.
+                    return await self._execute(made, self._judge.judge(made, stopped=None), None)
                 return await self._perform(made)
             except asyncio.CancelledError:
                 await self._cut_short(made, time.monotonic() - began)
@@ -222,6 +229,8 @@ class Calls:
                 return await skill.call(COMMAND_TOOL, inner)
         except SkillLostError as error:
             return str(error), True
+        if offered.name in REQUESTED:
+            return await self._requests.call(asked.id, offered.name, asked.arguments)
         return await self._builtin.call(asked, expect=preview.basis if preview else None)
 
     async def _finish(

@@ -2,7 +2,7 @@
 
 Before a call executes it is `started` here and on disk (fsync); after it, its outcome is. A call
 that is found `started` by a new process was interrupted: it may or may not have happened, is
-reported so, and is never run again. A call that was `received` or is `waiting` for a person has not happened and
+reported so, and is never run again, but for a call that the control plane makes (`requests.py`). A call that was `received` or is `waiting` for a person has not happened and
 goes on; `received` says that its intent may not be in the stream. A repeated call with an outcome gets that outcome.
 
 What the control plane ordered (a policy, a freeze) is kept here too, by its place in the stream, so that a new
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
 _SCHEMA = """
@@ -34,6 +34,7 @@ CREATE TABLE IF NOT EXISTS decisions (
   call TEXT NOT NULL, digest TEXT NOT NULL, decision TEXT NOT NULL, scope TEXT NOT NULL,
   decided_by TEXT NOT NULL, comment TEXT NOT NULL, PRIMARY KEY (call, digest)
 ) STRICT;
+CREATE TABLE IF NOT EXISTS answers (call TEXT PRIMARY KEY, ok INTEGER NOT NULL, text TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS orders (kind TEXT PRIMARY KEY, sequence INTEGER NOT NULL, data TEXT NOT NULL) STRICT;
 """
 
@@ -69,6 +70,14 @@ class Decision:
     scope: str = "once"
     decided_by: str = ""
     comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the control plane answered a request."""
+
+    ok: bool
+    text: str
 
 
 class Journal:
@@ -124,17 +133,26 @@ class Journal:
         """Note that the stream has acknowledged the call's outcome."""
         self._db.execute("UPDATE calls SET published = 1 WHERE id = ?", (call,))
 
-    def interrupt(self) -> list[Entry]:
+    def interrupt(self, *, but: Collection[str] = ()) -> list[Entry]:
         """Give every call that was running an outcome; those whose outcome is not in the stream yet.
 
-        Called once, at start, before the first call.
+        Called once, at start, before the first call. Calls of the tools in `but` stay as they are.
         """
         self._db.execute(
-            "UPDATE calls SET state = 'done', text = ?, is_error = 1, ended = ? WHERE state = 'started'",
-            (INTERRUPTED, time.time()),
+            "UPDATE calls SET state = 'done', text = ?, is_error = 1, ended = ? WHERE state = 'started' "
+            "AND tool NOT IN (SELECT value FROM json_each(?))",
+            (INTERRUPTED, time.time(), json.dumps(sorted(but))),
         )
         rows = self._db.execute(_ENTRY + "WHERE state = 'done' AND published = 0 ORDER BY received")
         return [_entry(row) for row in rows]
+
+    def answer(self, call: str, *, ok: bool, text: str) -> None:
+        """Keep the answer to a request; the first one stands."""
+        self._db.execute("INSERT OR IGNORE INTO answers VALUES (?, ?, ?)", (call, int(ok), text))
+
+    def answer_to(self, call: str) -> Answer | None:
+        row = self._db.execute("SELECT ok, text FROM answers WHERE call = ?", (call,)).fetchone()
+        return None if row is None else Answer(bool(row[0]), row[1])
 
     def decide(self, decision: Decision) -> bool:
         """Keep a decision; the first one for a call and digest stands. Whether this is it."""

@@ -1,8 +1,8 @@
 """What the tool server needs of the bus, as a protocol: the calls are tested without a server.
 
 `sympozium.bus` has the real one. `publish` returns when the stream has acknowledged the message,
-however long that takes; `request_approval` is idempotent by the
-call id in its data.
+however long that takes; `request` is idempotent by the
+call id in its data, and `request_approval` is one for a person.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ class Record(Protocol):
     """The run's record."""
 
     async def publish(self, kind: str, data: Mapping[str, Any]) -> int: ...
+
+    async def request(self, kind: str, data: Mapping[str, Any]) -> int: ...
 
     async def request_approval(self, data: Mapping[str, Any]) -> int: ...
 

@@ -15,6 +15,7 @@ from sympozium.bus.messages import (
     APPROVAL_DECIDED,
     POLICY_APPLIED,
     POLICY_CHANGED,
+    REQUEST_ANSWERED,
     RUN_CANCEL,
     RUN_FREEZE,
     RUN_FROZEN,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from sympozium.tools.calls import Calls
     from sympozium.tools.live import Live
     from sympozium.tools.record import Record
+    from sympozium.tools.requests import Requests
     from sympozium.tools.skills import Skill
 
 _log = logging.getLogger(__name__)
@@ -46,6 +48,7 @@ class ToolServer:
         calls: Calls,
         skills: Iterable[Skill],
         approvals: Approvals,
+        requests: Requests,
         live: Live,
         record: Record,
     ) -> None:
@@ -53,6 +56,7 @@ class ToolServer:
         self._calls = calls
         self._skills = list(skills)
         self._approvals = approvals
+        self._requests = requests
         self._live = live
         self._record = record
         self._running: dict[str, asyncio.Task[types.CallToolResult]] = {}
@@ -117,6 +121,8 @@ class ToolServer:
                         comment=str(data.get("comment") or ""),
                     )
                 )
+            elif message.type == REQUEST_ANSWERED:
+                await self._requests.answered(data)
             elif message.type == POLICY_CHANGED:
                 await self._live.change_policy(message.sequence, data)
                 await self._record.publish(POLICY_APPLIED, self._live.rules.applied())

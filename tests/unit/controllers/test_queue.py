@@ -1,7 +1,7 @@
 from hypothesis import given, strategies as st
 
 from sympozium.api.config import QueueLimits
-from sympozium.controllers.run.queue import Key, Waiting, places
+from sympozium.controllers.run.queue import Key, Member, Place, Waiting, places as all_places
 
 A, B = ("team", "a"), ("team", "b")
 
@@ -13,7 +13,12 @@ def limits(total: int | None = None, each: int | None = None) -> QueueLimits:
 def waiting(
     name: str, instance: Key = A, created: str = "2026-11-26T12:00:00Z", *, suspended: bool = False
 ) -> Waiting:
-    return Waiting(("team", name), instance, created, suspended=suspended)
+    return Waiting(instance, key=("team", name), created=created, suspended=suspended)
+
+
+def places(runs: list[Waiting], active: list[Key], most: QueueLimits) -> dict[Key, Place]:
+    """Of runs that are beneath no others."""
+    return all_places(runs, [Member(instance) for instance in active], most, lambda _: None)
 
 
 def test_without_limits_everybody_goes() -> None:
@@ -51,7 +56,7 @@ def test_limits_hold_and_no_slot_is_wasted(
     drawn: list[tuple[int, Key, bool]], active: list[Key], total: int, each: int
 ) -> None:
     runs = [
-        Waiting(("team", f"r{i}"), instance, f"2026-11-26T12:00:{second:02d}Z", suspended=suspended)
+        waiting(f"r{i}", instance, f"2026-11-26T12:00:{second:02d}Z", suspended=suspended)
         for i, (second, instance, suspended) in enumerate(drawn)
     ]
     found = places(runs, active, limits(total=total, each=each))

@@ -40,11 +40,17 @@ class Copy:
 
 class World:
     def __init__(self, **limits: int) -> None:
-        self.runs, self.jobs, configs = Copy(), Copy(), Copy()
+        self.runs, self.jobs, self.instances, self.policies = Copy(), Copy(), Copy(), Copy()
         self.limits = QueueLimits(**limits) if limits else None
         self.woken: list[str] = []
         context = SimpleNamespace(
-            caches=SimpleNamespace(runs=self.runs, jobs=self.jobs, configs=configs),
+            caches=SimpleNamespace(
+                runs=self.runs,
+                jobs=self.jobs,
+                configs=Copy(),
+                instances=self.instances,
+                policies=self.policies,
+            ),
             config=lambda: ConfigSpec(queue=self.limits),
         )
         self.slots = Slots(context, self._wake)  # type: ignore[arg-type]

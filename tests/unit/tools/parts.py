@@ -22,6 +22,7 @@ from sympozium.tools.journal import Journal
 from sympozium.tools.judge import Judge
 from sympozium.tools.live import Live
 from sympozium.tools.previews import Previews
+from sympozium.tools.requests import Requests
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,10 @@ class ListRecord:
 
     async def request_approval(self, data: Mapping[str, Any]) -> int:
         self.requests.append(dict(data))
+        return len(self.requests)
+
+    async def request(self, kind: str, data: Mapping[str, Any]) -> int:
+        self.requests.append({"kind": kind, **data})
         return len(self.requests)
 
     async def control(self):
@@ -120,6 +125,7 @@ class Parts:
     record: ListRecord
     journal: Journal
     approvals: Approvals
+    requests: Requests
     live: Live
     judge: Judge
 
@@ -136,6 +142,7 @@ def parts(
     journal = Journal(directory)
     live = Live(settings, journal)
     approvals = Approvals(journal, live.news)
+    requests = Requests(journal, record)
     catalogue = Catalogue(skills=skills, has_shell=True)
     judge = Judge(settings, catalogue, live)
     client = ShellClient(str(directory / "shell.sock"))
@@ -151,5 +158,6 @@ def parts(
             journal=journal, approvals=approvals, record=record, live=live, previews=previews, grace=0
         ),
         record=record,
+        requests=requests,
     )
-    return Parts(calls, record, journal, approvals, live, judge)
+    return Parts(calls, record, journal, approvals, requests, live, judge)

@@ -41,7 +41,7 @@ async def test_a_call_is_on_the_record_before_and_after(ws, tmp_path) -> None:
 
 REFUSED = {
     "undeclared": ("launch_rocket", {"where": "moon"}, "there is no tool 'launch_rocket'", "undeclared tool"),
-    "of a later version": ("spawn_agent", {"task": "x"}, "this version does not have it", "undeclared tool"),
+    "of a later version": ("send_channel_message", {"channel": "x", "text": "x"}, "this version does not have it", "undeclared tool"),
     "denied by policy": ("write_file", {"path": "a", "content": "b"}, "not today", "p: toolGating.rules[0]"),
     "wrong type": ("read_file", {"path": ["a"]}, "path: ['a'] is not of type 'string'", "input schema"),
     "unknown argument": ("read_file", {"path": "a", "colour": "red"}, "'colour' was unexpected", "input schema"),
@@ -86,6 +86,8 @@ async def test_only_what_is_not_denied_is_offered(ws, tmp_path) -> None:
         "write_file",
         "edit_file",
         "list_directory",
+        "spawn_agent",
+        "schedule_task",
     ]
 
 

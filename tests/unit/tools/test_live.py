@@ -159,7 +159,7 @@ async def test_a_frozen_run_holds_calls_and_steps_and_lets_them_go(ws, tmp_path)
     assert p.journal.entry("1").state == "received"
     await p.live.freeze(2, {"frozen": False, "reason": "go"})
     assert (await call).is_error is False
-    assert len(await step) == 6
+    assert len(await step) == 8
     assert (ws / "log").read_text() == "x\n"
 
 

@@ -26,6 +26,7 @@ async def serving(tmp_path, p):
         calls=p.calls,
         skills=[],
         approvals=p.approvals,
+        requests=p.requests,
         live=p.live,
         record=p.record,
     )

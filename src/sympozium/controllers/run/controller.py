@@ -20,6 +20,7 @@ from sympozium.controllers.context import BY_LABEL, BY_RUN, Context, MissingErro
 from sympozium.controllers.enforcement.keeper import NotYetError
 from sympozium.controllers.run import audit, diagnose
 from sympozium.controllers.run.binding import FROZEN
+from sympozium.controllers.run.children import Children
 from sympozium.controllers.run.compose import Verdict, World, compose, ended
 from sympozium.controllers.run.ending import Ending
 from sympozium.controllers.run.live import Live
@@ -47,15 +48,19 @@ _STOPPED = Place(0, "the installation is stopped: sympozium resume --all lets ru
 class RunController:
     """Level-triggered on runs, their Jobs, pods, approvals, and on events of the bus by way of the store."""
 
-    def __init__(self, context: Context, bus: Bus, starter: Starter, store: ProgressStore) -> None:
+    def __init__(
+        self, context: Context, bus: Bus, starter: Starter, store: ProgressStore, children: Children
+    ) -> None:
         self._context = context
         self._bus = bus
         self._starter = starter
         self._store = store
+        self._children = children
         self._ending = Ending(context, bus)
         caches = context.caches
         self.controller = Controller("run", self.reconcile, workers=_WORKERS)
         self.controller.watches(caches.runs)
+        self.controller.watches(caches.runs, children.beneath)
         self.controller.watches(caches.jobs, owner("AgentRun"))
         self.controller.watches(caches.pods, self._run_of_pod)
         self.controller.watches(caches.approvals, _run_of_approval)
@@ -74,6 +79,7 @@ class RunController:
             self._context.recorder.event(obj, "Warning", "Unreadable", str(error))
             return Result()
         ref = Ref(run.namespace, run.name, run.metadata.uid)
+        await self._children.look(obj, run)
         if run.metadata.deletion_timestamp:
             try:
                 gone = await self._ending.finalize(obj, run)

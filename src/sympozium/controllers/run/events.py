@@ -18,8 +18,9 @@ from sympozium.controllers.approval import decision
 from sympozium.controllers.context import Context
 from sympozium.controllers.run.fold import STATUS_TYPES
 from sympozium.controllers.run.plan import names
-from sympozium.controllers.run.port import ApprovalWanted, Bus, Ref, Stored
+from sympozium.controllers.run.port import ApprovalWanted, Bus, Ref, Request as Asked, Stored
 from sympozium.controllers.run.progress import ProgressStore
+from sympozium.controllers.run.requests import Requests
 from sympozium.kube import AlreadyExistsError, Controller, ForbiddenError, InvalidError, Request
 from sympozium.kube.conditions import parse_time, rfc3339
 from sympozium.telemetry import logs, metrics
@@ -37,9 +38,12 @@ _APPROVALS: Final = metrics.counter(
 class RunMessages:
     """The handler of the bus consumer."""
 
-    def __init__(self, context: Context, controller: Controller, store: ProgressStore, bus: Bus) -> None:
+    def __init__(
+        self, context: Context, controller: Controller, store: ProgressStore, bus: Bus, requests: Requests
+    ) -> None:
         self._context = context
         self._bus = bus
+        self._requests = requests
         self._controller = controller
         self._store = store
 
@@ -93,6 +97,15 @@ class RunMessages:
                     approvals.resource, obj, {"decision": "Expired", "comment": words}
                 )
                 self._context.recorder.event(obj, "Normal", "Expired", words)
+
+    async def request(self, ref: Ref, request: Asked) -> None:
+        """Make a run or a schedule for a run, and answer it."""
+        with logs.bind(namespace=ref.namespace, run=ref.name):
+            run = self._live(ref)
+            if run is None:
+                _LATE.labels(request.kind).inc()
+                return
+            await self._requests.handle(ref, run, request)
 
     async def _answer_again(self, ref: Ref, manifest: Object, wanted: ApprovalWanted) -> None:
         """An attempt of the run asks what an earlier one has asked. What was decided may have been taken off the

@@ -8,7 +8,9 @@ from sympozium.bus.subjects import RunRef as Ref
 from sympozium.controllers.run.fold import Event
 from sympozium.kube import RetryLaterError
 
-__all__ = ["ApprovalWanted", "AuditEnd", "Bus", "BusError", "Credentials", "Handler", "Ref", "Stored"]
+__all__ = [
+    "ApprovalWanted", "AuditEnd", "Bus", "BusError", "Credentials", "Handler", "Ref", "Request", "Stored",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,19 @@ class ApprovalWanted:
 
 
 @dataclass(frozen=True, slots=True)
+class Request:
+    """A call of the run that the control plane makes: `kind` is `spawn` or `schedule`, `data` as in `bus.data`."""
+
+    kind: str
+    data: Mapping[str, Any]
+    time: str
+
+    @property
+    def call(self) -> str:
+        return str(self.data["callId"])
+
+
+@dataclass(frozen=True, slots=True)
 class Credentials:
     """Files of the two Secrets of a run, ready for `data` (base64 is added by who writes them)."""
 
@@ -58,6 +73,8 @@ class Handler(Protocol):
     async def event(self, ref: Ref, stored: Stored) -> None: ...
 
     async def approval(self, ref: Ref, wanted: ApprovalWanted) -> None: ...
+
+    async def request(self, ref: Ref, request: Request) -> None: ...
 
 
 class Bus(Protocol):
@@ -90,6 +107,9 @@ class Bus(Protocol):
 
     async def tell(self, ref: Ref, kind: str, data: Mapping[str, Any]) -> None:
         """Tell the run something that may be told again, and then counts anew; the type and its data as in docs/contracts.md."""
+
+    async def answer(self, ref: Ref, call: str, *, ok: bool, text: str, once: str) -> None:
+        """Answer a request of the run. `once` as for `decide`."""
 
     async def consume(self, handler: Handler) -> None:
         """Put every stored message on its run's record, then hand it to the handler; until cancelled."""

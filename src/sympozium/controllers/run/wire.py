@@ -17,6 +17,7 @@ from sympozium.bus.audit.entry import Entry
 from sympozium.bus.credentials import CredentialsError, User
 from sympozium.bus.history import Stored as StoredMessage
 from sympozium.bus.keyring import Keyring
+from sympozium.bus.messages import REQUEST_ANSWERED, SCHEDULE_REQUEST, SPAWN_REQUEST
 from sympozium.bus.subjects import CONTROLLER
 from sympozium.controllers.run.fold import Event
 from sympozium.controllers.run.port import (
@@ -26,6 +27,7 @@ from sympozium.controllers.run.port import (
     Credentials,
     Handler,
     Ref,
+    Request,
     Stored,
 )
 from sympozium.kube import Client, KubeError
@@ -124,12 +126,19 @@ class NatsBus:
         with _translated():
             await self._known.tell(ref, kind, data, once="")
 
+    async def answer(self, ref: Ref, call: str, *, ok: bool, text: str, once: str) -> None:
+        with _translated():
+            await self._known.tell(ref, REQUEST_ANSWERED, {"callId": call, "ok": ok, "text": text}, once=once)
+
     async def consume(self, handler: Handler) -> None:
         await self._opened.wait()
 
         async def handle(ref: Ref, item: StoredMessage) -> None:
             if item.message.type == _APPROVAL:
                 await handler.approval(ref, _wanted(item))
+            elif item.message.type in (SPAWN_REQUEST, SCHEDULE_REQUEST):
+                message = item.message
+                await handler.request(ref, Request(message.type, message.data, message.time))
             else:
                 await handler.event(ref, _stored(item))
 

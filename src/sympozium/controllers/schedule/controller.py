@@ -186,6 +186,7 @@ def manifest(schedule: SympoziumSchedule, fire: Fire) -> Object:
             "instanceRef": schedule.spec.instance_ref,
             "task": schedule.spec.task,
             "trigger": {"kind": "Schedule", "name": schedule.name},
+            **({"parent": schedule.spec.parent.to_json()} if schedule.spec.parent else {}),
         },
     }
 

@@ -52,6 +52,16 @@ def approval(run: str, call_id: str, args_digest: str) -> str:
     return derive(run, digest(call_id, args_digest))
 
 
+def child(run: AgentRun, call_id: str) -> str:
+    """The run that a call of `spawn_agent` starts: one, however often the call is asked for."""
+    return derive(run.name, digest(run.metadata.uid, call_id))
+
+
+def agent_schedule(instance: str, name: str) -> str:
+    """The SympoziumSchedule that agents of an instance call `name`; the digest keeps it apart from people's."""
+    return derive(instance, name, digest(instance, name))
+
+
 def env_name(param: str) -> str:
     """`SKILL_<KEY>` of a parameter."""
     return "SKILL_" + "".join(c if c.isascii() and c.isalnum() else "_" for c in param).upper()
