@@ -8,7 +8,7 @@ UV_VERSION := 0.13.9
 export SYMPOZIUM_HOME ?= $(CURDIR)/.sympozium
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test unit check fix generate conformance bench differential mutation lock clean
+.PHONY: help install demo up down test unit check fix generate conformance bench differential attacks mutation lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -62,6 +62,9 @@ bench: $(VENV)/.dev ## the figures, each as a small table
 
 differential: $(VENV)/.dev ## the gate against a plain reading of its contract: a million random cases
 	@SYMPOZIUM_DIFFERENTIAL=1000000 $(BIN)/pytest -q -s --timeout 3600 tests/unit/policy/test_differential.py
+
+attacks: $(VENV)/.dev ## hostile models under a policy and with policy off, as a table (ONLY=egress: a class or a name)
+	@cd tests && $(CURDIR)/$(BIN)/python -m hostile --only "$(ONLY)"
 
 mutation: $(VENV)/.dev ## is each line of policy, webhook and gate held by a unit test? (OF=policy: one package)
 	@sh scripts/test_environment.sh mutation requirements/dev.txt

@@ -26,6 +26,7 @@ _UNTOLD = frozenset(
     }
 )
 _MAX_SUMMARY_LINES = 12
+_OF_MANY_LINES = frozenset({"model.delta", "model.message", "tool.outcome"})
 
 
 @dataclass(slots=True)
@@ -42,7 +43,7 @@ class Transcript:
         render = getattr(self, "_" + kind.replace(".", "_"), None)
         if render is None:
             return self._line(paint("2", f"({plain(kind)})"))
-        rendered: str = render(plain(data))
+        rendered: str = render(plain(data) if kind in _OF_MANY_LINES else _on_one_line(plain(data)))
         return rendered
 
     # -- pieces
@@ -136,6 +137,20 @@ class Transcript:
             return self._line(paint("36", "▶ goes on"))
         flying = ", ".join(str(call.get("tool")) for call in data.get("inFlight") or ())
         return self._line(paint("33", "❄ frozen" + (f"; still under way: {flying}" if flying else "")))
+
+
+def _on_one_line(data: Data) -> Data:
+    """Names and reasons come from the model too, and with a line break in one of them it could write lines of ours.
+
+    Arguments are shown as JSON, which has none.
+    """
+    shown: Data = {}
+    for key, value in data.items():
+        if isinstance(value, str):
+            shown[key] = value.replace("\n", "\\n").replace("\t", "\\t")
+        else:
+            shown[key] = _on_one_line(value) if isinstance(value, dict) and key != "args" else value
+    return shown
 
 
 def _arguments(args: Any) -> str:
