@@ -137,9 +137,10 @@ def parts(
     skills=(),
     record: ListRecord | None = None,
     allowed=is_public,
+    journal_dir: Path | None = None,
 ) -> Parts:
     record = record or ListRecord()
-    journal = Journal(directory)
+    journal = Journal(journal_dir or directory)
     live = Live(settings, journal)
     approvals = Approvals(journal, live.news)
     requests = Requests(journal, record)

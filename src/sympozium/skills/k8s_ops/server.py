@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import mcp_types as types
 from sympozium.mcpsocket import text_result
 from sympozium.shell import execute
 from sympozium.shell.render import render
+from sympozium.skills.k8s_ops import preview
 from sympozium.skills.k8s_ops.reads import READS, ArgumentError
 
 if TYPE_CHECKING:
@@ -35,6 +37,18 @@ EXECUTE = types.Tool(
 )
 
 
+PREVIEW = types.Tool(
+    name="sympozium_preview",
+    description="Say what a call would do, without doing it. For the tool server (docs/previews.md).",
+    input_schema={
+        "type": "object",
+        "properties": {"tool": {"type": "string"}, "arguments": {"type": "object"}},
+        "required": ["tool", "arguments"],
+        "additionalProperties": False,
+    },
+)
+
+
 class K8sOps:
     """The tools of the pack. `kubectl` is the program, `environment` what it and commands run with."""
 
@@ -46,7 +60,7 @@ class K8sOps:
 
     async def list_tools(self) -> list[types.Tool]:
         reads = [types.Tool(name=r.name, description=r.description, input_schema=r.schema) for r in READS]
-        return [*reads, EXECUTE]
+        return [*reads, EXECUTE, PREVIEW]
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], _meta: dict[str, Any]
@@ -55,6 +69,8 @@ class K8sOps:
         try:
             if name == EXECUTE.name:
                 return await self._execute(arguments)
+            if name == PREVIEW.name:
+                return await self._preview(arguments)
             read = self._reads.get(name)
             if read is None:
                 known = ", ".join([*self._reads, EXECUTE.name])
@@ -75,19 +91,61 @@ class K8sOps:
             raise ArgumentError(
                 f"timeout is {timeout}; it must be above 0 and at most {execute.MAX_TIMEOUT} seconds"
             )
-        # A pack without mountWorkspace has no workspace: then commands start in HOME.
-        base = self._workspace if self._workspace.is_dir() else self._environment["HOME"]
-        directory = str(base / str(arguments.get("workdir") or ".") if not isinstance(base, str) else base)
+        directory = self._directory(arguments)
         return await self._run(["/bin/sh", "-c", command], cwd=directory, seconds=timeout)
 
+    async def _preview(self, arguments: dict[str, Any]) -> types.CallToolResult:
+        """What a command would change. Of the typed tools there is nothing to say: they read."""
+        inner = arguments.get("arguments")
+        if arguments.get("tool") != EXECUTE.name or not isinstance(inner, dict):
+            answer: dict[str, Any] = {"kind": "none", "problem": "the tool only reads"}
+        else:
+            directory = self._directory(inner)
+
+            async def run(argv: list[str]) -> dict[str, Any]:
+                return await self._result(
+                    [self._kubectl, *argv],
+                    cwd=directory,
+                    seconds=preview.SECONDS,
+                    max_output=preview.MAX_OUTPUT,
+                    # A file that an earlier command may have left must not add flags to ours.
+                    environment={**self._environment, "KUBECTL_KUBERC": "false"},
+                )
+
+            try:
+                answer = await preview.preview(str(inner.get("command") or ""), run)
+            except (ValueError, KeyError) as error:
+                answer = {"kind": "none", "problem": f"the dry run cannot be read: {error}"}
+        return text_result(json.dumps(answer))
+
+    def _directory(self, arguments: dict[str, Any]) -> str:
+        """Where a command starts: in HOME when the pack does not mount the workspace."""
+        if not self._workspace.is_dir():
+            return self._environment["HOME"]
+        return str(self._workspace / str(arguments.get("workdir") or "."))
+
     async def _run(self, argv: list[str], *, cwd: str, seconds: float) -> types.CallToolResult:
-        """Run in a thread; cancelling this coroutine hangs up on it, which kills the process group."""
-        ours, theirs = socket.socketpair()
-        with ours:
-            result = await asyncio.to_thread(self._blocking, argv, cwd, seconds, theirs)
-        text, failed = render(result)
+        text, failed = render(await self._result(argv, cwd=cwd, seconds=seconds))
         return text_result(text, is_error=failed)
 
-    def _blocking(self, argv: list[str], cwd: str, seconds: float, peer: socket.socket) -> dict[str, Any]:
-        with peer:
-            return execute.run(argv, cwd=cwd, env=self._environment, timeout=seconds, peer=peer)
+    async def _result(
+        self,
+        argv: list[str],
+        *,
+        cwd: str,
+        seconds: float,
+        max_output: int = execute.DEFAULT_OUTPUT,
+        environment: dict[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """Run in a thread; cancelling this coroutine hangs up on it, which kills the process group."""
+        ours, theirs = socket.socketpair()
+
+        def blocking() -> dict[str, Any]:
+            with theirs:
+                return execute.run(
+                    argv, cwd=cwd, env=environment or self._environment, timeout=seconds,
+                    max_output=max_output, peer=theirs,
+                )  # fmt: skip
+
+        with ours:
+            return await asyncio.to_thread(blocking)
