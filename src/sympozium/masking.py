@@ -18,11 +18,11 @@ _SECRET_KEY = re.compile(
 )
 
 _SHAPES = (
-    # Lines of base64 and nothing else: what follows a header must not vanish with it.
+    # A key to its end, or, when that is cut off, lines of base64: no command must vanish behind such a header.
     re.compile(
         r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----"
-        r"(?:(?:\s|\\[nr])+[A-Za-z0-9+/=]{16,}){0,400}(?:(?:\s|\\[nr])+[A-Za-z0-9+/=]{1,16})?"
-        r"(?:(?:\s|\\[nr])*-----END [A-Z ]{0,40}PRIVATE KEY-----)?"
+        r"(?:(?:(?:\s|\\[nr])+[A-Za-z0-9+/=]{1,80}){0,400}(?:\s|\\[nr])*-----END [A-Z ]{0,40}PRIVATE KEY-----"
+        r"|(?:(?:\s|\\[nr])+[A-Za-z0-9+/=]{40,80}){0,400})"
     ),
     re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),  # JWT
     re.compile(r"\b(?:sk|pk|rk)-[A-Za-z0-9_-]{16,}"),  # model providers

@@ -192,7 +192,7 @@ async def test_the_program_with_the_real_kubectl(tmp_path) -> None:
     try:
         async with connect(str(tmp_path / "s"), wait=20) as session:
             names = [t.name for t in (await session.list_tools()).tools]
-            assert names == [*ARGV, "execute_command"]
+            assert names == [*ARGV, "execute_command", "sympozium_preview"]
             result = await session.call_tool(
                 "execute_command", {"command": "kubectl version --client -o json"}
             )

@@ -300,3 +300,75 @@ async def test_the_digest_is_of_run_tool_target_arguments_and_policy(ws, tmp_pat
         digests.add(p.judge.judge(came("c", "read_file", arguments)).same)
         p.journal.close()
     assert len(digests) == 3
+
+
+@pytest.mark.parametrize("action", ["deny", "ask"])
+async def test_where_a_page_sends_us_is_judged_like_a_call(ws, tmp_path, action: str) -> None:
+    seen: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 302 Found\r\nLocation: /secret\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    listener = await asyncio.start_server(answer, "127.0.0.1", 0)
+    rules = [{"tool": "fetch_url", "action": action, "when": "args.url.endsWith('/secret')"}]
+    p = parts(tmp_path, config(tmp_path, toolGating={"rules": rules}), allowed=lambda a: a.is_loopback)
+    url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/"
+    result = await p.calls.call(call="c", tool="fetch_url", arguments={"url": url})
+    listener.close()
+    assert "which was not followed" in result_text(result)
+    assert len(seen) == 1
+
+
+async def test_rules_see_arguments_and_run(ws, tmp_path) -> None:
+    rules = [
+        {"tool": "write_file", "action": "deny", "when": "args.path.startsWith('secret/') && run.name == 'r'"}
+    ]
+    settings = config(tmp_path, toolGating={"rules": rules}).model_copy(update={"context": {"name": "r"}})
+    p = parts(tmp_path, settings)
+    for number, path in enumerate(("secret/a", "./secret//a", "/workspace/secret/a", "x/../secret/a")):
+        arguments = {"path": path, "content": "x"}
+        assert (
+            await p.calls.call(call=f"c{number}", tool="write_file", arguments=arguments)
+        ).is_error is True
+    assert list(ws.iterdir()) == []
+    open_path = {"path": "open/a", "content": "x"}
+    assert (await p.calls.call(call="d", tool="write_file", arguments=open_path)).is_error is False
+
+
+NOT_A_TOOL = [
+    "Read_file",
+    "read_file ",
+    "read_file\u200b",
+    "re\u0430d_file",
+    "read\u2024file",
+    "shell_read_file",
+    "read_file\n",
+]
+
+
+@pytest.mark.parametrize("name", NOT_A_TOOL)
+async def test_what_looks_like_a_tool_is_none(ws, tmp_path, name: str) -> None:
+    (ws / "a").write_text("here")
+    p = parts(tmp_path, config(tmp_path))
+    result = await p.calls.call(call="c", tool=name, arguments={"path": "a"})
+    assert "there is no tool" in result_text(result)
+    assert p.record.of("tool.intent")[0]["verdict"]["rule"] == "undeclared tool"
+
+
+async def test_a_watching_policy_is_on_the_record(ws, tmp_path) -> None:
+    p = parts(
+        tmp_path, config(tmp_path, enforcement="Audit", toolGating={"defaultAction": "deny", "rules": []})
+    )
+    assert (await p.calls.call(call="c", tool="list_directory", arguments={"path": "."})).is_error is False
+    verdict = p.record.of("tool.intent")[0]["verdict"]
+    assert (verdict["action"], verdict["audited"]["action"]) == ("allow", "deny")
+    assert verdict["audited"]["rule"] == "p: toolGating.defaultAction (deny)"
+    denied = parts(
+        tmp_path, config(tmp_path, toolGating={"defaultAction": "deny", "rules": []}), journal_dir=ws
+    )
+    result = await denied.calls.call(call="c", tool="list_directory", arguments={"path": "."})
+    verdict = denied.record.of("tool.intent")[0]["verdict"]
+    assert verdict.get("instead", "") in result_text(result)

@@ -13,7 +13,8 @@ from sympozium.tools.fetch import FetchError, fetch, is_public
     "address",
     ["10.0.0.1", "127.0.0.1", "169.254.169.254", "192.168.1.1", "172.16.0.1", "100.64.0.1", "0.0.0.0", "224.0.0.1",
      "255.255.255.255", "::1", "fe80::1", "fd00::1", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "64:ff9b::7f00:1",
-     "2002:7f00:1::", "ff02::1", "::"],
+     "2002:7f00:1::", "ff02::1", "::", "::7f00:1", "::169.254.169.254", "64:ff9b:1::7f00:1", "fec0::1",
+     "2001:0:7f00:1::", "198.18.0.1", "192.0.2.1", "240.0.0.1", "2001:db8::1"],
 )  # fmt: skip
 def test_not_public(address: str) -> None:
     assert not is_public(ipaddress.ip_address(address))
@@ -37,6 +38,12 @@ def test_public(address: str) -> None:
         ("http://0x7f.1/", "not of the public internet"),
         ("http://169.254.169.254/latest/meta-data", "not of the public internet"),
         ("http://example.com:99999/", "no URL"),
+        ("http://0177.0.0.1/", "not of the public internet"),
+        ("http://[::ffff:7f00:1]/", "not of the public internet"),
+        ("http://exa\tmple.com/", "printable ASCII"),
+        ("http://example.com\\@127.0.0.1/", "backslashes"),
+        ("http://ex\u0430mple.com/", "punycode"),
+        ("http://example.com/\u200b", "printable ASCII"),
         ("http://1.1.1.1/a b", "percent-encode the path"),
     ],
 )
@@ -108,6 +115,20 @@ async def test_redirects_are_checked_like_urls(server) -> None:
         await fetch(url + "/inside", allowed=loopback)
     with pytest.raises(FetchError, match="more than 5 redirects"):
         await fetch(url + "/loop", allowed=loopback)
+
+
+async def test_a_redirect_that_is_not_agreed_to_is_not_followed(server) -> None:
+    url, seen = server
+    asked: list[str] = []
+
+    def refused(following: str) -> str | None:
+        asked.append(following)
+        return "no [rule]"
+
+    with pytest.raises(FetchError, match=r"not followed: no \[rule\]; call fetch_url with that URL"):
+        await fetch(url + "/again", allowed=loopback, refused=refused)
+    assert asked == [url + "/"]
+    assert len(seen) == 1
 
 
 async def test_limits_errors_and_the_policy(server, monkeypatch) -> None:

