@@ -3,8 +3,18 @@
 import importlib
 import sys
 
-NAMES = ("localkube", "pods", "machine", "first_request", "gate", "record", "webhook")
+NAMES = (
+    "localkube",
+    "pods",
+    "machine",
+    "first_request",
+    "gate",
+    "gate_journal",
+    "approval",
+    "record",
+    "webhook",
+)
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or NAMES:
-        importlib.import_module(f"bench.{name}").main()
+        importlib.import_module(f"bench.{name.replace('-', '_')}").main()

@@ -74,11 +74,59 @@ def test_it_expires_by_policy(sympozium_cluster: Cluster, namespace: str) -> Non
     assert [a["status"]["decision"] for a in asked] == ["Expired"]
 
 
+def test_a_file_is_shown_as_a_diff(sympozium_cluster: Cluster, namespace: str) -> None:
+    rules = [{"tool": "write_file", "action": "ask"}]
+    policy(sympozium_cluster, namespace, toolGating={"defaultAction": "allow", "rules": rules})
+    script = say(
+        {"id": "a", "call": [{"tool": "execute_command", "arguments": {"command": "echo old > f"}}]},
+        {"id": "b", "call": [{"tool": "write_file", "arguments": {"path": "./f", "content": "new\n"}}]},
+        {"id": "c", "call": [{"tool": "execute_command", "arguments": {"command": "cat f"}}]},
+        {"id": "end", "say": "answer: {{result|head(5)}}"},
+    )
+    with ScriptedModel(script) as model:
+        agent(sympozium_cluster, namespace, model.base_url)
+        run(sympozium_cluster, namespace)
+        asked = sympozium_cluster.wait_any(APPROVAL_REQUEST, lambda a: True, namespace, timeout=60)
+        assert asked["spec"]["args"]["path"] == "f"
+        assert asked["spec"]["preview"]["kind"] == "diff"
+        assert "-old\n+new" in asked["spec"]["preview"]["text"]
+        name = asked["metadata"]["name"]
+        shown = sympozium_cluster.sympozium("approvals", "show", name, "-n", namespace).stdout
+        assert "what it would change:\n  f: replaced, 4 bytes instead of 4" in shown
+        decide(sympozium_cluster, namespace, "Approved")
+        assert finished(sympozium_cluster, namespace)["status"]["result"] == "answer: new"
+
+
+def test_a_changed_policy_voids_what_waits_and_asks_anew(
+    sympozium_cluster: Cluster, waiting_run: str
+) -> None:
+    first = sympozium_cluster.wait_any(APPROVAL_REQUEST, lambda a: True, waiting_run)
+    changed = {**ASK, "rules": [{"tool": "execute_command", "action": "ask", "reason": "look twice"}]}
+    policy(sympozium_cluster, waiting_run, toolGating=changed)
+    second = sympozium_cluster.wait_any(
+        APPROVAL_REQUEST,
+        lambda a: a["spec"]["argsDigest"] != first["spec"]["argsDigest"],
+        waiting_run,
+        timeout=60,
+    )
+    assert second["spec"]["reason"] == "look twice"
+    void = sympozium_cluster.wait(
+        APPROVAL_REQUEST,
+        first["metadata"]["name"],
+        lambda a: (a.get("status") or {}).get("decision"),
+        waiting_run,
+    )
+    assert (void["status"]["decision"], "policy changed" in void["status"]["comment"]) == ("Expired", True)
+    decide(sympozium_cluster, waiting_run, "Approved")
+    assert "changed" in finished(sympozium_cluster, waiting_run)["status"]["result"]
+
+
 def test_the_command_line_shows_and_decides(sympozium_cluster: Cluster, waiting_run: str) -> None:
     asked = sympozium_cluster.wait_any(APPROVAL_REQUEST, lambda a: True, waiting_run)
     name = asked["metadata"]["name"]
     assert name in sympozium_cluster.sympozium("approvals", "list", "-n", waiting_run).stdout
     shown = sympozium_cluster.sympozium("approvals", "show", name, "-n", waiting_run).stdout
     assert "echo changed" in shown
+    assert "the command as it would run:\n  in shell, directory .:" in shown
     sympozium_cluster.sympozium("approvals", "approve", name, "-n", waiting_run, "--comment", "fine")
     assert "changed" in finished(sympozium_cluster, waiting_run)["status"]["result"]

@@ -9,7 +9,8 @@ What the control plane ordered (a policy, a freeze) is kept here too, by its pla
 process judges by what held last, and so that an older message that comes again changes nothing.
 
 SQLite, because a crash in the middle of a write is its business and not ours; one file, one
-writer, synchronous=FULL. About 1 ms for each call on an SSD, beside a model's seconds.
+writer. What a power cut must not take is synced: that a call begins, its outcome, decisions and orders. A killed process
+loses nothing.
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ class Journal:
         self, *, call: str, what: str, tool: str, same: str, digest: str, preview: str | None = None
     ) -> None:
         """Note a call that is not decided yet, or, when it is judged anew, what is decided about now."""
-        self._db.execute(
+        self._unsynced(
             "INSERT INTO calls (id, what, tool, same, digest, preview, state, received) "
             "VALUES (?, ?, ?, ?, ?, ?, 'received', ?) ON CONFLICT (id) DO UPDATE SET "
             "same = excluded.same, digest = excluded.digest, preview = excluded.preview, state = 'received' "
@@ -131,7 +132,15 @@ class Journal:
 
     def publish(self, call: str) -> None:
         """Note that the stream has acknowledged the call's outcome."""
-        self._db.execute("UPDATE calls SET published = 1 WHERE id = ?", (call,))
+        self._unsynced("UPDATE calls SET published = 1 WHERE id = ?", (call,))
+
+    def _unsynced(self, statement: str, values: tuple[Any, ...]) -> None:
+        """What a crash of this process leaves and a power cut may take: then an intent or an outcome is published twice."""
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        try:
+            self._db.execute(statement, values)
+        finally:
+            self._db.execute("PRAGMA synchronous=FULL")
 
     def interrupt(self, *, but: Collection[str] = ()) -> list[Entry]:
         """Give every call that was running an outcome; those whose outcome is not in the stream yet.
