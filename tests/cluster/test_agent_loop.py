@@ -273,3 +273,50 @@ async def test_tools_know_no_model_key_and_shell_nothing(pod: Pod) -> None:
     assert "sk-canary" not in outcome["summary"]
     environ = Path(f"/proc/{pod.processes['tools'].pid}/environ").read_bytes()
     assert b"sk-canary" not in environ
+
+
+async def test_a_policy_that_changes_binds_the_next_call_also_after_a_kill(pod: Pod) -> None:
+    hold = "touch on; while [ ! -e go ]; do sleep 0.05; done"
+    await pod.start(script(run_command(hold), run_command("touch two") | {"id": "two"}, END))
+    async with asyncio.timeout(30):
+        while not (pod.workspace / "on").exists():
+            await asyncio.sleep(0.02)
+    deny = {"toolGating": {"defaultAction": "deny", "rules": []}}
+    policy = {
+        "name": "p",
+        "generation": 2,
+        "digest": "sha256:" + "2" * 64,
+        "layers": [{"name": "p", "spec": deny}],
+    }
+    data = {"policy": policy, "toolPolicies": [], "approvalTimeoutSeconds": 60.0}
+    await pod.admin.tell(RUN, messages.POLICY_CHANGED, data, once="changed")
+    applied = await pod.until("policy.applied", 2)
+    assert applied[1]["generation"] == 2
+    pod.processes["tools"].kill()
+    await pod.processes["tools"].wait()
+    await pod.start_tools()
+    assert (await pod.until("policy.applied", 3))[2] == applied[1]
+    message = await pod.end()
+    assert "denied: policy p denies execute_command" in message["result"]
+    assert not (pod.workspace / "two").exists()
+
+
+async def test_a_frozen_run_does_nothing_until_it_goes_on(pod: Pod) -> None:
+    hold = "touch on; while [ ! -e go ]; do sleep 0.05; done"
+    await pod.start(script(run_command(hold), run_command("echo two | tee two") | {"id": "two"}, END))
+    async with asyncio.timeout(30):
+        while not (pod.workspace / "on").exists():
+            await asyncio.sleep(0.02)
+    await pod.admin.tell(RUN, messages.RUN_FREEZE, {"frozen": True, "reason": "look"}, once="freeze")
+    (frozen,) = await pod.until("run.frozen")
+    assert [call["tool"] for call in frozen["inFlight"]] == ["execute_command"]
+    (pod.workspace / "go").touch()
+    await pod.until("tool.outcome")
+    pod.processes["tools"].kill()  # the freeze outlives it
+    await pod.processes["tools"].wait()
+    await pod.start_tools()
+    await pod.until("policy.applied", 2)
+    assert len(await pod.events("step.started")) == 1
+    await pod.admin.tell(RUN, messages.RUN_FREEZE, {"frozen": False, "reason": "go"}, once="thaw")
+    assert (await pod.end())["result"] == "answer: two"
+    assert (await pod.events("run.frozen"))[1] == {"frozen": False, "inFlight": []}

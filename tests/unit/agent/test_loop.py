@@ -139,6 +139,8 @@ async def test_calls_without_ids_get_some() -> None:
         ("3", "not int"),
         (r'{"a": "echo \ud800"}', "half a surrogate pair"),
         ('{"a": NaN}', "NaN is no JSON value"),
+        ('{"path": "a", "path": "/etc"}', "the key 'path' stands there twice"),
+        ('{"a": [{"b": 1, "\\u0062": 2}]}', "the key 'b' stands there twice"),
         ('{"a": ' + "[" * 100 + "]" * 100 + "}", "nested deeper than 64"),
         ('{"a": ' + "[" * 100_000, "nested too deeply"),
     ],
@@ -213,3 +215,18 @@ async def test_without_a_system_prompt_there_is_no_system_message() -> None:
 
 def test_no_arguments_are_an_empty_object() -> None:
     assert parse_arguments(ToolCall("", "ls", "")) == ({}, None)
+
+
+async def test_the_list_of_tools_is_asked_for_before_each_step_but_the_first_twice() -> None:
+    one = loop(say("", ("ls", "{}")), say("", ("ls", "{}")), say("Done."))
+    asked = 0
+    tools = one.toolbox.tools
+
+    async def counted():
+        nonlocal asked
+        asked += 1
+        return await tools()
+
+    one.toolbox.tools = counted
+    assert (await one.run()).phase == "Succeeded"
+    assert (asked, one.steps) == (3, 3)
