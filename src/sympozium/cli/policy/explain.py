@@ -93,7 +93,7 @@ def _print(explanation: Explanation) -> None:
             "Planned",
             "PolicyCurrent",
             "Frozen",
-            "Audited",
+            "PolicyAudit",
         ):
             say(f"  {condition.type}={condition.status}: {plain(condition.message)}")
     if not explanation.calls:
