@@ -21,6 +21,9 @@ def outputs() -> dict[Path, str]:
     found[ROOT / "docs/reference.md"] = reference.markdown()
     if importlib.util.find_spec("sympozium.cli.reference"):
         found[ROOT / "docs/cli.md"] = importlib.import_module("sympozium.cli.reference").markdown()
+    sys.path.insert(0, str(ROOT / "scripts"))
+    governance = importlib.import_module("governance")
+    found[governance.PAGE] = governance.markdown()
     return {path: text.rstrip("\n") + "\n" for path, text in found.items()}
 
 
