@@ -28,11 +28,9 @@ class SkillPackController:
             return Result()
         pack = SkillPack.model_validate(obj)
         wanted = config_map(pack)
-        try:
-            await self._context.client.apply(CONFIG_MAPS, wanted)
-        except (InvalidError, ForbiddenError) as error:
-            # Too large, or a ConfigMap of that name that may not be changed: only a change of the pack helps.
-            ready, phase = condition("Ready", False, "ConfigMapRefused", str(error)), "Error"
+        if problem := await self._apply(wanted, pack):
+            # Only a change of the pack helps.
+            ready, phase = condition("Ready", False, "ConfigMapRefused", problem), "Error"
         else:
             ready, phase = condition("Ready", True, "Ready", f"{len(pack.spec.skills)} skills"), "Ready"
         notes, drop = self._context.unimplemented(obj)
@@ -43,6 +41,19 @@ class SkillPackController:
         }
         await self._context.write_status(informer, obj, fields, [ready, *notes], drop=drop)
         return Result()
+
+    async def _apply(self, wanted: Object, pack: SkillPack) -> str | None:
+        """Write the ConfigMap; returns why it cannot be, in words: somebody else's, too large, forbidden."""
+        client, name = self._context.client, wanted["metadata"]["name"]
+        there = await client.find(CONFIG_MAPS, name, pack.namespace)
+        owners = there["metadata"].get("ownerReferences") or () if there else ()
+        if there and all((o["kind"], o["name"]) != ("SkillPack", pack.name) for o in owners):
+            return f"ConfigMap {name} is there and is not this pack's: rename one of them"
+        try:
+            await client.apply(CONFIG_MAPS, wanted)
+        except (InvalidError, ForbiddenError) as error:
+            return str(error)
+        return None
 
 
 def config_map(pack: SkillPack) -> Object:

@@ -16,9 +16,10 @@ from sympozium.api import AgentRun
 from sympozium.api.base import Object
 from sympozium.api.meta import LABEL_RUN
 from sympozium.api.run import TERMINAL
+from sympozium.controllers import kinds
 from sympozium.controllers.context import BY_LABEL, BY_RUN, Context, MissingError, parse
 from sympozium.controllers.enforcement.keeper import NotYetError
-from sympozium.controllers.run import audit, diagnose
+from sympozium.controllers.run import audit, diagnose, own
 from sympozium.controllers.run.binding import FROZEN
 from sympozium.controllers.run.children import Children
 from sympozium.controllers.run.compose import Verdict, World, compose, ended
@@ -91,7 +92,7 @@ class RunController:
             return Result(None if gone else _LOOK_AGAIN)
         job = self._context.caches.jobs.get(run.namespace, names.job(run.name))
         if run.status.phase in TERMINAL:
-            if job is not None and diagnose.finished(job) is None:
+            if job is not None and own.is_of(job, run) and diagnose.finished(job) is None:
                 await self._ending.stop(job)
             await self._ending.clean(obj, run)
             self._store.forget(ref)
@@ -178,8 +179,8 @@ class RunController:
     # -- while there is one
 
     async def _follow(self, obj: Object, run: AgentRun, job: Object, ref: Ref) -> Result:
-        if not any(r["uid"] == ref.uid for r in job["metadata"].get("ownerReferences") or ()):
-            words = f"Job {job['metadata']['name']} is there and is not this run's: rename the run"
+        if not _controlled_by(job, obj) or not await self._is_planned(obj):
+            words = str(own.foreign("Job", job["metadata"]["name"]))
             verdict = ended(run, "Failed", "PlanFailed", error=words, now=self._context.now())
             return await self._write(obj, run, verdict)
         if run.spec.cancel and diagnose.finished(job) is None:
@@ -201,6 +202,17 @@ class RunController:
         if (end := self._bus.audit_end(ref)) is not None:
             verdict.status["audit"] = audit.status(end)
         return await self._write(obj, run, verdict)
+
+    async def _is_planned(self, obj: Object) -> bool:
+        """Whether the controllers have come to make its Job: the plan is in the status before there is one.
+
+        A Job that was there earlier is somebody's who made it look like the run's: it is under no policy. The copy
+        of runs may be older than that of Jobs, so the API is asked before the run is said to be unplanned.
+        """
+        if _planned(obj):
+            return True
+        meta = obj["metadata"]
+        return _planned(await self._context.client.get(kinds.RUNS, meta["name"], meta["namespace"]))
 
     async def _cancel(self, run: AgentRun, job: Object, ref: Ref) -> None:
         """Tell the agent, which then ends by itself with a result; its pod is stopped all the same."""
@@ -262,6 +274,10 @@ def _run_of_approval(approval: Object) -> Iterable[Request]:
     return [Request(approval["metadata"]["namespace"], approval["spec"]["runRef"])]
 
 
-def _controlled_by(pod: Object, job: Object) -> bool:
-    uid = job["metadata"]["uid"]
-    return any(r["uid"] == uid for r in pod["metadata"].get("ownerReferences") or ())
+def _planned(run: Object) -> bool:
+    return find((run.get("status") or {}).get("conditions"), "Planned") is not None
+
+
+def _controlled_by(obj: Object, owner: Object) -> bool:
+    uid = owner["metadata"]["uid"]
+    return any(r["uid"] == uid for r in obj["metadata"].get("ownerReferences") or ())

@@ -12,7 +12,7 @@ from sympozium.api.base import Object
 from sympozium.api.run import AgentRun
 from sympozium.controllers import kinds
 from sympozium.controllers.context import BY_LABEL, Context
-from sympozium.controllers.run import audit
+from sympozium.controllers.run import audit, own
 from sympozium.controllers.run.plan import names
 from sympozium.controllers.run.port import Bus, Ref
 from sympozium.kube import Informer, NotFoundError, Resource
@@ -87,7 +87,7 @@ class Ending:
         """Take everything away and let a deleted run go. False when its pods are not gone yet."""
         if FINALIZER not in run.metadata.finalizers:
             return True
-        await self._delete(JOBS, [names.job(run.name)], run.namespace)
+        await self._delete(JOBS, [names.job(run.name)], run)
         if self._pods(run):
             return False
         await self._identities(run)
@@ -116,10 +116,10 @@ class Ending:
         accounts = [o["metadata"]["name"] for o in found if o["metadata"]["name"] != run.name]
         bus = [names.owned(run.name, part) for part in ("bus-agent", "bus-tools", "egress")]
         for resource in (ROLE_BINDINGS, ROLES):
-            await self._delete(resource, accounts, run.namespace)
+            await self._delete(resource, accounts, run)
         await self._cluster_roles(run)
-        await self._delete(SECRETS, [*accounts, *bus], run.namespace)
-        await self._delete(SERVICE_ACCOUNTS, accounts, run.namespace)
+        await self._delete(SECRETS, [*accounts, *bus], run)
+        await self._delete(SERVICE_ACCOUNTS, accounts, run)
 
     async def _cluster_roles(self, run: AgentRun) -> None:
         labels = selector({**names.labels(run), names.LABEL_RUN_NAMESPACE: run.namespace})
@@ -128,15 +128,15 @@ class Ending:
                 await self._context.client.delete(resource, obj["metadata"]["name"])
 
     async def _objects(self, run: AgentRun) -> None:
-        await self._delete(JOBS, [names.job(run.name)], run.namespace)
+        await self._delete(JOBS, [names.job(run.name)], run)
         files = [names.owned(run.name, part) for part in ("agent", "tools")]
-        await self._delete(CONFIG_MAPS, files, run.namespace)
-        await self._delete(NETWORK_POLICIES, [run.name], run.namespace)
-        await self._delete(SERVICE_ACCOUNTS, [run.name], run.namespace)
+        await self._delete(CONFIG_MAPS, files, run)
+        await self._delete(NETWORK_POLICIES, [run.name], run)
+        await self._delete(SERVICE_ACCOUNTS, [run.name], run)
 
-    async def _delete(self, resource: Resource, wanted: Sequence[str], namespace: str) -> None:
+    async def _delete(self, resource: Resource, wanted: Sequence[str], run: AgentRun) -> None:
         for name in wanted:
-            await self._context.client.delete(resource, name, namespace)
+            await own.remove(self._context.client, resource, name, run)
 
     async def _patch_run(self, meta: Object, patch: Object) -> Object:
         runs: Informer = self._context.caches.runs

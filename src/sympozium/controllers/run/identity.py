@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from sympozium import durations
 from sympozium.api.base import Object
 from sympozium.api.run import AgentRun
+from sympozium.controllers.run import own
 from sympozium.controllers.run.compose import KILL_AFTER
 from sympozium.controllers.run.plan import ApiServer, Inputs, names, network
 from sympozium.controllers.run.port import Bus, Ref
@@ -29,7 +30,7 @@ async def write_bus_secrets(client: Client, bus: Bus, run: AgentRun, owner: Obje
     """`<run>-bus-agent` and `<run>-bus-tools`. Raises BusError."""
     credentials = await bus.issue(Ref(run.namespace, run.name, run.metadata.uid))
     for part, files in (("bus-agent", credentials.agent), ("bus-tools", credentials.tools)):
-        await client.apply(SECRETS, _secret(run, names.owned(run.name, part), owner, files))
+        await own.apply(client, SECRETS, _secret(run, names.owned(run.name, part), owner, files), run)
 
 
 async def write_skill_token(
@@ -38,7 +39,7 @@ async def write_skill_token(
     """Secret `account` with a token of ServiceAccount `account`, as a pod finds one in its usual place."""
     assert run.spec.timeout, "the run was filled before it was planned"
     # First the Secret, since the token is bound to its uid; then the token into it.
-    secret = await client.apply(SECRETS, _secret(run, account, owner, {}))
+    secret = await own.apply(client, SECRETS, _secret(run, account, owner, {}), run)
     attempts = run.spec.retries + 1
     seconds = int((durations.parse(run.spec.timeout) + KILL_AFTER) * attempts) + _START_SLACK
     token, _ = await client.token(
@@ -65,7 +66,7 @@ async def write_egress_secret(client: Client, inputs: Inputs, system_namespace: 
     # curl reads http_proxy in lower case alone, others one or the other.
     files = {name: value.encode() for key, value in values.items() for name in (key, key.lower())}
     owner = inputs.owner
-    await client.apply(SECRETS, _secret(run, names.owned(run.name, "egress"), owner, files))
+    await own.apply(client, SECRETS, _secret(run, names.owned(run.name, "egress"), owner, files), run)
 
 
 async def _egress_key(client: Client, namespace: str) -> bytes:

@@ -10,6 +10,7 @@ from typing import Final
 from sympozium.api.base import Object
 from sympozium.api.run import AgentRun
 from sympozium.controllers.context import Context
+from sympozium.controllers.run import own
 from sympozium.controllers.run.binding import Rules
 from sympozium.controllers.run.plan import Plan, manifests, names, network
 from sympozium.controllers.run.start import Starter, together
@@ -62,8 +63,8 @@ class Rewriter:
         made = manifests(inputs, [violation for violation in judged if violation.audit])
         agent = names.owned(run.name, "agent")
         mine = [o for o in made.objects if o["metadata"]["name"] != agent or o["kind"] != "ConfigMap"]
-        await self._apply([o for o in mine if o["kind"] in _FIRST], _FIRST)
-        await self._apply([o for o in mine if o["kind"] in _THEN], _THEN)
+        await self._apply(run, [o for o in mine if o["kind"] in _FIRST], _FIRST)
+        await self._apply(run, [o for o in mine if o["kind"] in _THEN], _THEN)
         await self._remove(run, mine)
         if pod is not None:
             await self._mark(pod, made, rules.fingerprint if told else None)
@@ -80,32 +81,26 @@ class Rewriter:
             left.append(skill)
         return run.model_copy(update={"spec": run.spec.model_copy(update={"skills": left})})
 
-    async def _apply(self, objects: Sequence[Object], resources: Mapping[str, Resource]) -> None:
+    async def _apply(
+        self, run: AgentRun, objects: Sequence[Object], resources: Mapping[str, Resource]
+    ) -> None:
         client = self._context.client
-        await together(*(client.apply(resources[o["kind"]], o) for o in objects))
+        await together(*(own.apply(client, resources[o["kind"]], o, run) for o in objects))
 
     async def _remove(self, run: AgentRun, made: Sequence[Object]) -> None:
         """What the run had and is not planned any more."""
         kept = {(o["kind"], o["metadata"]["name"]) for o in made}
-        had: list[tuple[str, Resource, str, str | None]] = [
-            ("NetworkPolicy", NETWORK_POLICIES, run.name, run.namespace)
-        ]
+        had: list[tuple[Resource, str]] = [(NETWORK_POLICIES, run.name)]
+        everywhere: list[tuple[Resource, str]] = []
         for skill in run.spec.skills:
             if pack := skill.skill_pack_ref:
                 account, role = names.skill_account(run.name, pack), names.cluster_role(run, pack)
-                had += [
-                    ("RoleBinding", ROLE_BINDINGS, account, run.namespace),
-                    ("Role", ROLES, account, run.namespace),
-                    ("ClusterRoleBinding", CLUSTER_ROLE_BINDINGS, role, None),
-                    ("ClusterRole", CLUSTER_ROLES, role, None),
-                ]
+                had += [(ROLE_BINDINGS, account), (ROLES, account)]
+                everywhere += [(CLUSTER_ROLE_BINDINGS, role), (CLUSTER_ROLES, role)]
         client = self._context.client
         await together(
-            *(
-                client.delete(resource, name, namespace)
-                for kind, resource, name, namespace in had
-                if (kind, name) not in kept
-            )
+            *(own.remove(client, r, name, run) for r, name in had if (r.kind, name) not in kept),
+            *(client.delete(r, name) for r, name in everywhere if (r.kind, name) not in kept),
         )
 
     async def _mark(self, pod: Object, made: Plan, fingerprint: str | None) -> None:

@@ -18,6 +18,7 @@ from sympozium.api.shared import RBACRule
 from sympozium.controllers import kinds
 from sympozium.controllers.context import Context, MissingError
 from sympozium.controllers.enforcement.keeper import Enforcement
+from sympozium.controllers.run import own
 from sympozium.controllers.run.identity import write_bus_secrets, write_egress_secret, write_skill_token
 from sympozium.controllers.run.plan import ApiServer, Images, Inputs, Plan, PlanError, network, plan
 from sympozium.controllers.run.plan.inputs import PUBLIC_MODEL_ENDPOINT
@@ -67,17 +68,17 @@ class Starter:
                 if network.proxied(inputs)
                 else []
             ),
-            *(client.apply(_RESOURCES[obj["kind"]], obj) for obj in now),
+            *(own.apply(client, _RESOURCES[obj["kind"]], obj, run) for obj in now),
         )
         await together(
-            *(client.apply(_RESOURCES[obj["kind"]], obj) for obj in later),
+            *(own.apply(client, _RESOURCES[obj["kind"]], obj, run) for obj in later),
             *(
                 write_skill_token(client, run, owner, a, self._api_server)
                 for a in made.skill_accounts.values()
             ),
         )
         job: list[Object] = []
-        await together(_into(job, client.apply(JOBS, made.job)))
+        await together(_into(job, own.apply(client, JOBS, made.job, run)))
         self._context.caches.jobs.mutation(job[0])
         return job[0]
 
@@ -157,6 +158,9 @@ async def together(*requests: Coroutine[Any, Any, Any]) -> None:
             for request in requests:
                 group.create_task(request)
     except ExceptionGroup as errors:
+        foreign, _ = errors.split(PlanError)
+        if foreign is not None:
+            raise PlanError("; ".join(str(error) for error in foreign.exceptions)) from errors
         refused, _ = errors.split((InvalidError, ForbiddenError))
         if refused is not None:
             words = "; ".join(str(error) for error in refused.exceptions)
