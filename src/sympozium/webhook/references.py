@@ -140,12 +140,18 @@ class References:
 
     def users_of(self, pack: SkillPack) -> list[SympoziumInstance]:
         """The instances whose skills lead to a pack, by name: one of their own namespace comes first."""
+        return [user for user in self._naming(pack) if self._leads_to(user.namespace, pack)]
+
+    def hidden_from(self, pack: SkillPack) -> list[SympoziumInstance]:
+        """The instances that name a pack of the system namespace, and have another one while theirs is there."""
+        return [user for user in self._naming(pack) if not self._leads_to(user.namespace, pack)]
+
+    def _naming(self, pack: SkillPack) -> list[SympoziumInstance]:
         found = []
         for obj in self._informers[SympoziumInstance.__name__].list():
-            namespace, name = obj["metadata"]["namespace"], obj["metadata"]["name"]
-            named = any(s.get("skillPackRef") == pack.name for s in obj["spec"].get("skills") or ())
-            if named and self._leads_to(namespace, pack):
-                instance = self.cached(SympoziumInstance, (namespace, name))
+            if any(s.get("skillPackRef") == pack.name for s in obj["spec"].get("skills") or ()):
+                meta = obj["metadata"]
+                instance = self.cached(SympoziumInstance, (meta["namespace"], meta["name"]))
                 assert instance is not None, "the copy has what it has just listed"
                 found.append(instance)
         return sorted(found, key=lambda instance: (instance.namespace, instance.name))

@@ -1,8 +1,10 @@
 """Admission of SkillPacks: their container, their rights, the floor under all policies, and who uses them already."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
+from sympozium.api.instance import SympoziumInstance
 from sympozium.api.meta import SYSTEM_NAMESPACE
 from sympozium.api.policy import SympoziumPolicy
 from sympozium.api.skillpack import SkillPack
@@ -29,6 +31,7 @@ class SkillPacks:
 
     async def check(self, request: Request, found: Findings) -> None:
         pack = _pack(request)
+        found.refused += await self._hidden(request, pack)
         box = pack.spec.sidecar
         if box is None:
             return
@@ -66,6 +69,21 @@ class SkillPacks:
             *await authority.rights(self.access, request.user, "spec.sidecar.clusterRBAC", box.cluster_rbac, ""),
         ]  # fmt: skip
 
+    async def _hidden(self, request: Request, pack: SkillPack) -> list[Violation]:
+        """Who puts a pack in front of one of the installation must be one who may use that.
+
+        It is the one that agents of the namespace get when this pack is deleted, and nobody is asked then.
+        """
+        if pack.namespace == SYSTEM_NAMESPACE:
+            return []
+        behind = await self.references.get(SkillPack, [(SYSTEM_NAMESPACE, pack.name)])
+        if behind is None:
+            return []
+        used = [("metadata.name", behind)]
+        refused = await authority.packs(self.access, request.user, pack.namespace, used)
+        instead = f"another name: agents that name {pack.name} get the one of {SYSTEM_NAMESPACE} when this is deleted"
+        return [replace(violation, instead=instead) for violation in refused]
+
     async def _floor(self, pack: SkillPack, found: Findings) -> None:
         """What no run can use because the installation's floor says no to it."""
         key = resolve.floor_key(self.references.config())
@@ -80,14 +98,14 @@ class SkillPacks:
 
     async def _users(self, pack: SkillPack, found: Findings) -> None:
         """Agents that name the pack already, and what its new form means for them."""
+        if pack.namespace == SYSTEM_NAMESPACE and (hidden := self.references.hidden_from(pack)):
+            found.warnings.append(
+                f"used by {_listed(hidden)} when the pack of that name in their namespace is deleted"
+            )
         users = self.references.users_of(pack)
         if not users:
             return
-        names = [f"{user.namespace}/{user.name}" for user in users]
-        listed = ", ".join(names[:_NAMED]) + (
-            f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        )
-        found.warnings.append(f"used by {listed}: their runs get what this pack has from now on")
+        found.warnings.append(f"used by {_listed(users)}: their runs get what this pack has from now on")
         config = self.references.config()
         for user in users:
             try:
@@ -99,6 +117,12 @@ class SkillPacks:
                 for violation in agents.verdicts(user, config, policy, {pack.name: pack})
                 if agents.is_of_a_skill(violation) and not violation.audit
             ]
+
+
+def _listed(users: Sequence[SympoziumInstance]) -> str:
+    names = [f"{user.namespace}/{user.name}" for user in users]
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def _pack(request: Request) -> SkillPack:

@@ -166,6 +166,7 @@ async def test_who_changes_a_pack_is_told_who_uses_it(world: World) -> None:
     world.put("SkillPack", "ns", "tool", pack())
     in_system = await world.admit(review("SkillPack", name="tool", namespace=SYSTEM, **pack()))
     assert in_system.warnings == (
+        "used by ns/z when the pack of that name in their namespace is deleted",
         "used by other/a, other/b, other/c, other/d, other/e and 1 more: their runs get what this pack has from now on",
     )
 

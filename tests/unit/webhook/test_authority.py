@@ -85,6 +85,24 @@ async def test_only_the_administrator_offers_a_pack_to_all(world: World, home, o
     assert (await world.admit(review("SympoziumInstance", **uses("k")))).allowed is allowed
 
 
+@pytest.mark.parametrize("own", [{"skills": SKILLS}, pack()])
+async def test_no_pack_is_put_in_front_of_one_that_its_author_may_not_use(world: World, own) -> None:
+    """It would be judged while it is there, and the installation's be used when it is gone."""
+    world.put("SkillPack", SYSTEM, "k", pack(clusterRBAC=RULES))
+    request = review("SkillPack", name="k", **own)
+    answer = await world.admit(request)
+    assert (answer.code, [cause.field for cause in answer.causes]) == (403, ["metadata.name"])
+    assert "agents that name k get the one of sympozium-system when this is deleted" in answer.message
+    assert (await world.admit(review("SkillPack", name="other", **own))).allowed
+    give(world, "")
+    assert (await world.admit(request)).allowed
+
+
+async def test_an_offered_pack_may_be_replaced_by_ones_own(world: World) -> None:
+    world.put("SkillPack", SYSTEM, "k", pack(clusterRBAC=RULES), annotations={"sympozium.ai/offered": "true"})
+    assert (await world.admit(review("SkillPack", name="k", skills=SKILLS))).allowed
+
+
 def offering(spec: dict[str, Any], before: str | None, after: str | None, namespace: str = SYSTEM, user: str = "alice"):  # fmt: skip
     def obj(value: str | None) -> dict[str, Any]:
         meta = {"name": "k", "annotations": {"sympozium.ai/offered": value} if value else {}}

@@ -60,9 +60,9 @@ class World(References):
         found = self.objects.get((model.__name__, *where))
         return model.model_validate(found) if found else None
 
-    def users_of(self, pack: SkillPack) -> list[SympoziumInstance]:
+    def _naming(self, pack: SkillPack) -> list[SympoziumInstance]:
         self._informers = {"SympoziumInstance": self}
-        return super().users_of(pack)
+        return super()._naming(pack)
 
     def list(self) -> list[dict[str, Any]]:
         """As an informer of instances."""
