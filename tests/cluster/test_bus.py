@@ -256,6 +256,22 @@ async def test_control_reaches_tools_and_comes_again_until_it_is_acknowledged(ad
     assert got == [messages.APPROVAL_DECIDED, messages.RUN_CANCEL]
 
 
+async def test_what_a_tool_server_took_and_died_over_comes_to_the_next_one(admin: Admin) -> None:
+    issued = await admin.issue(ONE)
+    await admin.tell(ONE, messages.APPROVAL_DECIDED, DECISION, once="decision-1")
+    dead = await Publisher.open(issued["tools"])
+    async with asyncio.timeout(20):
+        async for _ in dead.control():
+            break  # a message is acknowledged when the next one is asked for
+    await dead.close()
+    tools = await Publisher.open(issued["tools"])
+    async with asyncio.timeout(60):
+        async for message in tools.control():
+            assert message.type == messages.APPROVAL_DECIDED
+            break
+    await tools.close()
+
+
 @pytest.mark.parametrize("source", ["agent", "tools"])
 async def test_a_run_can_neither_read_nor_write_another(server: BusServer, admin: Admin, source: str) -> None:
     mine = (await admin.issue(ONE))[source]

@@ -43,6 +43,8 @@ _FAILURES = (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError)
 _CONSUMER = "controllers"
 _BATCH = 64
 _ACK_WAIT = 600.0
+_CONTROL_ACK_WAIT = 5.0
+"""Seconds after which a run is told again what a tool server took and died over. It knows what it has already."""
 _PULL_TIMEOUT = 30.0
 _RETRY = 1.0
 _KNOWN_RUNS = 2000
@@ -151,7 +153,7 @@ class Admin:
             filter_subject=run.control,
             ack_policy=AckPolicy.EXPLICIT,
             deliver_policy=DeliverPolicy.ALL,
-            ack_wait=_ACK_WAIT,
+            ack_wait=_CONTROL_ACK_WAIT,
             max_ack_pending=1,
         )
         try:

@@ -8,6 +8,7 @@ from sympozium.api.config import ConfigSpec, QueueLimits
 from sympozium.controllers.run.slots import Slots
 from sympozium.kube import Request
 from sympozium.kube.resources import key_of
+from sympozium.policy.limits import Limit
 
 
 class Copy:
@@ -176,3 +177,80 @@ async def test_a_deleted_run_frees_its_place() -> None:
     world.runs.drop("a")
     world.jobs.drop("a")
     assert world.slots.place(world.runs.objects["team", "b"]).go
+
+
+def spawned(world: World, name: str, parent: str, *, awaited: bool) -> dict[str, Any]:
+    obj = world.run(name, second=30)
+    obj["metadata"]["annotations"] = {"sympozium.ai/awaited": "true"} if awaited else {}
+    obj["metadata"]["ownerReferences"] = [{"kind": "AgentRun", "name": parent, "uid": f"uid-{parent}"}]
+    obj["spec"] |= {"parent": {"runName": parent}, "trigger": {"kind": "Agent", "name": parent}}
+    world.runs.objects["team", parent]["metadata"]["uid"] = f"uid-{parent}"
+    return obj
+
+
+async def test_a_run_that_waits_for_its_child_makes_room_for_it_and_for_no_newcomer() -> None:
+    world = World(max_concurrent_runs=1)
+    world.slots._beneath = lambda key: Limit(1, "p")  # type: ignore[method-assign]
+    world.run("a")
+    world.start("a")
+    earlier = world.run("b", second=1)
+    assert not world.slots.place(earlier).go
+    child = spawned(world, "c", "a", awaited=True)
+    assert world.slots.place(child).go
+    assert not world.slots.place(earlier).go
+
+
+async def test_a_child_that_is_held_by_its_siblings_holds_up_no_newcomer() -> None:
+    world = World(max_concurrent_runs=9)
+    world.slots._beneath = lambda key: Limit(1, "p")  # type: ignore[method-assign]
+    world.run("a")
+    world.start("a")
+    spawned(world, "c1", "a", awaited=False)
+    world.start("c1")
+    place = world.slots.place(spawned(world, "c2", "a", awaited=False))
+    assert (place.position, place.reason) == (0, "waits for a sibling: 1 of 1 runs work beneath a (p)")
+    assert world.slots.place(world.run("new")).go
+
+
+async def test_the_limit_beneath_a_run_holds_also_without_limits_of_the_installation() -> None:
+    world = World()
+    world.slots._beneath = lambda key: Limit(0, "p")  # type: ignore[method-assign]
+    world.run("a")
+    assert not world.slots.place(spawned(world, "c", "a", awaited=False)).go
+
+
+async def test_a_policy_that_changes_lets_children_go() -> None:
+    world = World()
+    most = 0
+    world.slots._beneath = lambda key: Limit(most, "p")  # type: ignore[method-assign]
+    world.run("a")
+    world.start("a")
+    assert not world.slots.place(spawned(world, "c", "a", awaited=False)).go
+    await world.woke()
+    most = 1
+    world.policies.put({"metadata": {"namespace": "team", "name": "p"}, "spec": {"x": 1}})
+    assert await world.woke() == ["c"]
+    await world.woke()
+    # A status is no news: instances have one that changes with every run.
+    world.policies.put({"metadata": {"namespace": "team", "name": "p"}, "spec": {"x": 1}, "status": {"y": 1}})
+    assert await world.woke() == []
+
+
+async def test_a_run_that_waits_for_a_child_of_another_instance_lets_those_of_its_own_go() -> None:
+    world = World(max_concurrent_runs_per_instance=1)
+    world.run("a")
+    world.start("a")
+    assert not world.slots.place(world.run("b", second=1)).go
+    await world.woke()
+    child = world.run("x", instance="dev", second=2)
+    world.runs.drop("x")
+    await world.woke()
+    child["metadata"] |= {
+        "annotations": {"sympozium.ai/awaited": "true"},
+        "ownerReferences": [{"kind": "AgentRun", "name": "a", "uid": "uid-a"}],
+    }
+    child["spec"] |= {"parent": {"runName": "a"}, "trigger": {"kind": "Agent", "name": "a"}}
+    world.runs.objects["team", "a"]["metadata"]["uid"] = "uid-a"
+    world.slots._beneath = lambda key: None  # type: ignore[method-assign]
+    world.runs.put(child)
+    assert await world.woke() == ["b", "x"]
