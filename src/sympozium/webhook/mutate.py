@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from sympozium.api.base import Object
 from sympozium.api.meta import now
 from sympozium.api.run import AgentRun
-from sympozium.policy import fill
+from sympozium.policy import fill, keys
 from sympozium.policy.resolve import MissingReferenceError
 from sympozium.webhook import identity, lineage
 from sympozium.webhook.patch import difference
@@ -43,14 +43,23 @@ async def _run(request: Request, references: References) -> Answer:
         run.metadata.namespace = request.namespace
     wanted = {**written, "trigger": identity.trigger(request.user, request.object).to_json()}
     instance = await references.instance(request.namespace, run.spec.instance_ref)
+    given: list[Object] = []
     if instance is not None:
         config = references.config()
+        given = _given(request, keys.annotation(instance, config))
         try:
             policy = await references.policy(instance, config, run.spec.parent)
         except MissingReferenceError:
-            return allow(patch=difference(spec, wanted, "/spec"))
+            return allow(patch=[*given, *difference(spec, wanted, "/spec")])
         wanted |= fill(run, instance, config, policy).to_json() | {"trigger": wanted["trigger"]}
-    return allow(patch=difference(spec, wanted, "/spec"))
+    return allow(patch=[*given, *difference(spec, wanted, "/spec")])
+
+
+def _given(request: Request, secrets: str) -> list[Object]:
+    """Write down which Secrets a run is admitted with."""
+    meta: Object = request.object.get("metadata") or {}
+    wanted = {**meta, "annotations": {**(meta.get("annotations") or {}), keys.ANNOTATION: secrets}}
+    return difference(meta, wanted, "/metadata")
 
 
 def _decision(request: Request) -> Answer:

@@ -6,7 +6,7 @@ from sympozium.api.config import ConfigSpec
 from sympozium.api.instance import SympoziumInstance
 from sympozium.api.run import MUTABLE, AgentRun
 from sympozium.api.skillpack import SkillPack
-from sympozium.policy import Violation, admit, sandbox
+from sympozium.policy import Violation, admit, keys, sandbox
 from sympozium.policy.resolve import MissingReferenceError
 from sympozium.webhook import authority, identity, lineage, shapes
 from sympozium.webhook.access import Access
@@ -46,6 +46,7 @@ async def created(request: Request, references: References, access: Access) -> A
         wrong=[
             *_filled(request),
             *_trigger(request),
+            *_given(run, instance, config),
             *await lineage.check(request, run, references),
             *_shape(run),
         ],
@@ -77,7 +78,16 @@ def updated(request: Request) -> Answer:
     ]
     if before.get("cancel") and not after.get("cancel"):
         violations.append(Violation("spec.cancel", "cannot be taken back: the run is being ended"))
+    if _annotation(request.old) != _annotation(request.object):
+        path = f"metadata.annotations[{keys.ANNOTATION}]"
+        violations.append(
+            Violation(path, "says with which Secrets the run was admitted, and does not change")
+        )
     return invalid(violations) if violations else allow()
+
+
+def _annotation(run: Object) -> object:
+    return ((run.get("metadata") or {}).get("annotations") or {}).get(keys.ANNOTATION)
 
 
 def reported(request: Request) -> Answer:
@@ -107,6 +117,15 @@ def _trigger(request: Request) -> list[Violation]:
     if request.object["spec"].get("trigger", expected) == expected:
         return []
     return [Violation("spec.trigger", f"is set from the request, to {expected}")]
+
+
+def _given(run: AgentRun, instance: SympoziumInstance, config: ConfigSpec) -> list[Violation]:
+    """The Secrets that `mutate` wrote down, not what another webhook behind it made of them."""
+    expected = keys.annotation(instance, config)
+    if run.metadata.annotations.get(keys.ANNOTATION) == expected:
+        return []
+    path = f"metadata.annotations[{keys.ANNOTATION}]"
+    return [Violation(path, f"is set from instance {instance.name}, to {expected!r}; try again")]
 
 
 def _shape(run: AgentRun) -> list[Violation]:
@@ -141,13 +160,13 @@ def _secrets(run: AgentRun, instance: SympoziumInstance, config: ConfigSpec) -> 
     model = run.spec.model
     if model is None:
         return []
-    inherited = [reference.secret for reference in instance.spec.auth_refs or config.auth_refs]
+    inherited, chosen = keys.inherited(instance, config), keys.chosen(model, instance, config)
     wanted: list[SecretUse] = []
     if model.auth_secret_ref:
         wanted.append(SecretUse("spec.model.authSecretRef", model.auth_secret_ref))
         why = f", whose values {model.auth_secret_ref} could send elsewhere"
         wanted += [SecretUse("spec.model.authSecretRef", secret, why) for secret in inherited]
-    if model.base_url not in (None, instance.spec.agents.default.base_url, config.base_url):
+    if "spec.model.baseURL" in chosen:
         why = ", whose values would be sent to this endpoint"
         wanted += [SecretUse("spec.model.baseURL", secret, why) for secret in inherited]
     return wanted

@@ -327,3 +327,10 @@ def test_names_fit_whatever_the_run_is_called() -> None:
         for u in "ab"
     )
     assert names.cluster_role(one, "p") != names.cluster_role(two, "p")
+
+
+def test_a_run_does_not_take_to_its_own_endpoint_what_nobody_was_asked_about() -> None:
+    """It waited, and its instance has another Secret now."""
+    own = run(model={"provider": "openai", "model": "m1", "baseURL": "http://elsewhere.example/v1"})
+    with pytest.raises(PlanError, match="did not give prod-key to its runs"):
+        plan(inputs(run_=own, instance_=instance(authRefs=[{"secret": "prod-key"}])))

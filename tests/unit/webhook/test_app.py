@@ -47,9 +47,8 @@ async def test_a_review_is_answered_with_a_patch(world: World) -> None:
     )
     assert response["patchType"] == "JSONPatch"
     operations = json.loads(base64.b64decode(response["patch"]))
-    assert {o["path"] for o in operations} == {
-        f"/spec/{f}" for f in ("model", "agentId", "sessionKey", "timeout", "trigger")
-    }
+    spec = {f"/spec/{f}" for f in ("model", "agentId", "sessionKey", "timeout", "trigger")}
+    assert {o["path"] for o in operations} == {"/metadata/annotations", *spec}
 
 
 async def test_a_refusal_has_code_reason_and_causes(world: World) -> None:

@@ -193,6 +193,28 @@ async def test_who_chooses_the_endpoint_must_be_able_to_read_the_key(
     assert (await world.admit(create(model=model))).allowed
 
 
+async def test_a_run_says_with_which_secrets_it_was_admitted_and_keeps_saying_so(world: World) -> None:
+    path = "metadata.annotations[sympozium.ai/secrets]"
+    world.put("SympoziumInstance", "ns", "i", {**INSTANCE, "authRefs": [{"secret": "b"}, {"secret": "a"}]})
+    request = create()
+    annotations = {"sympozium.ai/secrets": "prod-key", "team": "x"}
+    request["request"]["object"]["metadata"]["annotations"] = annotations
+    assert (await world.admit(request)).allowed
+    old = request["request"]["object"]
+    assert old["metadata"]["annotations"] == {"sympozium.ai/secrets": "a,b", "team": "x"}
+    for value in ("a,b,prod-key", None):
+        new = copy.deepcopy(old)
+        new["metadata"]["annotations"]["sympozium.ai/secrets"] = value
+        answer = await world.admit(review("AgentRun", new, old=old))
+        assert (answer.code, [cause.field for cause in answer.causes]) == (422, [path])
+    new["metadata"]["annotations"] = {**old["metadata"]["annotations"], "team": "y"}
+    assert (await world.admit(review("AgentRun", new, old=old))).allowed
+    # Another webhook behind ours wrote it.
+    new["metadata"]["annotations"]["sympozium.ai/secrets"] = "prod-key"
+    answer = await world.validate(review("AgentRun", new))
+    assert [cause.field for cause in answer.causes] == [path]
+
+
 async def test_the_endpoint_of_the_instance_may_be_used_by_everyone(world: World) -> None:
     agent = {"model": "qwen", "baseURL": "http://gateway:4000/v1"}
     world.put("SympoziumInstance", "ns", "i", {"agents": {"default": agent}, "authRefs": [{"secret": "key"}]})

@@ -8,7 +8,7 @@ from sympozium.controllers.run.compose import deadline
 from sympozium.controllers.run.plan import files, names, network, pod, rights
 from sympozium.controllers.run.plan.inputs import Inputs, Plan, PlanError
 from sympozium.kube.conditions import condition
-from sympozium.policy import SHELL, Violation, admit, tool_policies, watched
+from sympozium.policy import SHELL, Violation, admit, keys, tool_policies, watched
 
 _CONFIG_MAP_LIMIT = 1024 * 1024
 _SHOWN = 20
@@ -20,6 +20,8 @@ def plan(inputs: Inputs) -> Plan:
     judged = admit(inputs.run, inputs.instance, inputs.policy, inputs.packs)
     if violations := [violation for violation in judged if not violation.audit]:
         raise PlanError(f"policy {inputs.policy.name}: " + "; ".join(str(v) for v in violations))
+    if text := keys.unasked(inputs.run, inputs.instance, inputs.config):
+        raise PlanError(text)
     return manifests(inputs, judged)
 
 
