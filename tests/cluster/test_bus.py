@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -121,6 +122,21 @@ async def test_a_killed_server_loses_nothing(server: BusServer, admin: Admin, re
     expected = [str(n) for n in range(20)]
     assert heard == expected
     assert _texts(await reader.transcript(ONE)) == expected
+
+
+async def test_a_message_is_not_held_back_for_what_an_earlier_request_left(admin: Admin) -> None:
+    agent = await Publisher.open((await admin.issue(ONE))["agent"])
+    async with asyncio.timeout(20), admin._subscription() as subscription:
+        await admin._fetch(subscription)  # the keys of the run
+        # As the server has it when the end of a request and the client's own timeout cross.
+        left = json.dumps({"batch": 64, "expires": 60_000_000_000}).encode()
+        await admin._nats.publish(subscription._nms, left, subscription._deliver)
+        waiting = asyncio.create_task(admin._fetch(subscription))
+        await admin._nats.flush()
+        await agent.publish(messages.STEP_STARTED, {"step": 1, "text": "now"})
+        (found,) = await waiting
+        assert b"now" in found.data
+    await agent.close()
 
 
 async def test_a_message_whose_handler_failed_comes_again_in_order(admin: Admin) -> None:

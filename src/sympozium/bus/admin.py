@@ -41,7 +41,6 @@ from sympozium.bus.subjects import ALL, CONTROLLER, STREAM, TOOLS, RunRef
 log = logging.getLogger(__name__)
 _FAILURES = (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError)
 _CONSUMER = "controllers"
-_BATCH = 64
 _ACK_WAIT = 600.0
 _CONTROL_ACK_WAIT = 5.0
 """Seconds after which a run is told again what a tool server took and died over. It knows what it has already."""
@@ -232,9 +231,11 @@ class Admin:
                     await asyncio.sleep(_RETRY)
 
     async def _fetch(self, subscription: Any) -> list[Msg]:
+        # One at a time: with more, nats-py holds back what came for the rest of the batch, up to the whole timeout,
+        # when the end of an earlier request comes late. That is an approval that nobody sees for half a minute.
         with suppress(TimeoutError):  # nothing was said meanwhile
             messages: list[Msg] = await self._reconnections.answer(
-                subscription.fetch(_BATCH, timeout=_PULL_TIMEOUT)
+                subscription.fetch(1, timeout=_PULL_TIMEOUT)
             )
             return messages
         return []
