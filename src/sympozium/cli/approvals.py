@@ -49,7 +49,9 @@ async def show(session: Session, name: str) -> None:
     args = spec.get("args")
     for key, value in args.items() if isinstance(args, dict) else [("", args)]:
         text = legible(value if isinstance(value, str) else json.dumps(value, indent=2))
-        for line in [f"{key}: {text}"] if "\n" not in text else [f"{key}:", *text.splitlines()]:
+        # Further in than the names: no line of a value can pass for another argument.
+        inner = [f"  {line}" for line in text.splitlines()]
+        for line in [f"{key}: {text}"] if "\n" not in text else [f"{key}:", *inner]:
             say(f"  {line}")
     _say_preview(spec.get("preview"))
     say(f"digest:   {spec.get('argsDigest')}")

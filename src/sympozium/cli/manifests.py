@@ -3,10 +3,13 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sympozium import yamlio
 from sympozium.cli.failures import CommandError
+
+TESTS: Final = (".test.yaml", ".test.yml")
+"""Ends of the names of `sympozium policy test`'s files, which stand beside policies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,10 @@ def _texts(path: str) -> list[tuple[str, str]]:
     place = Path(path)
     if place.is_dir():
         files = sorted(f for f in place.iterdir() if f.suffix in (".yaml", ".yml", ".json"))
+        tests = [f.name for f in files if f.name.endswith(TESTS)]
+        files = [f for f in files if f.name not in tests]
+        if tests:
+            print(f"not applied, tests of policies: {', '.join(tests)}", file=sys.stderr)
     elif place.exists():
         files = [place]
     else:

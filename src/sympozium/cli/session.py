@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from sympozium.cli.failures import CommandError, one_line
+from sympozium.cli.output import plain
 from sympozium.kube import Client
 from sympozium.kube.errors import ConfigError, ForbiddenError, KubeError, UnauthorizedError, UnreachableError
 from sympozium.up.paths import DataDir, default_data_dir
@@ -52,6 +53,7 @@ async def connect(namespace: str | None = None) -> AsyncIterator[Session]:
         raise CommandError(
             f"{one_line(str(exc))}; set KUBECONFIG, or start one with: sympozium up --detach"
         ) from exc
+    client.on_warning = lambda words: _say_once(f"warning: {plain(one_line(words))}")
     async with client:
         yield Session(client, namespace or client.namespace or "default")
 

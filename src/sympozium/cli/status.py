@@ -3,9 +3,12 @@
 from collections import Counter
 from typing import Any
 
+from sympozium.api.config import NAME as CONFIG
+from sympozium.api.meta import SYSTEM_NAMESPACE
 from sympozium.cli.failures import CommandError
 from sympozium.cli.output import paint, print_rows, say
 from sympozium.cli.session import Session
+from sympozium.cli.stop import CONFIGS
 from sympozium.kube import KubeError, Resource
 from sympozium.kube.resources import NODES
 from sympozium.up.paths import DataDir, default_data_dir
@@ -35,6 +38,7 @@ async def status(session: Session) -> int:
     say(f"  version {version['gitVersion']}")
     nodes = await session.client.list(NODES)
     well = _print_nodes(nodes)
+    await _print_stopped(session)
     await _print_counts(session)
     return 0 if well else 1
 
@@ -68,6 +72,15 @@ def _print_nodes(nodes: list[dict[str, Any]]) -> bool:
             + (f", sandbox {sandbox}" if sandbox else "")
         )
     return well
+
+
+async def _print_stopped(session: Session) -> None:
+    """Somebody who wonders why nothing starts looks here."""
+    found = await session.client.find(CONFIGS, CONFIG, SYSTEM_NAMESPACE)
+    if found and found["spec"].get("suspend"):
+        say(
+            f"  {paint('33', 'stopped')}: no run starts, those that go on are frozen (sympozium resume --all)"
+        )
 
 
 async def _print_counts(session: Session) -> None:

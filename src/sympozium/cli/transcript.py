@@ -88,7 +88,11 @@ class Transcript:
         line = f"→ {paint('1', str(data.get('tool')))}{target} {_arguments(data.get('args'))}"
         why = f": {verdict['reason']}" if verdict.get("reason") and action != "allow" else ""
         rule = f" ({verdict['rule']})" if verdict.get("rule") else ""
-        return self._line(line) + self._line("  " + paint(colour, action + rule) + why)
+        shown = self._line(line) + self._line("  " + paint(colour, action + rule) + why)
+        if audited := verdict.get("audited"):
+            would = f"would be {audited.get('action')} ({audited.get('rule')})"
+            shown += self._line("  " + paint("33", would) + f": {audited.get('reason')}")
+        return shown
 
     def _tool_approval(self, data: Data) -> str:
         state = str(data.get("state"))

@@ -6,7 +6,8 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
@@ -32,14 +33,19 @@ _APPLY: Final = "application/apply-patch+yaml"
 _PAGE: Final = 500
 _TIMEOUT: Final = httpx2.Timeout(30.0, connect=10.0)
 _TOO_MANY_TRIES: Final = 5
+# RFC 7234, 5.5: code, agent, quoted text, perhaps a date.
+_WARNING: Final = re.compile(r'\d{3} \S+ "((?:[^"\\]|\\.)*)"')
 
 
 class Client:
     """One identity at one API server. `async with`, or `await close()`.
 
     `field_manager` names this writer in `managedFields`. Every method raises UnreachableError when there is
-    no answer, and the ApiError that fits when the answer is a refusal.
+    no answer, and the ApiError that fits when the answer is a refusal. `on_warning` is called with each warning
+    that the server gives with an answer, as its admission webhooks do.
     """
+
+    on_warning: Callable[[str], None] | None = None
 
     def __init__(
         self, access: Access, *, field_manager: str = "sympozium", user_agent: str | None = None
@@ -281,14 +287,26 @@ class Client:
                 continue
             if response.status_code >= 400 or not isinstance(decoded, dict):
                 raise from_status(response.status_code, decoded, response.text)
+            self._pass_on_warnings(response)
             return decoded
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _pass_on_warnings(self, response: httpx2.Response) -> None:
+        if self.on_warning is None:
+            return
+        for words in warnings_of(response.headers.get("Warning", "")):
+            self.on_warning(words)
 
     async def _send(self, request: httpx2.Request, *, stream: bool = False) -> httpx2.Response:
         try:
             return await self._http.send(request, stream=stream)
         except httpx2.HTTPError as exc:
             raise UnreachableError(f"{request.method} {request.url}: {_words(exc)}") from exc
+
+
+def warnings_of(header: str) -> list[str]:
+    """The texts of a header `Warning`, which may hold several."""
+    return [re.sub(r"\\(.)", r"\1", found[1]) for found in _WARNING.finditer(header)]
 
 
 def _namespace(resource: Resource, obj: Mapping[str, Any], namespace: str | None) -> str | None:

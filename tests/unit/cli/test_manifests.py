@@ -24,6 +24,15 @@ def test_files_directories_and_lists_in_order(tmp_path: Path) -> None:
     assert found[1].source == f"{tmp_path}/a.yml (document 2)"
 
 
+def test_tests_beside_policies_are_left_out_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.yaml").write_text(OBJECT)
+    (tmp_path / "a.test.yaml").write_text("tests: []")
+    assert len(read([str(tmp_path)])) == 1
+    assert "a.test.yaml" in capsys.readouterr().err
+
+
 def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(OBJECT))
     assert read(["-"])[0].source == "standard input"

@@ -50,6 +50,12 @@ def test_a_verdict_names_its_rule_and_why(action: str, words: str) -> None:
     assert "… (515 characters)" in shown
 
 
+def test_what_a_watching_policy_would_have_done_is_told() -> None:
+    audited = {"action": "deny", "rule": "p: rule 3", "reason": "changes things"}
+    shown = text(("tool.intent", {"verdict": {"action": "allow", "rule": "p", "audited": audited}}))
+    assert "would be deny (p: rule 3): changes things" in shown
+
+
 def test_approvals_and_outcomes() -> None:
     shown = text(
         ("tool.approval", {}),

@@ -144,3 +144,20 @@ def test_a_test_that_cannot_be_understood_is_an_error(
 def test_no_test_at_all_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_app(["policy", "test", str(tmp_path)]) == 1
     assert "name them *.test.yaml" in capsys.readouterr().err
+
+
+def test_when_sees_every_key_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "careful.yaml").write_text(
+        POLICY.replace("action: ask}", "action: ask, when: run.trigger.kind == 'Manual' || run.depth > 1}")
+    )
+    run = "run: {instance: helper, trigger: {kind: Manual}}"
+    cases = CASES.replace("run: {instance: helper}", run)
+    (tmp_path / "a.test.yaml").write_text(cases)
+    run_app(["policy", "test", str(tmp_path)])
+    assert "pass  a command is asked about" in capsys.readouterr().out
+    (tmp_path / "a.test.yaml").write_text(CASES)
+    run_app(["policy", "test", str(tmp_path)])
+    assert "no such key" not in capsys.readouterr().out
+    (tmp_path / "a.test.yaml").write_text(cases.replace("trigger:", "triger:"))
+    assert run_app(["policy", "test", str(tmp_path)]) == 1
+    assert "run.triger: there is no such field" in capsys.readouterr().err

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from sympozium.kube import Client, errors
+from sympozium.kube.client import warnings_of
 from sympozium.kube.resources import CLUSTER_ROLES, CONFIG_MAPS, NAMESPACES, PODS, Resource, selector
 from unit.kube.scripted import Asked, Stream, config_map, serving, status
 
@@ -188,3 +189,9 @@ async def test_a_renewed_token_file_is_taken(tmp_path: Path) -> None:
         replacement.rename(token)
         assert await client.request("GET", "/x") == {}
     assert [a.headers["authorization"] for a in api.asked] == ["Bearer old", "Bearer old", "Bearer new"]
+
+
+def test_warnings_of_an_answer_are_read() -> None:
+    header = '299 - "audit: denied by \\"p\\"", 299 - "second, with a comma"'
+    assert warnings_of(header) == ['audit: denied by "p"', "second, with a comma"]
+    assert warnings_of("") == []

@@ -24,6 +24,11 @@ class Recorded:
     outcome: Mapping[str, Any] | None = None
 
     @property
+    def waits(self) -> bool:
+        """Whether it was asked about, and nothing has come of that yet."""
+        return self.verdict["action"] == "ask" and not self.decisions and self.outcome is None
+
+    @property
     def is_partial(self) -> bool:
         """Whether the record has less than the arguments: they were shortened, or secrets in them masked."""
         return _partial(self.args)

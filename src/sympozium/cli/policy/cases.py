@@ -3,7 +3,7 @@
 policies: [careful.yaml]            files with SympoziumPolicies, beside this one
 policy: careful                     the instance's; may be left out when there is one. Built-in ones are known
 floor: floor                        of the installation, if there is one
-run: {instance: helper}             what `when` sees as `run`, for all tests
+run: {instance: helper}             what `when` sees as `run`, for all tests; empty where nothing is said
 tests:
   - name: a look is free
     call: {tool: read_file}         a tool call ...
@@ -37,6 +37,23 @@ class CallCase(Model):
     args: dict[str, Any] = {}
 
 
+class TriggerSeen(Model):
+    kind: str = ""
+    name: str = ""
+    user: str = ""
+
+
+class RunSeen(Model):
+    """What `when` sees as `run`: every key is there, as for a run (`policy.context`)."""
+
+    namespace: str = "default"
+    name: str = "run"
+    instance: str = "instance"
+    depth: Annotated[int, Field(ge=0)] = 0
+    trigger: TriggerSeen = TriggerSeen()
+    labels: dict[str, str] = {}
+
+
 class ConnectCase(Model):
     host: str
     port: Annotated[int, Field(ge=1, le=65535)]
@@ -54,7 +71,7 @@ class Case(Model):
     grant: list[RBACRule] | None = None
     instance: dict[str, Any] = {}
     """For `admit`: fields of the instance's `spec.agents.default`."""
-    run: dict[str, Any] = {}
+    run: RunSeen = RunSeen()
     """For `call`: what `when` sees, over the file's own."""
     tool_policy: ToolPolicy | None = None
     """For `call`: that of the run."""
@@ -82,5 +99,5 @@ class CaseFile(Model):
     policies: list[str] = []
     policy: str | None = None
     floor: str | None = None
-    run: dict[str, Any] = {}
+    run: RunSeen = RunSeen()
     tests: Annotated[list[Case], Field(min_length=1)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sympozium.api.run import AgentRun
+from sympozium.api.run import TERMINAL, AgentRun
 from sympozium.bus.connection import BusError
 from sympozium.bus.history import Stored
 from sympozium.bus.messages import POLICY_APPLIED
@@ -139,7 +139,12 @@ def _print_call(number: int, call: Recorded, explanation: Explanation) -> None:
         comment = f": {decision['comment']}" if decision.get("comment") else ""
         say(f"     {plain(decision['state'] + by + comment)}")
     if call.outcome is None:
-        say("     no outcome is on the record")
+        waits = call.waits and explanation.run.status.phase not in TERMINAL
+        say(
+            "     waits for a person (sympozium approvals list)"
+            if waits
+            else "     no outcome is on the record"
+        )
     else:
         word = "done" if call.outcome["ok"] else "denied" if call.outcome.get("denied") else "failed"
         say(f"     {word} ({call.outcome['durationMs']} ms)")

@@ -85,7 +85,14 @@ def _items(found: Sourced) -> list[Sourced]:
 
 def problems(exc: ValidationError) -> list[tuple[str, str]]:
     """(path, words) of each mistake that a model found."""
-    return [(_path(error["loc"]), error["msg"]) for error in exc.errors()]
+    return [(_path(error["loc"]), _words(error["type"], error["msg"])) for error in exc.errors()]
+
+
+def _words(kind: str, words: str) -> str:
+    """pydantic's, where they are for people."""
+    if kind == "extra_forbidden":
+        return "there is no such field (docs/reference.md, or kubectl explain)"
+    return words.removeprefix("Value error, ")
 
 
 def parse(model: type[M], document: Sourced) -> M:

@@ -15,14 +15,13 @@ from sympozium.api.instance import SympoziumInstance
 from sympozium.api.policy import SympoziumPolicy
 from sympozium.api.run import AgentRun
 from sympozium.cli.failures import EXIT_ERROR, CommandError
+from sympozium.cli.manifests import TESTS
 from sympozium.cli.output import paint, plain, say
 from sympozium.cli.policy import sources
-from sympozium.cli.policy.cases import Case, CaseFile, ConnectCase
+from sympozium.cli.policy.cases import Case, CaseFile, ConnectCase, RunSeen
 from sympozium.cli.policy.rules import named
 from sympozium.cli.policy.sources import KIND, Sourced
 from sympozium.policy import Call, Effective, admit, fill, gate, network, rbac, target_of
-
-SUFFIXES = (".test.yaml", ".test.yml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +114,7 @@ def untested_rules(suite: Suite) -> list[str]:
 
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
-        return sorted(f for f in path.rglob("*") if f.name.endswith(SUFFIXES))
+        return sorted(f for f in path.rglob("*") if f.name.endswith(TESTS))
     if not path.exists():
         raise CommandError(f"{path}: no such file or directory")
     return [path]
@@ -159,13 +158,21 @@ def _use(suite: Suite, rule: str) -> None:
 def _call(suite: Suite, case: Case) -> tuple[str, str, str]:
     assert case.call is not None
     wanted = case.call
-    call = Call(wanted.tool, wanted.target or target_of(wanted.tool), wanted.args, suite.file.run | case.run)
+    call = Call(
+        wanted.tool, wanted.target or target_of(wanted.tool), wanted.args, _run(suite.file.run, case.run)
+    )
     # Each layer alone, since the strictest answer hides that another rule was reached too.
     for layer in suite.effective:
         alone = gate(call, Effective((layer,)))
         _use(suite, alone.audited.rule if alone.audited else alone.rule)
     verdict = gate(call, suite.effective, [case.tool_policy] if case.tool_policy else [])
     return verdict.action, verdict.rule, verdict.reason
+
+
+def _run(file: RunSeen, case: RunSeen) -> dict[str, Any]:
+    """The file's, with what the test says itself in place of it."""
+    said = {name: getattr(case, name) for name in case.model_fields_set}
+    return file.model_copy(update=said).model_dump(mode="json")
 
 
 def _connect(suite: Suite, wanted: ConnectCase) -> tuple[str, str, str]:
