@@ -51,10 +51,13 @@ def objection(address: str, *, private: bool) -> str | None:
 
 
 async def of_any(host: str, port: int) -> list[str]:
-    """The IPv4 addresses of a name, whatever they are; at least one. Raises OSError."""
-    found = await asyncio.get_running_loop().getaddrinfo(
-        host, port, family=socket.AF_INET, type=socket.SOCK_STREAM
-    )
+    """The IPv4 addresses of a name, whatever they are; at least one. Raises RefusedError or OSError."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(
+            host, port, family=socket.AF_INET, type=socket.SOCK_STREAM
+        )
+    except UnicodeError as exc:  # of the codec: a label that is empty or too long
+        raise RefusedError(f"{host[:80]!r} is no host name: {exc}") from exc
     return list(dict.fromkeys(str(info[4][0]) for info in found))
 
 

@@ -150,7 +150,7 @@ class Proxy:
             _COUNT.labels("refused").inc()
             _log("refused", claims, host, port, str(refusal))
             raise _AnswerError(403, str(refusal)) from refusal
-        except (OSError, UnicodeError, TimeoutError) as error:
+        except (OSError, TimeoutError) as error:
             _COUNT.labels("unreachable").inc()
             _log("unreachable", claims, host, port, str(error) or "no answer")
             raise _AnswerError(

@@ -28,6 +28,8 @@ from sympozium.node.switchboard import CLUSTER, RESOLVER, Streams, resolver_of_t
 _log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 10.0
+MOST = 1024
+"""Connections of one pod at a time. Each takes two descriptors of the node, which has all pods to serve."""
 _CHUNK = 64 * 1024
 EVERYWHERE = IPv4Network("0.0.0.0/0")
 _Listen = tuple[str, int]
@@ -74,6 +76,7 @@ class PodNetwork:
         self._neighbours = neighbours
         self._group: asyncio.TaskGroup | None = None
         self._accepting: dict[_Listen | None, asyncio.Task[None]] = {}
+        self._connections: set[asyncio.Task[None]] = set()
         self._carried: dict[asyncio.Task[None], _Route] = {}
         self._routes = set(_routes(egress, steered=steering is not None))
         self.refused = 0
@@ -166,8 +169,17 @@ class PodNetwork:
                 _log.warning("accept for pod %s: %s", self._name, exc)
                 await asyncio.sleep(1)  # out of descriptors: others must end first
                 continue
+            if len(self._connections) >= MOST:
+                self.refused += 1
+                _log.info(
+                    "pod %s: a connection is refused: it has %d, the most there may be", self._name, MOST
+                )
+                _reset(connection)
+                continue
             connection.setblocking(False)
-            group.create_task(self._connection(connection))
+            task = group.create_task(self._connection(connection))
+            self._connections.add(task)
+            task.add_done_callback(self._connections.discard)
 
     # -- judging
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sympozium.tools import shown
-from sympozium.tools.digest import with_basis
+from sympozium.tools.digest import asked_again, with_basis
 from sympozium.tools.journal import Decision
 from sympozium.tools.previews import Preview, Previews
 
@@ -29,6 +29,10 @@ VOID = "the policy changed while this waited; the call is judged anew"
 
 class RulesChangedError(Exception):
     """The call has to be judged anew."""
+
+
+def _is_void(decision: Decision | None) -> bool:
+    return decision is not None and (decision.decision, decision.comment) == ("Expired", VOID)
 
 
 class Consent:
@@ -59,15 +63,22 @@ class Consent:
         if asked.verdict.action != "ask" or self._journal.approval_of_run(asked.same):
             return asked.same, None
         if entry is not None and entry.same == asked.same:
-            return entry.digest, Preview.kept(entry.preview) if entry.preview else None
-        preview = await self._previews.of(asked)
-        return with_basis(asked.same, preview.basis), preview
+            digest, preview = entry.digest, Preview.kept(entry.preview) if entry.preview else None
+        else:
+            preview = await self._previews.of(asked)
+            digest = with_basis(asked.same, preview.basis)
+        while _is_void(self._journal.decision(asked.id, digest)):
+            digest = asked_again(digest)
+        return digest, preview
 
     async def refused(self, asked: Asked, digest: str, preview: Preview | None) -> str | None:
         """Words for a call that must not be made; waits for a person. RulesChangedError when the rules change first."""
         decision = self._journal.decision(asked.id, digest) or self._journal.approval_of_run(asked.same)
         if decision is None:
             decision = await self._ask(asked, digest, preview)
+        if _is_void(decision):  # said by the control plane, to whom an earlier attempt of the run had said so
+            self._journal.reopen(asked.id)
+            raise RulesChangedError
         await self._publish(
             asked, digest, decision.decision, decidedBy=decision.decided_by, comment=decision.comment
         )
@@ -100,7 +111,8 @@ class Consent:
         return decision
 
     async def void(self, asked: Asked, digest: str) -> None:
-        """Say that what was asked under a digest is asked no more."""
+        """Say that what was asked under a digest is asked no more, not even when its rules come back."""
+        self._journal.decide(Decision(asked.id, digest, "Expired", comment=VOID))
         await self._publish(asked, digest, "Expired", comment=VOID)
 
     async def _publish(self, asked: Asked, digest: str, state: str, **more: str) -> None:

@@ -2,7 +2,8 @@
 
     what    tool and arguments: under one id there is one call
     same    run uid, tool, target, arguments, policy: an approval for the run holds for the same call again
-    digest  `same`, and what its preview stood on: an approval holds for what the person saw
+    digest  `same`, and what its preview stood on: an approval holds for what the person saw. Where a question became
+            void and the rules are again what they were, it is another one
 
 The policy is in it by the digest of all its layers. The generation of the instance's policy would not do: it says
 nothing of the floor and of the parents' policies, and begins anew when the policy is deleted and made again.
@@ -33,6 +34,11 @@ def what(*, tool: str, args: dict[str, Any]) -> str:
 
 def same(*, uid: str, tool: str, target: str, args: dict[str, Any], policy: str) -> str:
     return digest(uid=uid, tool=tool, target=target, args=args, policy=policy)
+
+
+def asked_again(void: str) -> str:
+    """For the question that follows one which became void: what is said of the old one is not said of it."""
+    return digest(void=void)
 
 
 def with_basis(same: str, basis: str | None) -> str:

@@ -207,3 +207,31 @@ async def test_a_cancel_ends_the_hold(ws, tmp_path) -> None:
     step = asyncio.create_task(p.calls.list_tools())
     await p.calls.cancel("enough")
     assert [t.name for t in await step]
+
+
+async def test_a_policy_that_changes_and_changes_back_asks_anew_and_denies_nothing(ws, tmp_path) -> None:
+    p = parts(tmp_path, config(tmp_path, **ASK))
+    task = asyncio.create_task(p.calls.call(call="1", **TOUCH))
+    await until(lambda: p.record.requests)
+    await p.live.change_policy(1, another(tmp_path, **ASK))
+    await until(lambda: len(p.record.requests) == 2)
+    await p.live.change_policy(2, changed(config(tmp_path, **ASK)))
+    await until(lambda: len(p.record.requests) == 3)
+    first, _, third = (r["argsDigest"] for r in p.record.requests)
+    assert first != third
+    # What the control plane says of the first question, which it has noted as void, is not about the third.
+    assert await p.approvals.decided(Decision("1", first, "Expired", comment=VOID)) is False
+    assert await p.approvals.decided(Decision("1", third, "Approved")) is True
+    assert (await task).is_error is False
+    assert (ws / "log").read_text() == "x\n"
+
+
+async def test_what_was_void_in_an_attempt_before_is_asked_anew(ws, tmp_path) -> None:
+    """Its journal is empty, and the control plane answers the same question with what it has: that it was void."""
+    p = parts(tmp_path, config(tmp_path, **ASK))
+    task = asyncio.create_task(p.calls.call(call="1", **TOUCH))
+    await until(lambda: p.record.requests)
+    await p.approvals.decided(Decision("1", p.record.requests[0]["argsDigest"], "Expired", comment=VOID))
+    await until(lambda: len(p.record.requests) == 2)
+    await p.approvals.decided(Decision("1", p.record.requests[1]["argsDigest"], "Approved"))
+    assert (await task).is_error is False
