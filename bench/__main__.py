@@ -13,6 +13,7 @@ NAMES = (
     "approval",
     "record",
     "webhook",
+    "live",
 )
 
 if __name__ == "__main__":
