@@ -87,7 +87,12 @@ def _suspend(cluster: Cluster, *, suspend: bool) -> None:
 def _start(cluster: Cluster, base_url: str) -> None:
     """All runs, each in its long command."""
     cluster.apply(_policy(0))
-    default = {"model": "scripted", "runTimeout": "1h", "baseURL": base_url}
+    # A run asks for 90m of a processor; 50 of them must fit onto two.
+    small = {"requests": {"cpu": "1m", "memory": "32Mi"}}
+    default = {
+        "model": "scripted", "runTimeout": "1h", "baseURL": base_url, "resources": small,
+        "sandbox": {"enabled": True, "resources": small},
+    }  # fmt: skip
     cluster.apply(_body("SympoziumInstance", "live", {"agents": {"default": default}, "policyRef": "live"}))
     for number in range(_RUNS):
         cluster.create(_body("AgentRun", f"live-{number}", {"instanceRef": "live", "task": "wait"}))

@@ -202,6 +202,18 @@ class Control(LocalKube):
             )
             self.request("DELETE", POD.path(namespace, name), {"gracePeriodSeconds": 0})
 
+    def answer_the_probe(self, **codes: int) -> None:
+        """There is no node here: the pods of the probe end as a kubelet would have them end."""
+        for mode in ("closed", "open"):
+            pod = self.wait_any(
+                POD, lambda p: True, SYSTEM, timeout=20, labelSelector=f"sympozium.ai/network-probe={mode}"
+            )
+            code = codes["opened" if mode == "open" else mode]
+            ended = {"name": "probe", "state": {"terminated": {"exitCode": code}}, "ready": False, "restartCount": 0,
+                     "image": "i", "imageID": "i"}  # fmt: skip
+            status = {"phase": "Failed", "containerStatuses": [ended]}
+            self.patch(POD, pod["metadata"]["name"], {"status": status}, SYSTEM, subresource="status")
+
     # -- the containers of a run
 
     def credentials(self, run: str, namespace: str, source: str) -> Credentials:

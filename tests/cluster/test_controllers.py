@@ -208,7 +208,7 @@ def test_a_closed_network_is_open_to_bus_and_model(control: Control, ns: str) ->
     control.run(ns)
     waiting = control.wait_run("r", ns, lambda r: (r.get("status") or {}).get("reason") == "ProbingNetwork")
     assert phase(waiting) == "Pending"
-    _answer_the_probe(control, opened=10, closed=11)
+    control.answer_the_probe(opened=10, closed=11)
     control.wait_run("r", ns, has_job)
     rules = control.get(NETWORK_POLICIES, "r", ns)["spec"]["egress"]
     cidrs = [rule["to"][0]["ipBlock"]["cidr"] for rule in rules if "ipBlock" in rule["to"][0]]
@@ -218,19 +218,6 @@ def test_a_closed_network_is_open_to_bus_and_model(control: Control, ns: str) ->
     # The next one does not wait.
     control.run(ns, "again")
     control.wait_run("again", ns, has_job)
-
-
-def _answer_the_probe(control: Control, **codes: int) -> None:
-    """There is no node here: the pods of the probe end as a kubelet would have them end."""
-    for mode in ("closed", "open"):
-        pod = control.wait_any(
-            POD, lambda p: True, SYSTEM, timeout=20, labelSelector=f"sympozium.ai/network-probe={mode}"
-        )
-        code = codes["opened" if mode == "open" else mode]
-        ended = {"name": "probe", "state": {"terminated": {"exitCode": code}}, "ready": False, "restartCount": 0,
-                 "image": "i", "imageID": "i"}  # fmt: skip
-        status = {"phase": "Failed", "containerStatuses": [ended]}
-        control.patch(POD, pod["metadata"]["name"], {"status": status}, SYSTEM, subresource="status")
 
 
 # -- approvals

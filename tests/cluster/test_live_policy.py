@@ -114,7 +114,10 @@ def test_network_and_rights_are_narrowed_while_the_run_goes_on(control: Control,
     control.apply(pack)
     policy(control, ns, networkPolicy=CLOSED, rbacPolicy={"allow": [READS]})
     control.instance(ns, policyRef="mine")
-    pod = under_way(control, ns, skills=[{"skillPackRef": "sees"}])
+    control.run(ns, skills=[{"skillPackRef": "sees"}])
+    control.answer_the_probe(opened=10, closed=11)
+    pod = control.running("r", ns)
+    control.wait_run("r", ns, "Running")
     token = base64.b64decode(control.get(SECRET, "r-skill-sees", ns)["data"]["token"]).decode()
     path = f"/api/v1/namespaces/{ns}/pods/x"
     assert control.ask("GET", path, token=token).status_code == 404

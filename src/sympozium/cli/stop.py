@@ -58,8 +58,16 @@ async def stop(session: Session, which: Which, *, kill: bool, seconds: float) ->
     """Returns the exit code: 0 when every run is known to stand still."""
     which.check()
     began = time.monotonic()
+    refused = ""
     if which.everything:
-        await _installation(session, suspend=True)
+        try:
+            await _installation(session, suspend=True)
+        except KubeError as error:
+            # With --kill there is still something that we can do ourselves.
+            if not kill:
+                raise
+            refused = one_line(str(error))
+            say(f"the installation is NOT stopped, runs may start: {refused}")
     outcome = await _order(
         session, which, {"cancel": True} if kill else {"suspend": True}, write=kill or not which.everything
     )
@@ -68,7 +76,8 @@ async def stop(session: Session, which: Which, *, kill: bool, seconds: float) ->
     stands = _ended if kill else _stands
     await _wait(session, which, outcome, stands, seconds)
     took = int((time.monotonic() - began) * 1000)
-    return _report_stop(outcome, stands, took, seconds, kill=kill)
+    code = _report_stop(outcome, stands, took, seconds, kill=kill)
+    return EXIT_ERROR if refused else code
 
 
 async def resume(session: Session, which: Which, *, seconds: float) -> int:

@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 
 PATIENCE: Final = 10.0
 """Seconds after which a running tool server that has not answered is told again."""
+GRACE: Final = 1.0
+"""Seconds that a tool server has for its answer before the status says that it is waited for: most runs get one write."""
 _WORKERS: Final = 8
 _GO_ON: Final = "go on"
 _TOLD: Final = metrics.counter(
@@ -77,6 +79,10 @@ class _State:
     written: str = ""
     """Fingerprint of the rules that the objects follow, where no pod can say it."""
     freeze: _Order | None = None
+    changed: float = 0.0
+    """When rules or hold last became others."""
+    said: bool = False
+    """Whether the status was made to say that an answer is waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +130,18 @@ class Live:
         self._take_answers(state, progress)
         if held and state.hold is None:
             self.controller.enqueue(Request(ref.namespace, ref.name))
-        found = [
-            binding.frozen_condition(state.hold, progress, known=binding.FROZEN in known),
-            binding.current_condition(
-                state.rules, state.hold, progress,
-                answered=state.told is None or state.told.answered, known=binding.CURRENT in known or state.told is not None,
-            ),
-            *state.conditions,
-        ]  # fmt: skip
+        found: list[Object | None] = [*state.conditions]
+        patient = not state.said and _now() - state.changed < GRACE
+        if held == (state.hold is not None) or not patient:
+            found.append(binding.frozen_condition(state.hold, progress, known=binding.FROZEN in known))
+        answered = state.told is None or state.told.answered
+        if answered or not patient:
+            known_policy = binding.CURRENT in known or state.told is not None
+            found.append(
+                binding.current_condition(
+                    state.rules, state.hold, progress, answered=answered, known=known_policy
+                )
+            )
         return Report(_words(state), held and state.hold is not None, [c for c in found if c is not None])
 
     async def reconcile(self, request: Request) -> Result:
@@ -151,12 +161,31 @@ class Live:
         pod = diagnose.newest(
             caches.pods.by_index(BY_LABEL, f"{run.namespace}/{names.label_value(run.name)}")
         )
-        before = (state.rules and state.rules.fingerprint, state.hold, state.refused)
+        before, refused = (state.rules and state.rules.fingerprint, state.hold), state.refused
         self._judge(state, run)
-        again = await self._bind(request, ref, state, obj, run, job, pod)
-        if before != (state.rules and state.rules.fingerprint, state.hold, state.refused):
+        changed = before != (state.rules and state.rules.fingerprint, state.hold)
+        if changed:
+            state.changed, state.said = _now(), False
+        try:
+            again = await self._bind(ref, state, obj, run, job, pod)
+        except BusError:
+            self._say_if_late(request, state)
+            raise
+        if refused != state.refused or (changed and again is None):
             self._wake(request)
+        elif again is not None:
+            again = min(again, self._say_if_late(request, state))
         return Result(again)
+
+    def _say_if_late(self, request: Request, state: _State) -> float:
+        """Have the status say what is waited for, once that lasts; returns the seconds until then."""
+        if state.said:
+            return PATIENCE
+        left = GRACE - (_now() - state.changed)
+        if left <= 0:
+            state.said = True
+            self._wake(request)
+        return left if left > 0 else PATIENCE
 
     # -- what shall hold
 
@@ -194,8 +223,8 @@ class Live:
     # -- making it hold
 
     async def _bind(
-        self, request: Request, ref: Ref, state: _State, obj: Object, run: AgentRun, job: Object, pod: Object | None
-    ) -> float | None:  # fmt: skip
+        self, ref: Ref, state: _State, obj: Object, run: AgentRun, job: Object, pod: Object | None
+    ) -> float | None:
         """The next step; returns when to take another."""
         rules = state.rules
         try:
@@ -204,7 +233,6 @@ class Live:
             running = pod is not None and diagnose.is_running(pod)
             settled = await self._hold(ref, state, progress, _uid_of(pod), running=running)
             if rules is not None and await self._told(ref, state, progress, job, pod, running=running):
-                self._wake(request)
                 return 0.0  # objects are written after all runs were told
         except BusError:
             # Network and rights do not need the bus: they bind now.
