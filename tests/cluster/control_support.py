@@ -25,6 +25,7 @@ from cluster.localkube_fixture import LocalKube
 from sympozium import catalog
 from sympozium.bus.credentials import Credentials
 from sympozium.bus.publisher import Publisher
+from sympozium.bus.subjects import REQUESTS
 from sympozium.catalog import install
 from sympozium.kube.resources import CUSTOM_RESOURCE_DEFINITIONS, SERVICE_ACCOUNTS, Resource
 from sympozium.names import derive
@@ -231,8 +232,8 @@ class Control(LocalKube):
         async def publish() -> None:
             publisher = await Publisher.open(credentials)
             for kind, data in messages:
-                if kind == "approval":
-                    await publisher.request_approval(data)
+                if kind in REQUESTS:
+                    await publisher.request(kind, data)
                 else:
                     await publisher.publish(kind, data)
             await publisher.close()
@@ -240,7 +241,7 @@ class Control(LocalKube):
         self.loop.run(publish())
 
     def hear(self, run: str, namespace: str) -> "Future[Any]":
-        """The next control message that the tool server gets."""
+        """The next control message that the tool server gets. It is not acknowledged, so it comes again."""
         credentials = self.credentials(run, namespace, "tools")
 
         async def first() -> Any:
@@ -253,6 +254,25 @@ class Control(LocalKube):
                 await publisher.close()
 
         return self.loop.start(first())
+
+    def hear_all(self, run: str, namespace: str, kind: str, count: int) -> list[Object]:
+        """The data of the next messages of a type that the tool server gets."""
+        credentials = self.credentials(run, namespace, "tools")
+
+        async def some() -> list[Object]:
+            found: list[Object] = []
+            publisher = await Publisher.open(credentials)
+            try:
+                async with asyncio.timeout(60):
+                    async for message in publisher.control():
+                        found += [dict(message.data)] if message.type == kind else []
+                        if len(found) == count:
+                            break
+            finally:
+                await publisher.close()
+            return found
+
+        return self.loop.run(some(), timeout=90)
 
     def succeed(self, run: str, namespace: str, result: str = "all well") -> None:
         """A whole short run."""
