@@ -63,6 +63,24 @@ def test_destinations_that_name_nothing(host: str, words: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("host", "words", "instead"),
+    [
+        ("10.0.0.256", "is no IP address", "four numbers up to 255"),
+        ("https://a.example", "is a URL", "the host alone, and its port in `port`"),
+        ("*.a.example", "has a wildcard: names are compared whole", "each name by itself, or a CIDR"),
+        ("10.0.0.0/33", "is no CIDR", "an address and a prefix, such as 10.0.0.0/8"),
+        ("a.example:443", "has a port", "the host alone, and its port in `port`"),
+        ("a_b.example", "is no DNS name, address or CIDR", "a name such as api.example.com"),
+    ],
+)
+def test_what_to_write_instead_of_a_destination_that_names_nothing(
+    host: str, words: str, instead: str
+) -> None:
+    (found,) = problems(policy(networkPolicy={"allowedEgress": [{"host": host}]}).spec)
+    assert (found.message, found.instead) == (f"{host!r} {words}", instead)
+
+
+@pytest.mark.parametrize(
     "host", ["a", "API.example.com.", "x.svc", "10.0.0.1", "10.0.0.7/8", "::1", "fd00::/8", "1password.com", "3.example"]
 )  # fmt: skip
 def test_destinations_that_are_fine(host: str) -> None:

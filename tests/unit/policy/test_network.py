@@ -100,3 +100,14 @@ def test_every_layer_that_closes_the_network_must_agree_to_do_without_enforcemen
     assert not network.egress(effective(**allow)).must_hold
     assert not network.egress(effective(**allow, floor=policy(networkPolicy={"denyAll": False}))).must_hold
     assert network.egress(effective(**allow, floor=policy(networkPolicy={}))).must_hold
+
+
+def test_an_address_is_open_as_such_when_a_rule_by_address_holds_it() -> None:
+    rules = [{"host": "10.0.0.0/8", "port": 443}, {"host": "api.example.com"}, {"host": "127.0.0.0/8"}]
+    found = network.egress(effective(networkPolicy={"allowedEgress": rules}))
+    assert network.by_address(found, "10.1.2.3", 443)
+    assert not network.by_address(found, "10.1.2.3", 80)
+    assert not network.by_address(found, "192.168.0.1", 443)
+    assert not network.by_address(found, "fd00::1", 443)
+    assert network.by_address(found, "127.0.0.1", 1)
+    assert not network.by_address(found, "127.1.0.1", 1)

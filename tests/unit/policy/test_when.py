@@ -1,5 +1,6 @@
 """Conditions of rules: what they see, and that whatever goes wrong denies."""
 
+import os
 import subprocess
 import sys
 
@@ -210,7 +211,9 @@ def test_a_policy_without_conditions_does_not_load_cel() -> None:
         "gate(Call('a', 'b', {'c': 1}), Effective.of(p))\n"
         "sys.exit(any(name.startswith('sympozium.cel.') for name in sys.modules))"
     )
-    subprocess.run([sys.executable, "-c", program], check=True)
+    # Found where this process found it: not each environment has the package installed (`make mutation`).
+    where = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", program], check=True, env=where)
 
 
 def test_each_layer_has_conditions_of_its_own() -> None:

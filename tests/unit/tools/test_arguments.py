@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from sympozium.tools.arguments import MAX_DEPTH, canonical, crooked, not_plain
+from sympozium.tools.arguments import MAX_DEPTH, SchemaBrokenError, Schemas, canonical, crooked, not_plain
+from sympozium.tools.digest import same, with_basis
 from sympozium.tools.judge import came
 
 
@@ -95,3 +96,62 @@ def test_an_id_of_somebody_elses_making_is_replaced_and_refused(call: str) -> No
     assert "the id of the call" in (made.malformed or "")
     assert came("3-0a1b2c3d", "read_file", {}).malformed is None
     assert came("x" * 128, "read_file", {}).malformed is None
+
+
+def _numbers(count: int) -> dict:
+    return {"type": "object", "properties": {f"p{n}": {"type": "integer"} for n in range(count)}}
+
+
+def test_what_does_not_fit_a_schema_is_named_by_path_and_in_order() -> None:
+    schema = {
+        "type": "object",
+        "required": ["who"],
+        "properties": {"z": {"type": "integer"}, "a": {"items": {"type": "string"}}},
+    }
+    assert Schemas().wrong("t", schema, {"who": 1, "z": 1, "a": ["x"]}) is None
+    assert Schemas().wrong("t", schema, {"z": "1", "a": ["x", 2]}) == (
+        "the arguments of t do not fit its schema: arguments: 'who' is a required property; "
+        "a.1: 2 is not of type 'string'; z: '1' is not of type 'integer'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("count", "shown", "more"), [(5, 5, ""), (6, 5, " (and 1 more)"), (9, 5, " (and 4 more)")]
+)
+def test_of_many_mistakes_five_are_said(count: int, shown: int, more: str) -> None:
+    said = Schemas().wrong("t", _numbers(count), {f"p{n}": "x" for n in range(count)})
+    expected = "; ".join(f"p{n}: 'x' is not of type 'integer'" for n in range(shown))
+    assert said == f"the arguments of t do not fit its schema: {expected}{more}"
+
+
+def test_a_long_mistake_is_cut_where_it_can_be_seen() -> None:
+    words = " is not of type 'integer'"
+
+    def mistake(length: int) -> str:
+        value = "x" * (length - len(words) - 2)
+        said = Schemas().wrong("t", _numbers(1), {"p0": value}) or ""
+        return said.partition("p0: ")[2]
+
+    assert mistake(200).endswith(words)
+    assert mistake(201) == "'" + "x" * 174 + "'" + words[:-1] + " [...]"
+
+
+def test_each_tool_is_judged_by_its_own_schema() -> None:
+    schemas = Schemas()
+    assert schemas.wrong("t", _numbers(1), {"p0": "x"})
+    assert schemas.wrong("t", {"type": "object"}, {"p0": "x"}) is None
+    assert schemas.wrong("t", _numbers(1), {"p0": "x"})
+
+
+def test_a_broken_schema_says_whose_it_is() -> None:
+    with pytest.raises(SchemaBrokenError, match="the schema that t came with is broken: 5 is not valid"):
+        Schemas().wrong("t", {"type": 5}, {})
+
+
+def test_an_approval_is_bound_to_the_call_and_to_what_was_seen() -> None:
+    call = {"uid": "u", "tool": "t", "target": "x", "args": {"a": 1}, "policy": "p"}
+    changes = {"uid": "v", "tool": "s", "target": "y", "args": {"a": 2}, "policy": "q"}
+    calls = [same(**call), *(same(**{**call, key: value}) for key, value in changes.items())]
+    assert len(set(calls)) == 6
+    assert with_basis(calls[0], None) == calls[0]
+    assert len({with_basis(one, basis) for one in calls for basis in ("", "b", "c")}) == 18
