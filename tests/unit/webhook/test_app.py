@@ -8,9 +8,10 @@ import orjson
 import pytest
 from tests.unit.webhook.world import World, review
 
+from sympozium.policy import Violation
 from sympozium.webhook.app import Webhook
 from sympozium.webhook.patch import difference
-from sympozium.webhook.review import Answer, Request, ReviewError, allow
+from sympozium.webhook.review import Answer, Request, ReviewError, allow, failed, forbidden, invalid, unknown
 
 
 async def post(app: Webhook, path: str, body: bytes, method: str = "POST") -> tuple[int, dict[str, Any]]:
@@ -158,3 +159,26 @@ def test_patches_name_only_what_differs() -> None:
         {"op": "add", "path": "/spec/new", "value": 3},
         {"op": "replace", "path": "/spec/s~1l~0h", "value": 2},
     ]
+
+
+def test_answers_are_statuses_as_kubernetes_writes_them() -> None:
+    wrong = [Violation("spec.a", "is wrong"), Violation("spec.b", "too")]
+    said = {
+        answer.code: answer.to_review("u")["response"]["status"]
+        for answer in (invalid(wrong), forbidden(wrong), failed("oh"), unknown(Request.parse(review("X"))))
+    }
+    assert {code: (one["status"], one["reason"]) for code, one in said.items()} == {
+        422: ("Failure", "Invalid"),
+        403: ("Failure", "Forbidden"),
+        500: ("Failure", "InternalError"),
+        400: ("Failure", "BadRequest"),
+    }
+    assert said[422]["details"]["causes"] == [
+        {"reason": "FieldValueInvalid", "field": "spec.a", "message": "is wrong"},
+        {"reason": "FieldValueInvalid", "field": "spec.b", "message": "too"},
+    ]
+
+
+@pytest.mark.parametrize(("length", "said"), [(250, "x" * 250), (251, "x" * 246 + " ...")])
+def test_a_warning_that_just_fits_is_whole(length: int, said: str) -> None:
+    assert allow(warnings=["x" * length]).to_review("u")["response"]["warnings"] == [said]

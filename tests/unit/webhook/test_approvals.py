@@ -216,3 +216,24 @@ async def test_only_the_controllers_make_requests(world: World) -> None:
         "made by the controllers"
         in (await world.admit(review("ApprovalRequest", user="admin", **SPEC))).message
     )
+
+
+@pytest.mark.parametrize(
+    ("asked", "field", "message"),
+    [
+        (request({"comment": "x"}), "status.comment", "set status.decision to Approved or Denied with it"),
+        (request({"decision": "Expired"}), "status.decision", "only the controllers set Expired; people set Approved or Denied"),
+        (request({"decision": "Denied"}, before={"decision": "Approved", "decidedBy": "bob"}), "status.decision", "already decided: Approved by bob"),
+    ],
+)  # fmt: skip
+async def test_refusals_say_where_and_why(world: World, asked: dict, field: str, message: str) -> None:
+    answer = await world.admit(asked)
+    assert not answer.allowed
+    assert [(cause.field, cause.message) for cause in answer.causes] == [(field, message)]
+
+
+async def test_without_a_time_to_expire_it_can_be_decided(world: World) -> None:
+    asked = request({"decision": "Approved"})
+    for obj in (asked["request"]["object"], asked["request"]["oldObject"]):
+        obj["spec"] = dict(SPEC)
+    assert (await world.admit(asked)).allowed

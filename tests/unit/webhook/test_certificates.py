@@ -106,3 +106,53 @@ def test_a_client_that_knows_the_bundle_believes_the_certificate(tmp_path: Path)
     shake("sympozium-webhook.sympozium-system.svc")
     with pytest.raises(ssl.SSLCertVerificationError):
         shake("evil.example")
+
+
+def test_what_each_certificate_may_be_used_for() -> None:
+    material = made()
+    (authority,) = authorities(material)
+    leaf = x509.load_pem_x509_certificate(material.certificate)
+
+    def of(certificate: x509.Certificate) -> dict[str, tuple[bool, object]]:
+        return {one.oid._name: (one.critical, one.value) for one in certificate.extensions}
+
+    assert authority.subject.rfc4514_string() == "CN=sympozium-webhook-ca-20261126000000"
+    found = of(authority)
+    assert found["basicConstraints"] == (True, x509.BasicConstraints(ca=True, path_length=0))
+    assert found["keyUsage"] == (
+        True,
+        x509.KeyUsage(
+            digital_signature=False, content_commitment=False, key_encipherment=False, data_encipherment=False,
+            key_agreement=False, key_cert_sign=True, crl_sign=True, encipher_only=False, decipher_only=False,
+        ),
+    )  # fmt: skip
+    assert not found["subjectKeyIdentifier"][0]
+    found = of(leaf)
+    assert leaf.subject.rfc4514_string() == "CN=sympozium-webhook"
+    assert leaf.issuer == authority.subject
+    assert found["basicConstraints"] == (True, x509.BasicConstraints(ca=False, path_length=None))
+    assert found["extendedKeyUsage"] == (False, x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.SERVER_AUTH]))
+    assert not found["subjectAltName"][0]
+
+
+def test_it_is_old_from_two_thirds_of_its_life_on() -> None:
+    old = made()
+    leaf = x509.load_pem_x509_certificate(old.certificate)
+    begin, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
+    due = begin + (end - begin) * 2 / 3
+    assert renewed(old, HOSTS, now=due - timedelta(seconds=1)) is None
+    assert renewed(old, HOSTS, now=due) is not None
+
+
+def test_renewed_under_two_authorities_both_stay_trusted() -> None:
+    later = NOW + CA_LIFE * 2 / 3 + timedelta(days=1)
+    two = renewed(made(), HOSTS, now=later)
+    assert two is not None
+    again = renewed(two, [*HOSTS, "other.example"], now=later)
+    assert again is not None
+    assert again.ca_bundle == two.ca_bundle
+
+
+def test_what_is_read_is_what_was_written() -> None:
+    old = made()
+    assert Material.from_data(old.to_data()) == old

@@ -249,3 +249,30 @@ async def test_what_a_policy_only_watches_is_admitted_and_recorded(world: World,
     monkeypatch.setattr("sympozium.webhook.runs.admit", lambda *_: [watched, binding])
     answer = await world.admit(create())
     assert (answer.code, answer.message) == (403, "spec.y: too much (p: limit); less")
+
+
+async def test_refusals_say_where_and_what_to_do(world: World) -> None:
+    request = create()
+    await world.admit(request)
+    old = request["request"]["object"]
+    old["spec"]["cancel"] = True
+
+    def changed(**spec) -> dict:
+        return review("AgentRun", {**old, "spec": {**old["spec"], **spec}}, old=old)
+
+    async def causes(request: dict) -> dict[str, str]:
+        return {cause.field: cause.message for cause in (await world.validate(request)).causes}
+
+    assert await causes(changed(task="other")) == {
+        "spec.task": "does not change after creation: create a new run (cancel and suspend may change)"
+    }
+    assert await causes(changed(cancel=False)) == {
+        "spec.cancel": "cannot be taken back: the run is being ended"
+    }
+    assert await causes(changed(cancel=True, suspend=True)) == {}
+    bare = create(model={"provider": "p", "model": "m"})
+    assert (await causes(bare))["spec"] == (
+        "agentId, sessionKey, timeout, trigger not filled: is the MutatingWebhookConfiguration sympozium in place?"
+    )
+    by_hand = review("AgentRun", {**old, "status": {"phase": "Succeeded"}}, old=old, subresource="status")
+    assert await causes(by_hand) == {"status": "is written by the controllers, from what the run reports"}

@@ -145,3 +145,13 @@ async def test_policies_of_the_installation_that_are_not_there_are_a_warning(wor
         review("SympoziumConfig", name="default", namespace=SYSTEM, defaultPolicyRef="later")
     )
     assert [warning.split(": ")[0] for warning in answer.warnings] == ["spec.defaultPolicyRef"]
+
+
+def test_rules_say_what_is_wrong_with_them() -> None:
+    given = [rule(verbs=[], apiGroups=[]), rule(verbs=["impersonate"], resources=["serviceaccounts/token"])]
+    assert {violation.field: violation.message for violation in shapes.rules(given, "p")} == {
+        "p[0].apiGroups": "names nothing: a rule needs groups, resources and verbs",
+        "p[0].verbs": "names nothing: a rule needs groups, resources and verbs",
+        "p[1].verbs": "impersonate: no skill may act as somebody else",
+        "p[1].resources": "serviceaccounts/token: no skill may mint tokens of others",
+    }
