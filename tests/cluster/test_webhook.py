@@ -167,6 +167,33 @@ def test_a_run_is_filled_and_its_spec_stays(kube: LocalKube, webhook: WebhookPro
     assert kube.patch(AGENT_RUN, "r", {"spec": {"cancel": True}}, ns)["spec"]["cancel"] is True
 
 
+def test_a_run_is_finished_while_no_webhook_answers(
+    kube: LocalKube, webhook: WebhookProcess, ns: str
+) -> None:
+    instance(kube, ns)
+    run(kube, ns)
+    os.kill(webhook.process.pid, signal.SIGSTOP)
+    try:
+        held = kube.patch(AGENT_RUN, "r", {"metadata": {"finalizers": ["example.com/held"]}}, ns)
+        assert held["metadata"]["finalizers"] == ["example.com/held"]
+        kube.delete(AGENT_RUN, "r", ns)
+        kube.patch(AGENT_RUN, "r", {"metadata": {"finalizers": []}}, ns)
+        with pytest.raises(ApiError, match="not found"):
+            kube.get(AGENT_RUN, "r", ns)
+    finally:
+        os.kill(webhook.process.pid, signal.SIGCONT)
+
+
+def test_with_which_secrets_a_run_was_admitted_does_not_change(
+    kube: LocalKube, webhook: WebhookProcess, ns: str
+) -> None:
+    instance(kube, ns, authRefs=[{"secret": "one"}])
+    run(kube, ns)
+    for value in ("one,two", None):
+        with pytest.raises(ApiError, match="does not change"):
+            kube.patch(AGENT_RUN, "r", {"metadata": {"annotations": {"sympozium.ai/secrets": value}}}, ns)
+
+
 def report(kube: LocalKube, namespace: str, status: dict[str, Any], who: str) -> Any:
     """A write of a run's status, by somebody's token."""
     path = AGENT_RUN.path(namespace, "r", "status")

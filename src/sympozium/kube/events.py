@@ -15,7 +15,7 @@ from typing import Final, Literal
 from sympozium.kube import metrics
 from sympozium.kube.client import Client
 from sympozium.kube.conditions import rfc3339
-from sympozium.kube.errors import AlreadyExistsError, KubeError, NotFoundError
+from sympozium.kube.errors import AlreadyExistsError, ForbiddenError, KubeError, NotFoundError
 from sympozium.kube.resources import EVENTS, Object
 
 log = logging.getLogger(__name__)
@@ -94,11 +94,18 @@ class Recorder:
         try:
             await self._client.create(EVENTS, event)
         except AlreadyExistsError:
-            old = await self._client.get(EVENTS, name, namespace)
-            patch = {"count": int(old.get("count") or 1) + 1, "lastTimestamp": at}
+            patch = {"lastTimestamp": at, **await self._counted(name, namespace)}
             await self._client.patch(EVENTS, name, namespace, patch)
         except NotFoundError:
             log.info("event %s about %s: its namespace is gone", item.reason, item.obj["name"])
+
+    async def _counted(self, name: str, namespace: str) -> Object:
+        """One more than there were; nothing for a component that may write Events and not read them, as a node."""
+        try:
+            old = await self._client.get(EVENTS, name, namespace)
+        except ForbiddenError:
+            return {}
+        return {"count": int(old.get("count") or 1) + 1}
 
     def _name(self, item: _Item) -> str:
         words = "\0".join((item.obj.get("uid", ""), self._component, item.kind, item.reason, item.message))

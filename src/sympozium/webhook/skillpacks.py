@@ -8,7 +8,7 @@ from sympozium.api.instance import SympoziumInstance
 from sympozium.api.meta import SYSTEM_NAMESPACE
 from sympozium.api.policy import SympoziumPolicy
 from sympozium.api.skillpack import SkillPack
-from sympozium.policy import Effective, Violation, resolve
+from sympozium.policy import SHELL, TOOL_SERVER, Effective, Violation, resolve
 from sympozium.policy.packs import CUT_FIELDS, judge_pack
 from sympozium.policy.resolve import MissingReferenceError
 from sympozium.webhook import agents, authority, shapes
@@ -35,6 +35,9 @@ class SkillPacks:
         box = pack.spec.sidecar
         if box is None:
             return
+        if pack.name in (SHELL, TOOL_SERVER):
+            words = f"{pack.name} is what rules call a container that every run has: choose another name"
+            found.wrong.append(Violation("metadata.name", words))
         found.wrong += shapes.sidecar(box)
         if box.secret_mount_path and not box.secret_ref:
             found.warnings.append("spec.sidecar.secretMountPath: has no effect without secretRef")

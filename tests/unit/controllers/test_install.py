@@ -8,6 +8,8 @@ from sympozium.api import SkillPack, SympoziumPolicy
 from sympozium.api.registry import KINDS
 from sympozium.api.shared import RBACRule
 from sympozium.catalog import documents as catalogue, install
+from sympozium.cel.environment import Environment, Program
+from sympozium.cel.types import DYN
 from sympozium.controllers.run.plan import plan
 from sympozium.policy import Effective
 from sympozium.webhook.identity import CONTROLLER
@@ -88,16 +90,47 @@ def test_every_kind_can_be_seen_and_is_validated() -> None:
     assert set(rules[0]["resources"]) == kinds
 
 
+_OF_A_RUN = {"resource": {"resource": "agentruns"}, "operation": "UPDATE"}
+
+
+def _run(secrets: str | None = None, task: str = "t") -> dict[str, Any]:
+    annotations = {"annotations": {"sympozium.ai/secrets": secrets}} if secrets is not None else {}
+    return {"metadata": {"name": "r", **annotations}, "spec": {"task": task}}
+
+
+_UPDATES = [
+    ({"resource": {"resource": "agentruns"}, "operation": "CREATE"}, _run(), None),
+    (_OF_A_RUN, _run(task="other"), _run()),
+    (_OF_A_RUN, _run("a,b"), _run("a")),
+    (_OF_A_RUN, _run(), _run("a")),
+    ({"resource": {"resource": "sympoziuminstances"}, "operation": "UPDATE"}, _run(), _run()),
+    (_OF_A_RUN, _run("a"), _run("a")),
+    (_OF_A_RUN, _run(), _run()),
+]
+"""(request, object, oldObject): all but the last two are the webhook's to judge."""
+
+
 def test_nothing_gets_around_the_webhook() -> None:
     hooks = [w for d in install.admission() for w in d["webhooks"]]
     for hook in hooks:
         assert (hook["failurePolicy"], hook["timeoutSeconds"], hook["sideEffects"]) == ("Fail", 10, "None")
         assert hook["matchPolicy"] == "Equivalent"
         assert not hook.keys() & {"namespaceSelector", "objectSelector", "reinvocationPolicy"}
-    (conditional,) = [hook for hook in hooks if "matchConditions" in hook]
+    validating, conditional = [hook for hook in hooks if "matchConditions" in hook]
     assert [rule["resources"] for rule in conditional["rules"]] == [["agentruns/status"]]
     (condition,) = conditional["matchConditions"]
     assert condition["expression"] == f'request.userInfo.username != "{CONTROLLER}"'
+    (condition,) = validating["matchConditions"]
+    judged = [
+        program.evaluate({"request": request, "object": new, "oldObject": old})[0]
+        for program in [_condition(condition["expression"])]
+        for request, new, old in _UPDATES
+    ]
+    assert judged == [True, True, True, True, True, False, False]
+
+
+def _condition(expression: str) -> Program:
+    return Environment({"request": DYN, "object": DYN, "oldObject": DYN}).compile(expression)
 
 
 def test_the_webhook_is_called_by_url_on_one_machine_and_by_service_on_a_cluster() -> None:

@@ -63,6 +63,13 @@ async def test_an_event_that_is_there_is_counted() -> None:
     assert patch.body["count"] == 5
 
 
+async def test_who_may_not_read_events_says_when_it_was_last() -> None:
+    answers = {"POST": status(409, "AlreadyExists"), "GET": status(403, "Forbidden"), "PATCH": (200, {})}
+    _, _, patch = await _written(lambda asked: answers[asked.method], ("A", "x"), count=3)
+    assert patch.method == "PATCH"
+    assert patch.body.keys() == {"lastTimestamp"}
+
+
 async def test_refused_events_do_not_stop_the_recorder() -> None:
     answers = [status(403, "Forbidden"), (201, {})]
     asked = await _written(lambda _: answers.pop(0), ("A", "x"), ("B", "y"), count=2)

@@ -54,6 +54,8 @@ WRONG = {
         review("SympoziumInstance", agents={"default": {"model": "m", "sandbox": {"enabled": True, "resources": {"limits": {"memory": "-1Gi"}}}}}),
         "spec.agents.default.sandbox.resources.limits.memory",
     ),
+    "a skill called shell": (review("SkillPack", name="shell", skills=SKILLS, sidecar={"image": "i"}), "metadata.name"),
+    "a skill called tools": (review("SkillPack", name="tools", skills=SKILLS, sidecar={"image": "i"}), "metadata.name"),
     "no CPU for a skill": (
         review("SkillPack", skills=SKILLS, sidecar={"image": "i", "resources": {"cpu": "0"}}), "spec.sidecar.resources.cpu",
     ),
