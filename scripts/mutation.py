@@ -9,6 +9,7 @@ stands in pyproject.toml under `tool.mutmut`. `OF=policy` limits it to one packa
 import argparse
 import collections
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -41,8 +42,11 @@ def run(of: str, workers: int) -> None:
     shutil.rmtree(MUTANTS, ignore_errors=True)
     pattern = f"sympozium.{of}*" if of else "sympozium*"
     command = [sys.executable, "-m", "mutmut", "run", "--max-children", str(workers), pattern]
+    # Tests that start a Python of their own find the unchanged source; the random comparison is kept short, since it
+    # would run for each of some thousand changes.
+    environ = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "SYMPOZIUM_DIFFERENTIAL": "300"}
     with (ROOT / "mutants.log").open("w") as log:
-        done = subprocess.run(command, cwd=ROOT, stdout=log, stderr=log, check=False)
+        done = subprocess.run(command, cwd=ROOT, stdout=log, stderr=log, check=False, env=environ)
     if done.returncode:
         sys.exit(
             f"mutmut ended with {done.returncode}; do the unit tests pass without a change? see mutants.log"
