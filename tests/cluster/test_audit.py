@@ -252,7 +252,7 @@ async def test_after_its_end_a_record_takes_nothing(admin: Admin, caplog: pytest
 
 
 async def test_an_entry_by_another_key_ends_the_writing(server: BusServer, admin: Admin) -> None:
-    await admin._js.publish(ONE.audit, b"{}")
+    await admin._js.publish(ONE.audit, b'{"hash": "", "prev": ""}')
     with pytest.raises(BusError, match="cannot be continued"):
         await admin.recorder.open(ONE, CREATED, time=TIME)
 
@@ -305,6 +305,29 @@ async def test_nobody_but_the_controllers_writes_a_record(server: BusServer, adm
     after = await lines(admin)
     assert after[: len(before)] == before
     assert (await checked_prefix(admin, len(before))).entries == 1
+
+
+async def test_what_another_run_has_the_server_write_to_a_record_stops_nothing(
+    server: BusServer, admin: Admin
+) -> None:
+    user = (await admin.issue(TWO))["agent"].user
+    connection = await connect(server.url, user, name="forger", inbox=TWO.inbox("agent"))
+
+    async def stray(wanted: int) -> None:
+        await connection.publish(TWO.events("agent"), b"x", reply=ONE.audit)
+        async with asyncio.timeout(20):
+            while (await admin.recorder._store.subjects(ONE.audit)).get(ONE.audit) != wanted:
+                await asyncio.sleep(0.02)
+
+    await stray(1)
+    await admin.recorder.open(ONE, CREATED, time=TIME)
+    await stray(3)
+    with pytest.raises(BusError, match="reading it again"):
+        await admin.recorder.close(ONE, ENDED, time=TIME)
+    await admin.recorder.close(ONE, ENDED, time=TIME)  # as the reconcilers do
+    await connection.close()
+    assert await kinds(admin) == ["run.created", "run.ended"]
+    assert (await checked(admin)).ended
 
 
 async def checked_prefix(admin: Admin, count: int) -> Verified:

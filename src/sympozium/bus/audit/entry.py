@@ -104,6 +104,17 @@ def read(line: bytes, key: Ed25519PublicKey) -> Entry:
     )
 
 
+def is_stray(line: bytes) -> bool:
+    """Whether a line is not even the shape of an entry. A run can have the server write its acknowledgements (or the run's
+    own control messages) to any subject, and choose nothing of what they say: none has `hash` and `prev`.
+    """
+    try:
+        body = json.loads(line)
+    except (ValueError, RecursionError):
+        return True
+    return not (isinstance(body, dict) and "hash" in body and "prev" in body)
+
+
 def check_next(entry: Entry, previous: Entry | None) -> None:
     """Raises EntryError where `entry` does not follow on `previous`."""
     if previous is None:

@@ -165,7 +165,7 @@ class Recorder:
     async def _load(self, chain: _Chain, run: RunRef) -> None:
         if chain.loaded:
             return
-        line = await self._store.last(run.audit)
+        line, chain.place = await self._store.end(run.audit)
         if line is not None:
             try:
                 chain.last = read(line.data, self._key.public_key())
@@ -174,7 +174,6 @@ class Recorder:
                     f"the record of run {run.namespace}/{run.name} cannot be continued: entry at {line.sequence} of the"
                     f" stream: {exc}. Was the key of this installation replaced? Restore it, or delete the run"
                 ) from exc
-            chain.place = line.sequence
             if chain.writable:
                 await self._catch_up(chain, run)
         chain.loaded = True

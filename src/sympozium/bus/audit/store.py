@@ -5,6 +5,7 @@ know the last one: two writers cannot fork a record.
 """
 
 import json
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,9 +15,11 @@ import nats.js.errors
 from nats.aio.client import Client as Nats
 from nats.js.api import Header, RetentionPolicy, StorageType, StreamConfig
 
+from sympozium.bus.audit.entry import is_stray
 from sympozium.bus.connection import API_TIMEOUT, BusError, Reconnections, words
 from sympozium.bus.subjects import AUDIT_ROOT, AUDIT_STREAM, RunRef
 
+log = logging.getLogger(__name__)
 _FAILURES: Final = (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError)
 _WRONG_LAST_SEQUENCE: Final = frozenset({10071, 10164})
 """nats-server's error codes for an expected last sequence that is not."""
@@ -91,14 +94,28 @@ class Store:
 
     async def last(self, subject: str) -> Line | None:
         """The last entry on a subject. Raises BusError."""
-        return await self._get({"last_by_subj": subject})
+        return (await self.end(subject))[0]
+
+    async def end(self, subject: str) -> tuple[Line | None, int]:
+        """The last entry on a subject, and the place of the last message there: 0 where there is none. Raises BusError."""
+        line = await self._get({"last_by_subj": subject})
+        if line is None or not is_stray(line.data):
+            return line, line.sequence if line else 0
+        log.error(
+            "somebody had the server write to %s (message %d): it is passed over", subject, line.sequence
+        )
+        entry = None
+        async for found in self.lines(subject):
+            entry = found
+        return entry, line.sequence
 
     async def lines(self, subject: str) -> AsyncIterator[Line]:
-        """All entries of a record, in order. Raises BusError."""
+        """All entries of a record, in order, without what has not their shape. Raises BusError."""
         sequence = 0
         while (line := await self._get({"seq": sequence + 1, "next_by_subj": subject})) is not None:
             sequence = line.sequence
-            yield line
+            if not is_stray(line.data):
+                yield line
 
     async def subjects(self, pattern: str) -> dict[str, int]:
         """The subjects that match, each with its number of entries. Raises BusError."""
