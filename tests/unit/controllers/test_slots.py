@@ -4,6 +4,8 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from sympozium.api.config import ConfigSpec, QueueLimits
 from sympozium.controllers.run.slots import Slots
 from sympozium.kube import Request
@@ -114,6 +116,19 @@ async def test_a_start_that_failed_gives_its_slot_back() -> None:
     world.run("a", phase="Failed")
     assert world.slots.place(second).go
     assert await world.woke() == ["b"]
+
+
+async def test_a_run_whose_start_broke_is_left_to_its_back_off() -> None:
+    world = World(max_concurrent_runs_per_instance=1)
+    first, other = world.run("a"), world.run("b", instance="qa", second=1)
+    assert world.slots.place(other).go
+    with pytest.raises(ConnectionError):
+        async with world.slots.take(first):
+            raise ConnectionError
+    assert await world.woke() == ["b"]
+    async with world.slots.take(first):
+        pass
+    assert await world.woke() == ["a", "b"]
 
 
 async def test_the_end_of_a_run_wakes_the_next_and_no_other() -> None:

@@ -33,6 +33,8 @@ class Slots:
         self._context = context
         self._wake = wake
         self._starting: dict[Key, Object] = {}
+        self._retrying: set[Key] = set()
+        """Runs whose start failed."""
         self._dirty = True
         self._places: dict[Key, Place] = {}
         self._held: dict[Key, Place] = {}
@@ -51,7 +53,7 @@ class Slots:
             await self._freed.wait()
             self._freed.clear()
             for key, place in self._current().items():
-                if place.go:
+                if place.go and key not in self._retrying:
                     self._wake(Request(*key))
 
     def place(self, run: Object) -> Place:
@@ -73,9 +75,14 @@ class Slots:
         """Hold the slot of a run while it is being started."""
         key = key_of(run)
         self._starting[key] = run
+        self._retrying.discard(key)
         self._dirty = True
         try:
             yield
+        except BaseException:
+            # It comes again by its own back-off. Woken by the slot that it gives back, it would fail without a pause.
+            self._retrying.add(key)
+            raise
         finally:
             del self._starting[key]
             self._free()
@@ -119,6 +126,8 @@ class Slots:
     # -- what makes the places wrong, and what makes room
 
     def _run_changed(self, old: Object | None, new: Object | None) -> None:
+        if new is None and old is not None:
+            self._retrying.discard(key_of(old))
         if new is None or (old is not None and _signature(old) != _signature(new)):
             self._free()
         elif old is None and awaited_by(new) is not None:
