@@ -4,7 +4,16 @@ import math
 
 import pytest
 
-from sympozium.tools.arguments import MAX_DEPTH, SchemaBrokenError, Schemas, canonical, crooked, not_plain
+from sympozium.tools.arguments import (
+    MAX_DEPTH,
+    SchemaBrokenError,
+    Schemas,
+    canonical,
+    crooked,
+    not_plain,
+    size,
+    too_large,
+)
 from sympozium.tools.digest import same, with_basis
 from sympozium.tools.judge import came
 
@@ -59,7 +68,7 @@ def _nested(levels: int):
     [
         ({"a": math.nan}, "nan is no JSON value"),
         ({"a": [math.inf]}, "inf is no JSON value"),
-        ({"a": "x\0y"}, "NUL"),
+        ({"a": "x\0y"}, "a NUL character, at which some programs end a text and others do not"),
         ({"x\0": 1}, "NUL"),
         ({"a": "\ud800"}, "surrogate"),
         (_nested(MAX_DEPTH + 1), "nested deeper than 64 levels"),
@@ -155,3 +164,43 @@ def test_an_approval_is_bound_to_the_call_and_to_what_was_seen() -> None:
     assert len(set(calls)) == 6
     assert with_basis(calls[0], None) == calls[0]
     assert len({with_basis(one, basis) for one in calls for basis in ("", "b", "c")}) == 18
+
+
+def test_sizes() -> None:
+    assert size({"a": "é"}) == len('{"a": "é"}'.encode())
+    assert size({"a": "\ud800"}) == 12
+    assert too_large("t", {"a": "x"}, 10) is None
+    assert too_large("t", {"a": "x"}, 9) == (
+        "the arguments of t are too large: 10 bytes, the limit is 9; write less at once"
+    )
+
+
+def schema(**properties):
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+TEXT = {"type": "string"}
+
+
+def test_validators_are_made_once_and_belong_to_one_schema() -> None:
+    schemas = Schemas()
+    assert schemas.wrong("t", schema(a=TEXT), {"a": "x"}) is None
+    assert schemas.wrong("t", {"additionalProperties": False, **schema(a=TEXT)}, {"a": "x"}) is None
+    assert len(schemas._validators) == 1
+    assert schemas.wrong("t", schema(a={"type": "integer"}), {"a": "x"}) is not None
+    assert schemas.wrong("u", schema(a=TEXT), {"a": 1}) is not None
+    assert len(schemas._validators) == 3
+
+
+def test_dialects_and_broken_schemas() -> None:
+    old = {
+        "$schema": "http://json-schema.org/draft-04/schema#",
+        "properties": {"a": {"minimum": 1, "exclusiveMinimum": True}},
+    }
+    assert Schemas().wrong("t", old, {"a": 1}) is not None
+    assert Schemas().wrong("t", old, {"a": 2}) is None
+    assert (
+        Schemas().wrong("t", {"dependentRequired": {"a": ["b"]}}, {"a": 1}) is not None
+    )  # of the newest alone
+    with pytest.raises(SchemaBrokenError, match="the schema that t came with is broken: 'no' is not"):
+        Schemas().wrong("t", {"type": "no"}, {})

@@ -136,3 +136,33 @@ def test_digests() -> None:
     assert canonical({"b": "é", "a": [1, None]}) == b'{"a":[1,null],"b":"\\u00e9"}'
     with pytest.raises(ValueError, match="Out of range"):
         canonical({"a": float("nan")})
+
+
+def test_digests_stay_what_they_are() -> None:
+    """What a person approved yesterday is still that: the form is a contract with what lies in journals and on records."""
+    assert (
+        what(tool="t", args={"a": 1})
+        == "sha256:601734c966ce8ded16e94868ab72d59758ecf5234f3cf63673acedcf8d26e6f1"
+    )
+    assert with_basis("s", "b") == "sha256:7797a701b5ed77413356a8ee0f12979d0b173a20fdee63f44dde0df03eafe83a"
+    assert (
+        same(uid="u", tool="t", target="s", args={"a": 1}, policy="p")
+        == "sha256:4ce8adfa3eebbea257f8c6d3c255608066788203626934a41789ab34d998c4be"
+    )
+
+
+def test_answers_are_kept_and_the_first_stands(journal) -> None:
+    assert journal.answer_to("c") is None
+    journal.answer("c", ok=False, text="no")
+    journal.answer("c", ok=True, text="yes")
+    journal.answer("d", ok=True, text="started")
+    assert (journal.answer_to("c").ok, journal.answer_to("c").text) == (False, "no")
+    assert (journal.answer_to("d").ok, journal.answer_to("d").text) == (True, "started")
+
+
+def test_calls_of_some_tools_are_not_interrupted(journal) -> None:
+    receive(journal)
+    journal.start("c")
+    assert journal.interrupt(but=["t", "u"]) == []
+    assert journal.entry("c").state == "started"
+    assert [e.id for e in journal.interrupt(but=["u"])] == ["c"]
