@@ -27,6 +27,7 @@ from sympozium.tools.journal import Journal
 from sympozium.tools.judge import Judge
 from sympozium.tools.live import Live
 from sympozium.tools.previews import Previews
+from sympozium.tools.requests import Requests
 
 _CALLS = 2000
 _WARM = 50
@@ -84,6 +85,7 @@ def calls(directory: Path) -> Calls:
         journal=journal,
         consent=consent,
         record=record,
+        requests=Requests(journal, record),
     )
 
 

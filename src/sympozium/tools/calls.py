@@ -208,9 +208,10 @@ class Calls:
             return
         begun = entry.state == "started"
         try:
-            async with asyncio.timeout(_FAREWELL):
-                text = CANCELLED if begun else NOT_BEGUN
-                await self._finish(made, text, is_error=True, denied=not begun, seconds=seconds)
+            # Not `asyncio.timeout`: before Python 3.11.3 it never says so in a task that has been cancelled already.
+            text = CANCELLED if begun else NOT_BEGUN
+            finish = self._finish(made, text, is_error=True, denied=not begun, seconds=seconds)
+            await asyncio.wait_for(finish, _FAREWELL)
         except TimeoutError:
             _log.error(
                 "the outcome of call %s is in the journal only: the bus did not take it in time", made.id

@@ -19,6 +19,7 @@ from tests.unit.webhook.world import review
 
 from sympozium.up.ports import pick
 from sympozium.webhook import main
+from sympozium.webhook.app import Webhook
 from sympozium.webhook.main import _Process, _serve, server_names
 
 UNREAD = ["SympoziumInstance", "SympoziumPolicy", "SkillPack", "SympoziumConfig"]
@@ -34,6 +35,16 @@ def test_the_names_under_which_it_may_be_called() -> None:
     assert server_names("https://127.0.0.1:9443") == [*service, "127.0.0.1"]
     with pytest.raises(ValueError, match=r"--url-base 'here' is not a URL: write https://127.0.0.1:9443"):
         server_names("here")
+
+
+class Exact(Webhook):
+    """uvicorn calls what it serves without arguments, to see whether that makes an app.
+
+    A mutation run's wrapper takes any arguments and would be one.
+    """
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await super().__call__(scope, receive, send)
 
 
 class World(Held):
@@ -150,6 +161,7 @@ async def served(world: World, directory: Path, monkeypatch: pytest.MonkeyPatch)
             "contexts": [{"name": "c", "context": {"cluster": "c", "user": "c"}}],
         }  # fmt: skip
         (directory / "config").write_text(json.dumps(config))
+        monkeypatch.setattr(main, "Webhook", Exact)
         monkeypatch.setenv("KUBECONFIG", str(directory / "config"))
         running = asyncio.create_task(
             _serve(port=port, host="127.0.0.1", hosts=["127.0.0.1"], health_port=health, look_every=0.01)
