@@ -200,13 +200,17 @@ def test_exec_at_a_terminal(cluster: NodeCluster, ns: str, kubectl: Path) -> Non
         seen = expect(master, "size 30 100")
         assert "/dev/pts/" in seen
         assert "job control" not in seen
-        subprocess.run(["stty", "cols", "120", "rows", "40"], stdin=master, check=True)
-        os.kill(process.pid, 28)  # SIGWINCH: kubectl does not have the terminal as its controlling one
         os.write(master, b"sleep 1000\n")
         expect(master, "sleep 1000\r\n")
         os.write(master, b"\x03")
         expect(master, "^C")
-        os.write(master, b"until [ \"$(stty size)\" = '40 120' ]; do :; done; echo ne''w; exit 5\n")
+        # The size changes while a command runs: at its prompt readline reads the size and writes it back, and may undo that.
+        os.write(
+            master, b"echo bu''sy; until [ \"$(stty size)\" = '40 120' ]; do :; done; echo ne''w; exit 5\n"
+        )
+        expect(master, "busy")
+        subprocess.run(["stty", "cols", "120", "rows", "40"], stdin=master, check=True)
+        os.kill(process.pid, 28)  # SIGWINCH: kubectl does not have the terminal as its controlling one
         expect(master, "new")
         assert process.wait(20) == 5
 
