@@ -237,3 +237,24 @@ async def test_without_a_time_to_expire_it_can_be_decided(world: World) -> None:
     for obj in (asked["request"]["object"], asked["request"]["oldObject"]):
         obj["spec"] = dict(SPEC)
     assert (await world.admit(asked)).allowed
+
+
+CALL = "says which call of which run this is, and is the controllers' to write: a decision holds for that call alone"
+PLACED = (
+    "is set from the request, to whoever decides: is the MutatingWebhookConfiguration sympozium in place?"
+)
+
+
+@pytest.mark.parametrize(
+    ("asked", "field", "message"),
+    [
+        (review("ApprovalRequest", **SPEC), "spec", "approval requests are made by the controllers, when a run asks for one"),
+        (edited(annotations={}), "metadata.annotations[sympozium.ai/call-id]", CALL),
+        (edited(ownerReferences=[{**OWNER, "uid": "2"}]), "metadata.ownerReferences[0]", "a request belongs to the run that asked, and to no other"),
+        (edited(spec={"tool": "other"}), "spec", "an approval request does not change"),
+        (request({"decision": "Approved"}), "status.decidedBy", PLACED),
+    ],
+)  # fmt: skip
+async def test_what_may_not_be_written_says_why(world: World, asked: dict, field: str, message: str) -> None:
+    answer = await world.validate(asked)
+    assert [(cause.field, cause.message) for cause in answer.causes] == [(field, message)]
