@@ -108,6 +108,15 @@ def decide(
     )
 
 
+def can_write(cluster: Cluster, namespace: str, name: str = "run") -> bool:
+    """Whether the webhook answers: a change of a run's spec is always sent to it, also when nothing is written."""
+    answer = cluster.kubectl(
+        "patch", "agentrun", name, "-n", namespace, "--type=merge", "-p", '{"spec":{"suspend":false}}',
+        "--dry-run=server", check=False,
+    )  # fmt: skip
+    return "patched" in answer
+
+
 def transcript(cluster: Cluster, namespace: str, name: str = "run") -> str:
     """What `sympozium logs` prints of a run."""
     return cluster.sympozium("logs", name, "-n", namespace).stdout

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.support import API, agent, decide, finished, policy, run, say, transcript
+from e2e.support import API, agent, can_write, decide, finished, policy, run, say, transcript
 from sympozium.testing import AGENT_RUN, SCHEDULE, Cluster, ScriptedModel, phase
 from sympozium.testing.waiting import until
 from sympozium.up.processes import start_time
@@ -130,7 +130,7 @@ def test_one_process_killed_while_the_run_waits(cluster: Cluster, model: Scripte
         return child is not None and child.pid not in (None, pid)
 
     until(back, f"{victim} to come back")
-    until(lambda: _can_write(cluster), "the API to take writes through the webhook", timeout=60)
+    until(lambda: can_write(cluster, NS), "the API to take writes through the webhook", timeout=60)
     decide(cluster, NS, "Approved")
     ended = finished(cluster, NS)
     assert phase(ended) == "Succeeded", ended["status"]
@@ -138,13 +138,6 @@ def test_one_process_killed_while_the_run_waits(cluster: Cluster, model: Scripte
     record = transcript(cluster, NS)
     for part in ("First I look.", "Then I ask.", "It says:"):
         assert record.count(part) >= 1
-
-
-def _can_write(cluster: Cluster) -> bool:
-    answer = cluster.kubectl(
-        "annotate", "agentrun", "run", "--overwrite", "--dry-run=server", "a=b", check=False
-    )
-    return "annotated" in answer
 
 
 def test_nats_killed_in_the_middle_of_a_talk(cluster: Cluster) -> None:

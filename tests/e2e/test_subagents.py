@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from e2e.support import API, agent, decide, finished, payload_pids, policy, run, say, transcript
+from e2e.support import API, agent, can_write, decide, finished, payload_pids, policy, run, say, transcript
 from sympozium.testing import AGENT_RUN, SCHEDULE, ApiError, Cluster, ScriptedModel, phase
 from sympozium.testing.client import Object
 from sympozium.testing.resources import SYMPOZIUM_CONFIG
@@ -351,6 +351,7 @@ def test_a_crash_while_a_run_waits_makes_one_child(cluster: Cluster, victim: str
                 os.kill(pid, signal.SIGKILL)
         else:
             cluster.kill(victim)
+        until(lambda: can_write(cluster, NS), "the API to take writes through the webhook", timeout=60)
         child = first["metadata"]["name"]
         if victim == "tools":
             # The child's tool server died too: its call that had not begun goes on.
