@@ -6,6 +6,7 @@ Each package has its generator; this script knows only where its output belongs.
 import argparse
 import importlib
 import importlib.util
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,8 @@ def outputs() -> dict[Path, str]:
     found[ROOT / "docs/reference.md"] = reference.markdown()
     if importlib.util.find_spec("sympozium.cli.reference"):
         found[ROOT / "docs/cli.md"] = importlib.import_module("sympozium.cli.reference").markdown()
+    server = importlib.import_module("sympozium.server.app")
+    found[ROOT / "web/openapi.json"] = json.dumps(server.openapi(), indent=1)
     sys.path.insert(0, str(ROOT / "scripts"))
     governance = importlib.import_module("governance")
     found[governance.PAGE] = governance.markdown()

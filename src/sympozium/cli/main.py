@@ -60,6 +60,14 @@ def up(
     port: Annotated[
         int, typer.Option(help="Port of the API on 127.0.0.1; 0 picks a free one.", min=0, max=65535)
     ] = 7443,
+    dashboard_port: Annotated[
+        int | None,
+        typer.Option(
+            help="Port of the API server and its dashboard on 127.0.0.1; 0 picks a free one. [default: 7480, or a free one with --port 0]",
+            min=0,
+            max=65535,
+        ),
+    ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Return when everything is ready.")] = False,
     token_auth_file: Annotated[
         Path | None, typer.Option(help="Users, in kube-apiserver's CSV format.")
@@ -71,7 +79,11 @@ def up(
 
     try:
         return commands.up(
-            data_dir or default_data_dir(), port=port, detach=detach, token_auth_file=token_auth_file
+            data_dir or default_data_dir(),
+            port=port,
+            dashboard_port=dashboard_port,
+            detach=detach,
+            token_auth_file=token_auth_file,
         )
     except commands.UpError as exc:
         raise CommandError(one_line(str(exc))) from exc
@@ -387,6 +399,23 @@ def serve_webhook(
     from sympozium.webhook.main import run as serve
 
     return serve(port=port, url_base=url_base, health_port=health_port)
+
+
+@serve_app.command("apiserver")
+def serve_apiserver(
+    port: Annotated[
+        int, typer.Option(help="Port to listen on; 0 picks a free one.", min=0, max=65535)
+    ] = 8080,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    state_dir: Annotated[
+        Path | None, typer.Option(help="Directory for its ledger of usage; without one it is kept in memory.")
+    ] = None,
+    health_port: HealthPort = 0,
+) -> int:
+    """Run the API server, with the dashboard."""
+    from sympozium.server.main import run as serve
+
+    return serve(host=host, port=port, state_dir=state_dir, health_port=health_port)
 
 
 @serve_app.command("egress")

@@ -6,6 +6,7 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/
 """
 
 import asyncio
+import copy
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -53,6 +54,7 @@ class Client:
         self.access = access
         self.namespace = access.namespace
         self.field_manager = field_manager
+        self._auth: httpx2.Auth | None = None
         self._http = httpx2.AsyncClient(
             base_url=access.server,
             verify=access.tls(),
@@ -79,6 +81,20 @@ class Client:
 
     async def close(self) -> None:
         await self._http.aclose()
+
+    def acting_as(self, auth: httpx2.Auth, *, field_manager: str | None = None) -> Self:
+        """This client for somebody else: the same connections, each request with the credentials of `auth`.
+
+        It is closed with the client that it came from. A client certificate belongs to the connection and would
+        go on speaking for us: an identity that has one can lend nothing.
+        """
+        assert "client-certificate" not in self.access.user, "a client certificate is of the connection"
+        assert "client-certificate-data" not in self.access.user, "a client certificate is of the connection"
+        other = copy.copy(self)
+        other._auth = auth  # noqa: SLF001 - a copy of ourselves
+        other.field_manager = field_manager or self.field_manager
+        other.on_warning = None
+        return other
 
     # -- reading
 
@@ -299,6 +315,8 @@ class Client:
 
     async def _send(self, request: httpx2.Request, *, stream: bool = False) -> httpx2.Response:
         try:
+            if self._auth is not None:
+                return await self._http.send(request, stream=stream, auth=self._auth)
             return await self._http.send(request, stream=stream)
         except httpx2.HTTPError as exc:
             raise UnreachableError(f"{request.method} {request.url}: {_words(exc)}") from exc

@@ -66,7 +66,7 @@ class Access:
         if token_file := self.user.get("tokenFile"):
             return TokenFileAuth(self.directory / token_file)
         if token := self.user.get("token"):
-            return _Bearer(token)
+            return BearerAuth(token)
         if command := self.user.get("exec"):
             return ExecAuth(command, self.directory)
         if self.user.get("username") and self.user.get("password"):
@@ -94,7 +94,9 @@ def _load_certificate(context: ssl.SSLContext, certificate: bytes, key: bytes) -
         context.load_cert_chain(file.name)
 
 
-class _Bearer(httpx2.Auth):
+class BearerAuth(httpx2.Auth):
+    """One token, as it is."""
+
     def __init__(self, token: str) -> None:
         self._header = f"Bearer {token}"
 

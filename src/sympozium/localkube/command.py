@@ -176,6 +176,8 @@ def kubeconfig(url: str, authority: CertificateAuthority) -> bytes:
     user = {
         "client-certificate-data": data(authority.admin.certificate.read_bytes()),
         "client-key-data": data(authority.admin.key.read_bytes()),
+        # The same user for what cannot present a certificate: a session in a browser.
+        "token": authority.admin_token(),
     }
     cluster = {"server": url, "certificate-authority-data": data(authority.certificate_pem)}
     return orjson.dumps(

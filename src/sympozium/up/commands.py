@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -17,8 +18,17 @@ from sympozium.up.processes import kill_stale, start_time
 from sympozium.up.supervisor import StartError, Supervisor, report
 
 DEFAULT_PORT = 7443
+DEFAULT_DASHBOARD_PORT = 7480
 _START_BOUND = 90.0
 _STOP_BOUND = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """On 127.0.0.1; 0 picks a free one."""
+
+    api: int
+    dashboard: int
 
 
 class UpError(Exception):
@@ -26,13 +36,20 @@ class UpError(Exception):
 
 
 def up(
-    data_dir: Path, *, port: int = DEFAULT_PORT, detach: bool = False, token_auth_file: Path | None = None
+    data_dir: Path,
+    *,
+    port: int = DEFAULT_PORT,
+    dashboard_port: int | None = None,
+    detach: bool = False,
+    token_auth_file: Path | None = None,
 ) -> int:
     """Start the control plane on this machine.
 
     With `detach`, returns 0 when everything is ready (and at once when it already was). Without,
-    runs until SIGINT or SIGTERM. `port` 0 picks a free one. Raises UpError.
+    runs until SIGINT or SIGTERM. `port` 0 picks a free one. `dashboard_port` is 7480
+    when it is absent, and a free one when `port` is. Raises UpError.
     """
+    ports = Ports(port, (DEFAULT_DASHBOARD_PORT if port else 0) if dashboard_port is None else dashboard_port)
     token_auth_file = _absolute(token_auth_file)
     data = DataDir(data_dir.absolute())
     try:
@@ -45,7 +62,7 @@ def up(
             return 0
         raise UpError(f"already running in {data.root}: `sympozium down --data-dir {data.root}` stops it")
     return (
-        _detached(data, port, token_auth_file) if detach else _foreground(data, port, token_auth_file, None)
+        _detached(data, ports, token_auth_file) if detach else _foreground(data, ports, token_auth_file, None)
     )
 
 
@@ -80,10 +97,10 @@ def down(data_dir: Path) -> int:
     return 0
 
 
-def supervise(data_dir: Path, port: int, token_auth_file: Path | None, notify: int) -> int:
+def supervise(data_dir: Path, ports: Ports, token_auth_file: Path | None, notify: int) -> int:
     """The detached supervisor: reports on the descriptor `notify`, one line of JSON."""
     with os.fdopen(notify, "w") as pipe:
-        return _foreground(DataDir(data_dir), port, token_auth_file, pipe)
+        return _foreground(DataDir(data_dir), ports, token_auth_file, pipe)
 
 
 def _absolute(token_auth_file: Path | None) -> Path | None:
@@ -92,10 +109,10 @@ def _absolute(token_auth_file: Path | None) -> Path | None:
     return token_auth_file.absolute() if token_auth_file else None
 
 
-def _foreground(data: DataDir, port: int, token_auth_file: Path | None, notify: IO[str] | None) -> int:
+def _foreground(data: DataDir, ports: Ports, token_auth_file: Path | None, notify: IO[str] | None) -> int:
     try:
         with state.hold(data):
-            return asyncio.run(_run(data, port, token_auth_file, notify))
+            return asyncio.run(_run(data, ports, token_auth_file, notify))
     except state.AlreadyRunningError:
         raise UpError(f"already running in {data.root}") from None
     except StartError as exc:
@@ -106,8 +123,8 @@ def _foreground(data: DataDir, port: int, token_auth_file: Path | None, notify: 
         return 1
 
 
-async def _run(data: DataDir, port: int, token_auth_file: Path | None, notify: IO[str] | None) -> int:
-    supervisor = Supervisor(data, port, token_auth_file)
+async def _run(data: DataDir, ports: Ports, token_auth_file: Path | None, notify: IO[str] | None) -> int:
+    supervisor = Supervisor(data, ports.api, ports.dashboard, token_auth_file)
     ready: asyncio.Future[state.State] = asyncio.get_running_loop().create_future()
 
     def announce(future: "asyncio.Future[state.State]") -> None:
@@ -125,9 +142,16 @@ async def _run(data: DataDir, port: int, token_auth_file: Path | None, notify: I
     return 0
 
 
-def _detached(data: DataDir, port: int, token_auth_file: Path | None) -> int:
+def _detached(data: DataDir, ports: Ports, token_auth_file: Path | None) -> int:
     reading, writing = os.pipe()
-    argv = [sys.executable, "-m", "sympozium.up", str(data.root), str(port), str(writing)]
+    argv = [
+        sys.executable,
+        "-m",
+        "sympozium.up",
+        str(data.root),
+        f"{ports.api},{ports.dashboard}",
+        str(writing),
+    ]
     if token_auth_file:
         argv.append(str(token_auth_file))
     with (data.logs / "up.log").open("ab") as log:
@@ -157,12 +181,16 @@ def _detached(data: DataDir, port: int, token_auth_file: Path | None) -> int:
 
 def _where(data: DataDir) -> str:
     written = state.read(data)
-    model = f"\nmodel: {written.model}" if written and written.model else ""
-    return f"export KUBECONFIG={data.kubeconfig}{model}"
+    if written is None:
+        return f"export KUBECONFIG={data.kubeconfig}"
+    lines = [f"export KUBECONFIG={data.kubeconfig}"]
+    lines += [f"model: {written.model}"] if written.model else []
+    lines += [f"dashboard: {written.dashboard} (sympozium open)"] if written.dashboard else []
+    return "\n".join(lines)
 
 
 def _say(text: str) -> None:
     print(text, flush=True)  # noqa: T201 - these functions are the command's body
 
 
-__all__ = ["DEFAULT_PORT", "UpError", "down", "supervise", "up"]
+__all__ = ["DEFAULT_PORT", "Ports", "UpError", "down", "supervise", "up"]

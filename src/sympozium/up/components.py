@@ -72,6 +72,15 @@ class Components:
             KUBECONFIG=self._kubeconfig("controller"),
         )
 
+    def apiserver(self) -> Child:
+        return self._child(
+            "apiserver",
+            self._python("sympozium", "serve", "apiserver", "--host", "127.0.0.1",
+                         "--port", str(self.ports["apiserver"]), "--state-dir", str(self.data.apiserver),
+                         "--health-port", str(self.ports["apiserver-health"])),
+            KUBECONFIG=self._kubeconfig("apiserver"),
+        )  # fmt: skip
+
     def node(self) -> Child:
         pki = self.data.pki
         return self._child(
@@ -95,7 +104,7 @@ class Components:
         if step == "bus":
             return [self.bus()]
         if step == "identities":
-            parts = [self.webhook(), self.controllers(), self.node()]
+            parts = [self.webhook(), self.controllers(), self.node(), self.apiserver()]
             return [*parts, self.rehearsal()] if endpoint.provider == "rehearsal" else parts
         return []
 

@@ -16,7 +16,11 @@ import yaml
 from sympozium.privatefile import write_private
 
 SYSTEM_NAMESPACE = "sympozium-system"
-SERVICE_ACCOUNTS = {"controller": "sympozium-controller", "webhook": "sympozium-webhook"}
+SERVICE_ACCOUNTS = {
+    "controller": "sympozium-controller",
+    "webhook": "sympozium-webhook",
+    "apiserver": "sympozium-apiserver",
+}
 TOKEN_SECONDS = 24 * 3600
 
 

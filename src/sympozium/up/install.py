@@ -9,8 +9,10 @@ become possible. Failures are one line on standard error.
 """
 
 import argparse
+import base64
 import json
 import os
+import secrets
 import sys
 from collections.abc import Iterable
 from importlib import resources
@@ -33,6 +35,9 @@ from sympozium.up.readiness import Waiting
 
 MODEL_SECRET = "sympozium-llm-key"  # noqa: S105 - a name
 PEOPLE_NAMESPACE = "default"
+SERVER = "sympozium-server"
+SERVER_KEYS = ("session.key", "endpoint.key")
+"""32 random bytes each: of sessions in browsers, and of the digests of the endpoints' keys."""
 _YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -60,6 +65,7 @@ class Installer:
         report("bus")
         self.apply_all(_install_documents(self.ports["webhook"]))
         self.apply_all(_custom_resource_definitions())
+        self.server()
         self.tokens()
         self.node_identity()
         self.apply_all(bus)
@@ -67,7 +73,7 @@ class Installer:
         self.waiting.for_health("webhook", self.ports["webhook-health"])
         self.apply_all(_catalogue())
         self.model(base_url, model, provider, api_key)
-        for part in ("controllers", "node"):
+        for part in ("controllers", "node", "apiserver"):
             self.waiting.for_health(part, self.ports[f"{part}-health"])
         self.waiting.for_node(self.api, NODE_NAME)
 
@@ -76,6 +82,20 @@ class Installer:
         from sympozium.up.bus import prepare
 
         return prepare(self.data, self.ports["bus"])
+
+    def server(self) -> None:
+        """The keys of the API server, made once, and where it is found."""
+        path = f"/api/v1/namespaces/{SYSTEM_NAMESPACE}/secrets/{SERVER}"
+        metadata = {
+            "name": SERVER,
+            "namespace": SYSTEM_NAMESPACE,
+            "labels": {"sympozium.ai/component": "apiserver"},
+        }
+        if self.api.get(path) is None:
+            keys = {name: base64.b64encode(secrets.token_bytes(32)).decode() for name in SERVER_KEYS}
+            self.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": keys})
+        where = {"url": f"http://127.0.0.1:{self.ports['apiserver']}"}
+        self.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": where})
 
     def tokens(self) -> None:
         """Mint the token of each component anew."""

@@ -44,6 +44,11 @@ class DataDir:
         return self.root / "node"
 
     @property
+    def apiserver(self) -> Path:
+        """What the API server keeps for itself: its ledger of usage. The truth is elsewhere."""
+        return self.root / "apiserver"
+
+    @property
     def lock(self) -> Path:
         """Held (flock) by the supervisor as long as it lives."""
         return self.root / "lock"
@@ -68,6 +73,6 @@ class DataDir:
         everything that is secret is in directories that are closed.
         """
         self.root.mkdir(parents=True, exist_ok=True, mode=0o711)
-        for path in (self.logs, self.identities, self.bus):
+        for path in (self.logs, self.identities, self.bus, self.apiserver):
             path.mkdir(exist_ok=True, mode=0o700)
         self.node.mkdir(exist_ok=True, mode=0o711)

@@ -43,6 +43,7 @@ class State:
     version: str
     ready: bool = False
     server: str = ""
+    dashboard: str = ""
     model: str = ""
     base_url: str = ""
     ports: dict[str, int] = field(default_factory=dict)

@@ -2,7 +2,7 @@
 
     API ──► install: bus keys ──► nats-server
               │ ServiceAccounts, RBAC, CRDs, tokens
-              ├──► webhook, controllers, node
+              ├──► webhook, controllers, node, API server
               └──► catalogue, configuration (through the webhook) ──► ready
 
 `python -m sympozium.up.install` does the steps that need an HTTP client, and says on its standard
@@ -33,7 +33,7 @@ _READY_TIMEOUT = 60.0
 _LOG_LIMIT = 20 * 1024 * 1024
 _LOG_INTERVAL = 600.0
 # The order of stopping: first what acts, then what it acts through.
-_STOP_ORDER = ("controllers", "webhook", "node", "rehearsal", "bus", "api")
+_STOP_ORDER = ("apiserver", "controllers", "webhook", "node", "rehearsal", "bus", "api")
 
 
 class StartError(Exception):
@@ -46,6 +46,7 @@ class Supervisor:
 
     data: DataDir
     port: int
+    dashboard_port: int
     token_auth_file: Path | None
     children: dict[str, Child] = field(default_factory=dict)
     _state: State = field(init=False)
@@ -98,16 +99,19 @@ class Supervisor:
             "webhook",
             "rehearsal",
             "node",
-            *(f"{name}-health" for name in ("controllers", "webhook", "node")),
+            *(f"{name}-health" for name in ("controllers", "webhook", "node", "apiserver")),
         ]
-        ports = loopback.assign(self.data.ports, names if self.port else [*names, "api"])
-        ports["api"] = self.port or ports["api"]
-        if not loopback.is_free(ports["api"]):
-            raise StartError(
-                f"port {ports['api']} of 127.0.0.1 is in use: choose another with --port, or --port 0"
-            )
+        asked = {"api": (self.port, "--port"), "apiserver": (self.dashboard_port, "--dashboard-port")}
+        ports = loopback.assign(self.data.ports, [*names, *(n for n, (port, _) in asked.items() if not port)])
+        for name, (port, option) in asked.items():
+            ports[name] = port or ports[name]
+            if not loopback.is_free(ports[name]):
+                raise StartError(
+                    f"port {ports[name]} of 127.0.0.1 is in use: choose another with {option}, or {option} 0"
+                )
         endpoint = self._endpoint(ports)
         self._state.ports, self._state.model, self._state.base_url = ports, endpoint.source, endpoint.base_url
+        self._state.dashboard = f"http://127.0.0.1:{ports['apiserver']}"
         components = Components(self.data, ports, self.token_auth_file)
         components.write_images()
 

@@ -1,9 +1,10 @@
 """What an administrator installs before the first process starts: identities, rights, webhook configurations.
 
     namespace.yaml      the system namespace
-    identities.yaml     ServiceAccounts of the controllers and of the webhook
+    identities.yaml     ServiceAccounts of the components
     controller.yaml     what the controllers may do, and nothing else
     webhook.yaml        the same for the webhook
+    apiserver.yaml      the same for the API server
     grantable.yaml      the most that a skill pack can ever be granted; the controllers hold it, so that the API
                         server's own escalation check binds them to it
     people.yaml         sympozium-view, -edit, -admin and -approver, aggregated to Kubernetes' own roles
@@ -32,6 +33,7 @@ _FILES: Final = (
     "grantable.yaml",
     "controller.yaml",
     "webhook.yaml",
+    "apiserver.yaml",
     "people.yaml",
     "egress.yaml",
 )

@@ -7,10 +7,10 @@ from sympozium.localkube.access.authentication import Authentication
 from sympozium.localkube.access.impersonation import impersonated
 from sympozium.localkube.access.noderole import NodeAuthorizer
 from sympozium.localkube.access.objects import Objects
-from sympozium.localkube.access.pki import CertificateAuthority
+from sympozium.localkube.access.pki import ADMIN, ADMIN_GROUPS, CertificateAuthority
 from sympozium.localkube.access.rbac import RBAC
 from sympozium.localkube.access.reviews import Reviews
-from sympozium.localkube.access.tokenfile import read_token_file
+from sympozium.localkube.access.tokenfile import digest, read_token_file
 from sympozium.localkube.access.tokens import ServiceAccountTokens
 from sympozium.localkube.access.union import Union
 from sympozium.localkube.types import UserInfo
@@ -32,6 +32,7 @@ class Access:
         self.rbac = RBAC(objects)
         self.authorizer = Union(NodeAuthorizer(objects), self.rbac)
         static = read_token_file(token_file) if token_file else {}
+        static[digest(authority.admin_token())] = UserInfo(username=ADMIN, groups=ADMIN_GROUPS)
         self.authenticator = Authentication(static_tokens=static, service_accounts=self.tokens)
         self.reviews = Reviews(
             authenticator=self.authenticator,

@@ -3,6 +3,7 @@
     ca.{crt,key}                         signs all others; also `certificate-authority` of kubeconfigs
     apiserver.{crt,key}                  127.0.0.1, localhost, ::1, kubernetes.default.svc...
     admin.{crt,key}                      system:masters, for DIR/kubeconfig
+    admin.token                          the same user, for what cannot carry a certificate (a browser's session)
     apiserver-kubelet-client.{crt,key}   how the API server is known to the node's log endpoint
     sa.key                               RS256 key of ServiceAccount tokens
 
@@ -15,6 +16,7 @@ of Kubernetes tokens reads.
 
 import datetime as dt
 import ipaddress
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +32,8 @@ from sympozium.privatefile import write_private
 
 CA_DAYS = 3650
 LEAF_DAYS = 365
+ADMIN = "kubernetes-admin"
+ADMIN_GROUPS = ("system:masters",)
 SERVER_NAMES = (
     "localhost",
     "kubernetes",
@@ -58,7 +62,7 @@ class CertificateAuthority:
         directory.chmod(0o700)
         self._certificate, self._key = self._load_or_make_ca()
         self.serving = self.issue_server("apiserver", SERVER_NAMES)
-        self.admin = self.issue("kubernetes-admin", ("system:masters",), directory / "admin")
+        self.admin = self.issue(ADMIN, ADMIN_GROUPS, directory / "admin")
         self.kubelet_client = self.issue(
             "kube-apiserver-kubelet-client", ("system:masters",), directory / "apiserver-kubelet-client"
         )
@@ -96,6 +100,15 @@ class CertificateAuthority:
         return self._pair(
             path or self.directory / name, subject, hosts, ExtendedKeyUsageOID.SERVER_AUTH, days
         )
+
+    def admin_token(self) -> str:
+        """The administrator's bearer token, made at the first call."""
+        path = self.directory / "admin.token"
+        if path.exists() and (token := path.read_text().strip()):
+            return token
+        token = secrets.token_urlsafe(32)
+        write_private(path, token)
+        return token
 
     def service_account_key(self) -> rsa.RSAPrivateKey:
         """The signing key of ServiceAccount tokens, made at the first call."""

@@ -1,0 +1,78 @@
+"""The application: routes over Parts, problems, the dashboard's files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import FileResponse, Response
+from fastapi.routing import APIRoute
+
+from sympozium import __version__
+from sympozium.server import problems
+from sympozium.server.parts import Parts
+from sympozium.server.problems import Problem
+from sympozium.server.routes import session
+
+ROUTERS: Final[Sequence[APIRouter]] = (session.router,)
+"""Under `/api/v1`."""
+WEB: Final = Path(__file__).parent / "web"
+"""The built dashboard."""
+
+
+def build(parts: Parts) -> FastAPI:
+    """The application over its parts."""
+    app = declare()
+    app.state.parts = parts
+    return app
+
+
+def declare() -> FastAPI:
+    """Routes and errors alone, from which the OpenAPI document is made."""
+    app = FastAPI(
+        title="Sympozium",
+        version=__version__,
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,  # these pages load scripts from other hosts
+        redoc_url=None,
+        generate_unique_id_function=_operation_id,
+        separate_input_output_schemas=False,
+    )
+    problems.install(app)
+    for router in ROUTERS:
+        app.include_router(router, prefix="/api/v1")
+
+    @app.api_route(
+        "/api/{path:path}", include_in_schema=False, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]
+    )
+    async def unknown(path: str) -> Response:
+        raise Problem(404, f"/api/{path} is not there: /api/v1/openapi.json lists what is")
+
+    _serve_dashboard(app)
+    return app
+
+
+def openapi() -> dict[str, Any]:
+    """The document of `/api/v1/openapi.json`."""
+    return declare().openapi()
+
+
+def _operation_id(route: APIRoute) -> str:
+    """The function's name: the dashboard's types are named by it."""
+    return route.name
+
+
+def _serve_dashboard(app: FastAPI) -> None:
+    """Files of the build; for every other path its page, which finds its way by itself."""
+
+    @app.get("/{path:path}", include_in_schema=False)
+    async def file(path: str) -> Response:
+        found = (WEB / path).resolve()
+        if path and found.is_file() and found.is_relative_to(WEB):
+            cached = "public, max-age=31536000, immutable" if path.startswith("assets/") else "no-cache"
+            return FileResponse(found, headers={"Cache-Control": cached})
+        if path.startswith("assets/") or not (WEB / "index.html").is_file():
+            raise Problem(
+                404, f"/{path} is not there" if path else "the dashboard is not built: make install"
+            )
+        return FileResponse(WEB / "index.html", headers={"Cache-Control": "no-cache"})

@@ -1,0 +1,1 @@
+"""Routes, one module for each group. Each has a `router`; `app.ROUTERS` lists them."""
