@@ -1,11 +1,12 @@
 """The controllers on a real API and a real bus, under the rights that the install manifests give them."""
 
 import base64
+import json
 import signal
 
 import pytest
 
-from cluster.control_support import STARTED, STEP, SYSTEM, TERMINAL, Control, control, jobs_of, ns
+from cluster.control_support import STARTED, STEP, SYSTEM, TERMINAL, USAGE, Control, control, jobs_of, ns
 from sympozium.bus.connection import BusError
 from sympozium.bus.publisher import Publisher
 from sympozium.kube.resources import CLUSTER_ROLES, NETWORK_POLICIES
@@ -474,3 +475,37 @@ def test_nothing_was_written_for_nothing(control: Control, ns: str) -> None:
     assert control.get(AGENT_RUN, "r", ns)["metadata"]["resourceVersion"] == version
     assert settled["metadata"]["uid"] == control.get(INSTANCE, "sre", ns)["metadata"]["uid"]
     assert len(jobs_of(control, "r", ns)) == 1
+
+
+def test_a_fork_is_made_once_whenever_the_controllers_die(control: Control, ns: str) -> None:
+    control.instance(ns)
+    control.run(ns, "source", task="look")
+    control.wait_run("source", ns, has_job)
+    call = {"id": "1-a", "name": "ls", "arguments": "{}"}
+    message = {
+        "step": 1,
+        "text": "I look.",
+        "toolCalls": [call],
+        "usage": USAGE,
+        "finishReason": "tool_calls",
+    }
+    control.say("source", ns, "agent", STARTED, STEP, ("model.message", message))
+    control.wait_run("source", ns, lambda run: (run.get("status") or {}).get("steps") == 1)
+    control.run(ns, "f", task="and now?", forkFrom={"runName": "source", "step": 1})
+    control.wait_run("f", ns, lambda run: "Planned" in true(run))
+    control.stop_controllers()
+    control.start_controllers()
+    control.wait_run("f", ns, has_job)
+    [job] = control.items(JOB, ns, labelSelector="sympozium.ai/run=f")
+    [file] = [
+        json.loads(found["data"]["agent.json"])
+        for found in control.items(CONFIG_MAP, ns, labelSelector="sympozium.ai/run=f")
+        if "agent.json" in found["data"]
+    ]
+    assert job["metadata"]["name"] == "f"
+    assert [(turn["role"], turn["content"]) for turn in file["history"]] == [
+        ("user", "look"),
+        ("assistant", "I look."),
+        ("tool", "error: no outcome of this call is on the record: it had not ended"),
+    ]
+    assert file["task"] == "and now?"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sympozium.agent.record import Record
     from sympozium.agent.toolbox import ToolResult
     from sympozium.agent.transcript import Transcript
+    from sympozium.api.conversation import Turn
     from sympozium.api.runconfig import AgentConfigFile
 
 _log = logging.getLogger(__name__)
@@ -88,11 +89,10 @@ class Loop:
         tools = await self.toolbox.tools()
         names = [tool["function"]["name"] for tool in tools]
         started = {"model": config.model.model, "provider": config.model.provider, "tools": names}
-        await self.record.publish("run.started", started)
+        before = {"before": len(config.history)} if config.history else {}
+        await self.record.publish("run.started", started | before)
         self.transcript.line(f"-- run {config.run.namespace}/{config.run.name}, model {config.model.model}")
-        messages: list[dict[str, Any]] = [{"role": "user", "content": config.task}]
-        if config.system_prompt:
-            messages.insert(0, {"role": "system", "content": config.system_prompt})
+        messages = opening(config)
         while self.steps < config.limits.max_steps:
             if self.steps:
                 tools = await self.toolbox.tools()
@@ -148,6 +148,28 @@ class Loop:
         self.transcript.result(result.text, is_error=result.is_error)
         text = f"error: {result.text}" if result.is_error else result.text
         return {"role": "tool", "tool_call_id": call.id, "content": text}
+
+
+def opening(config: AgentConfigFile) -> list[dict[str, Any]]:
+    """The messages before the first step."""
+    messages = [_said(turn) for turn in config.history]
+    if config.task is not None:
+        messages.append({"role": "user", "content": config.task})
+    if config.system_prompt:
+        messages.insert(0, {"role": "system", "content": config.system_prompt})
+    return messages
+
+
+def _said(turn: Turn) -> dict[str, Any]:
+    if turn.role == "tool":
+        return {"role": "tool", "tool_call_id": turn.call_id, "content": turn.content}
+    message: dict[str, Any] = {"role": turn.role, "content": turn.content or None}
+    if turn.calls:
+        message["tool_calls"] = [
+            {"id": c.id, "type": "function", "function": {"name": c.name, "arguments": c.arguments}}
+            for c in turn.calls
+        ]
+    return message
 
 
 def parse_arguments(call: ToolCall) -> tuple[dict[str, Any], str | None]:

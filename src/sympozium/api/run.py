@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import Field
 
 from sympozium.api.base import SET_LIST, Duration, Model, Name, Rule, Time
+from sympozium.api.conversation import ForkFrom, Said
 from sympozium.api.shared import (
     Parent,
     Resource,
@@ -124,6 +125,10 @@ class RunSpec(Model):
     """Environment variables of the container that runs the commands."""
     retries: Annotated[int, Field(ge=0, le=10)] = 0
     """How often a pod that failed is started again."""
+    history: Annotated[list[Said], Field(max_length=1000)] = []
+    """What was said before the task in this conversation, oldest first."""
+    fork_from: ForkFrom | None = None
+    """Begin with the conversation of another run, up to one of its steps. A task that differs from that run's is the next message."""
 
 
 class TokenUsage(Model):

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field
 
 from sympozium.api.base import Model
+from sympozium.api.conversation import Turn
 from sympozium.api.policy import PolicySpec
 from sympozium.api.shared import Thinking, ToolPolicy
 
@@ -55,7 +56,10 @@ class AgentConfigFile(Model):
     """`agent.json`."""
 
     run: RunRef
-    task: str
+    history: list[Turn] = []  # noqa: RUF012  (pydantic copies mutable defaults)
+    """The conversation so far."""
+    task: str | None = None
+    """The next message. None: the model goes on from the history."""
     system_prompt: str
     """Composed: the instance's or run's prompt, then the instructions of its skills."""
     model: AgentModel

@@ -60,9 +60,12 @@ class Verdict(TypedDict):
 
 
 class RunStarted(TypedDict):
+    """`before`: messages of the conversation that the run goes on with."""
+
     model: str
     provider: str
     tools: list[str]
+    before: NotRequired[int]
 
 
 class StepStarted(TypedDict):

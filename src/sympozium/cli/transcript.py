@@ -55,8 +55,10 @@ class Transcript:
 
     def _run_started(self, data: Data) -> str:
         tools = ", ".join(data.get("tools") or []) or "none"
+        before = f"\n  goes on from {data['before']} earlier messages" if data.get("before") else ""
         return self._line(
-            paint("1", f"● started with {data.get('model')} ({data.get('provider')})") + f"\n  tools: {tools}"
+            paint("1", f"● started with {data.get('model')} ({data.get('provider')})")
+            + f"\n  tools: {tools}{before}"
         )
 
     def _step_started(self, data: Data) -> str:

@@ -93,6 +93,13 @@ def _conversation(messages: list[dict[str, Any]]) -> tuple[str, list[_Turn]]:
     return (text_of(messages[last]) if last >= 0 else ""), turns
 
 
+def _before(messages: list[dict[str, Any]]) -> str:
+    """What was said before the last user message, one line `role: text` each."""
+    last = max((i for i, m in enumerate(messages) if m.get("role") == "user"), default=0)
+    said = (m for m in messages[:last] if m.get("role") in ("user", "assistant", "tool"))
+    return "\n".join(f"{m['role']}: {text_of(m)}" for m in said)
+
+
 def text_of(message: dict[str, Any]) -> str:
     """The text of a message, whose content is a string or a list of parts."""
     content = message.get("content")
@@ -109,6 +116,8 @@ def _fits(rule: Rule, request: dict[str, Any], messages: list[dict[str, Any]], t
     if match.system and not match.system.search(system):
         return False
     if match.task and not match.task.search(task):
+        return False
+    if match.before and not match.before.search(_before(messages)):
         return False
     offered = {(tool.get("function") or {}).get("name") for tool in request.get("tools") or []}
     return set(match.tools) <= offered

@@ -25,6 +25,7 @@ class Match:
     model: re.Pattern[str] | None = None
     system: re.Pattern[str] | None = None
     task: re.Pattern[str] | None = None
+    before: re.Pattern[str] | None = None
     tools: tuple[str, ...] = ()
 
 
@@ -136,7 +137,7 @@ def parse(document: Any, *, where: str = "script") -> Script:
 
 def _rule(item: Any, where: str) -> Rule:
     data = _mapping(item, where, {"name", "match", "steps"})
-    match = _mapping(data.get("match", {}), f"{where}.match", {"model", "system", "task", "tools"})
+    match = _mapping(data.get("match", {}), f"{where}.match", {"model", "system", "task", "before", "tools"})
     steps = tuple(
         _step(step, f"{where}.steps[{index}]", index)
         for index, step in enumerate(_list(data, "steps", where))
@@ -158,6 +159,7 @@ def _rule(item: Any, where: str) -> Rule:
             model=_pattern(match.get("model"), f"{where}.match.model"),
             system=_pattern(match.get("system"), f"{where}.match.system"),
             task=_pattern(match.get("task"), f"{where}.match.task"),
+            before=_pattern(match.get("before"), f"{where}.match.before"),
             tools=tuple(match.get("tools", ())),
         ),
         steps=steps,

@@ -14,6 +14,7 @@ from sympozium.kube.resources import SERVICE_ACCOUNTS
 from sympozium.webhook.review import User
 
 CONTROLLER: Final = f"system:serviceaccount:{SYSTEM_NAMESPACE}:sympozium-controller"
+_SERVICE_ACCOUNTS: Final = "system:serviceaccounts"
 WEBHOOK: Final = f"system:serviceaccount:{SYSTEM_NAMESPACE}:sympozium-webhook"
 
 
@@ -54,7 +55,7 @@ async def why_it_cannot_decide(user: User, client: Client) -> str | None:
         return f"{user.name} is the identity of this webhook"
     account = user.service_account
     if account is None:
-        if "system:serviceaccounts" in user.groups:
+        if _SERVICE_ACCOUNTS in user.groups:
             return f"{user.name} has the groups of a ServiceAccount and not its name"
         return None
     found = await client.find(SERVICE_ACCOUNTS, account[1], account[0])
@@ -63,6 +64,15 @@ async def why_it_cannot_decide(user: User, client: Client) -> str | None:
     if _is_of_a_run(found):
         return f"{user.name} is the identity of a run: a person decides, not a run"
     return None
+
+
+async def is_of_a_run(user: User, client: Client) -> bool:
+    """Whether a user is the identity of a run, or a ServiceAccount of which nobody can say whose it is."""
+    if user.service_account is None:
+        return _SERVICE_ACCOUNTS in user.groups
+    namespace, name = user.service_account
+    found = await client.find(SERVICE_ACCOUNTS, name, namespace)
+    return found is None or _is_of_a_run(found)
 
 
 def _is_of_a_run(account: Object) -> bool:

@@ -11,7 +11,7 @@ from sympozium.api.meta import now
 from sympozium.api.run import AgentRun
 from sympozium.policy import fill, keys
 from sympozium.policy.resolve import MissingReferenceError
-from sympozium.webhook import identity, lineage
+from sympozium.webhook import forks, identity, lineage
 from sympozium.webhook.patch import difference
 from sympozium.webhook.references import References
 from sympozium.webhook.review import Answer, Request, allow, invalid, unknown
@@ -34,6 +34,8 @@ async def _run(request: Request, references: References) -> Answer:
     try:
         parent = await lineage.inherited(request, references)
         written = {**spec, "parent": parent.to_json()} if parent else spec
+        if (fork := await forks.pinned(request, references)) is not None:
+            written = {**written, "forkFrom": fork}
         run = AgentRun.model_validate({**request.object, "spec": written})
     except lineage.LineageError as exc:
         return invalid([exc.violation])

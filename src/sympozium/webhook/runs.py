@@ -8,7 +8,7 @@ from sympozium.api.run import MUTABLE, AgentRun
 from sympozium.api.skillpack import SkillPack
 from sympozium.policy import Violation, admit, keys, sandbox
 from sympozium.policy.resolve import MissingReferenceError
-from sympozium.webhook import authority, identity, lineage, shapes
+from sympozium.webhook import authority, forks, identity, lineage, shapes
 from sympozium.webhook.access import Access
 from sympozium.webhook.authority import SecretUse
 from sympozium.webhook.findings import Findings
@@ -52,6 +52,7 @@ async def created(request: Request, references: References, access: Access) -> A
         ],
         warnings=_warnings(request.object, instance),
     )
+    await forks.check(request, run, references, access, found)
     found.judged(admit(run, instance, policy, packs))
     uses = _secrets(run, instance, config)
     found.refused += await authority.secrets(access, request.user, request.namespace, uses)

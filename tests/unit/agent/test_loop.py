@@ -15,6 +15,7 @@ from sympozium.agent.model import Answer, ToolCall
 from sympozium.agent.outcome import RunError, Usage
 from sympozium.agent.toolbox import ToolResult
 from sympozium.agent.transcript import Transcript
+from sympozium.api.conversation import Call, Turn
 from sympozium.api.runconfig import AgentConfigFile, AgentLimits, AgentModel, RunRef
 
 
@@ -230,3 +231,28 @@ async def test_the_list_of_tools_is_asked_for_before_each_step_but_the_first_twi
     one.toolbox.tools = counted
     assert (await one.run()).phase == "Succeeded"
     assert (asked, one.steps) == (3, 3)
+
+
+async def test_what_was_said_before_is_told_to_the_model() -> None:
+    one = loop(say("Done."))
+    one.config.history = [
+        Turn(role="user", content="Look."),
+        Turn(role="assistant", content="", calls=[Call(id="was-1", name="ls", arguments="{}")]),
+        Turn(role="tool", content="etc", call_id="was-1"),
+    ]
+    await one.run()
+    call = {"id": "was-1", "type": "function", "function": {"name": "ls", "arguments": "{}"}}
+    assert one.model.heard[0][1:] == [
+        {"role": "user", "content": "Look."},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "was-1", "content": "etc"},
+        {"role": "user", "content": "Do it."},
+    ]
+    assert one.record.of("run.started")[0]["before"] == 3
+
+
+async def test_a_run_without_a_task_of_its_own_goes_on_from_what_was_said() -> None:
+    one = loop(say("Done."))
+    one.config.history, one.config.task = [Turn(role="user", content="Look.")], None
+    await one.run()
+    assert [message["content"] for message in one.model.heard[0]] == ["You are x.", "Look."]

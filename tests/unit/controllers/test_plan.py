@@ -15,6 +15,7 @@ import yaml
 
 from sympozium.api import AgentRun, SkillPack, SympoziumInstance
 from sympozium.api.config import ConfigSpec
+from sympozium.api.conversation import Turn
 from sympozium.api.shared import RBACRule
 from sympozium.controllers.run.plan import ApiServer, Images, Inputs, Plan, PlanError, names, plan
 from sympozium.controllers.run.plan.network import destination
@@ -303,7 +304,9 @@ def test_what_is_no_url_is_named(url: str) -> None:
 def test_a_plan_that_fits_no_config_map_is_refused() -> None:
     huge = skill_pack("huge")
     huge.spec.skills[0].content = "x" * 1_100_000
-    with pytest.raises(PlanError, match="shorten the task, the prompt or the skills"):
+    with pytest.raises(
+        PlanError, match="shorten the task, what was said before it, the prompt or the skills"
+    ):
         plan(inputs(run_=run(skills=[{"skillPackRef": "huge"}]), packs={"huge": huge}))
 
 
@@ -334,3 +337,15 @@ def test_a_run_does_not_take_to_its_own_endpoint_what_nobody_was_asked_about() -
     own = run(model={"provider": "openai", "model": "m1", "baseURL": "http://elsewhere.example/v1"})
     with pytest.raises(PlanError, match="did not give prod-key to its runs"):
         plan(inputs(run_=own, instance_=instance(authRefs=[{"secret": "prod-key"}])))
+
+
+def test_the_size_of_a_plan_is_counted_in_bytes() -> None:
+    with pytest.raises(PlanError, match=r"agent.json would have 1\d{6} bytes"):
+        plan(inputs(history=[Turn(role="user", content="\u20ac" * 350_000)]))
+
+
+def test_a_run_that_goes_on_has_its_task_in_its_history() -> None:
+    made = plan(inputs(history=[Turn(role="user", content="look")], goes_on=True))
+    [file] = [o["data"]["agent.json"] for o in made.objects if "agent.json" in (o.get("data") or {})]
+    assert json.loads(file)["history"] == [{"role": "user", "content": "look", "calls": []}]
+    assert "task" not in json.loads(file)

@@ -145,3 +145,11 @@ def test_the_scripts_of_the_documentation_are_scripts() -> None:
     request = conversation(["a.log\n"], task="check it", tools=tools) | {"model": "reh"}
     request["messages"][0]["content"] = "You are an engineer."
     assert reply(first, request).text == f"{BANNER}\nThere is a, a log."
+
+
+def test_a_rule_may_look_at_what_was_said_before_the_task() -> None:
+    asked = conversation(["all lost"])
+    asked["messages"].append({"role": "user", "content": "And now?"})
+    knows = {"id": "knows", "say": "I remember."}
+    assert reply(script(knows, match={"before": "^tool: .*lost$"}), asked).text == "I remember."
+    assert reply(script(knows, match={"before": "And now"}), asked).step is None

@@ -54,6 +54,8 @@ def created(obj: Object, run: AgentRun) -> dict[str, Any]:
     }
     if parent is not None:
         made["parent"] = {"runName": parent.run_name, "spawnDepth": parent.spawn_depth}
+    if (fork := spec.fork_from) is not None:
+        made["forkFrom"] = {"runName": fork.run_name, "step": fork.step, "uid": text(fork.uid or "")}
     return made
 
 

@@ -148,9 +148,9 @@ class RunController:
                 await self._context.write_status(self._context.caches.runs, obj, fields)
                 return Result(_LOOK_AGAIN)
             except PlanError as error:
-                verdict = ended(run, "Failed", "PlanFailed", error=str(error), now=self._context.now())
-                verdict.conditions.append(condition("Planned", False, "PlanFailed", str(error)))
-                self._context.recorder.event(obj, "Warning", "PlanFailed", str(error))
+                verdict = ended(run, "Failed", error.reason, error=str(error), now=self._context.now())
+                verdict.conditions.append(condition("Planned", False, error.reason, str(error)))
+                self._context.recorder.event(obj, "Warning", error.reason, str(error))
                 return await self._write(obj, run, verdict)
         _STARTED.inc()
         self._context.recorder.event(obj, "Normal", "Started", f"Job {job['metadata']['name']}")

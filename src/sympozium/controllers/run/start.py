@@ -8,6 +8,7 @@ may not be granted) is a PlanError; what may work later is any other error.
 import asyncio
 import base64
 from collections.abc import Awaitable, Coroutine, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from sympozium.api import AgentRun, SympoziumInstance
@@ -20,6 +21,7 @@ from sympozium.controllers.context import Context, MissingError
 from sympozium.controllers.enforcement.keeper import Enforcement
 from sympozium.controllers.run import own
 from sympozium.controllers.run.identity import write_bus_secrets, write_egress_secret, write_skill_token
+from sympozium.controllers.run.opening import Openings
 from sympozium.controllers.run.plan import ApiServer, Images, Inputs, Plan, PlanError, network, plan
 from sympozium.controllers.run.plan.inputs import PUBLIC_MODEL_ENDPOINT
 from sympozium.controllers.run.port import Bus
@@ -44,14 +46,17 @@ class Starter:
         self._context = context
         self._bus = bus
         self._api_server = api_server
+        self._openings = Openings(context.client, bus)
 
     async def prepare(self, obj: Object, run: AgentRun) -> tuple[Inputs, Plan]:
-        """Resolve and plan; writes nothing. Raises PlanError, or NotYetError when the run must wait."""
+        """Resolve and plan; writes nothing. Raises PlanError, NotYetError when the run must wait, and BusError."""
         try:
             inputs = await self.inputs(obj, run)
         except (MissingError, MissingReferenceError) as error:
             raise PlanError(str(error)) from error
         notes = self.enforcement.judge(Request(run.namespace, run.name), inputs.policy)
+        opening = await self._openings.of(run)
+        inputs = replace(inputs, history=opening.history, goes_on=opening.task is None)
         made = plan(inputs)
         made.conditions += notes
         return inputs, made

@@ -35,7 +35,8 @@ def agent_file(inputs: Inputs) -> AgentConfigFile:
     assert spec.timeout, "the run was filled before it was planned"
     return AgentConfigFile(
         run=_run(inputs),
-        task=spec.task,
+        history=list(inputs.history),
+        task=None if inputs.goes_on else spec.task,
         system_prompt=system_prompt(inputs),
         model=AgentModel(
             provider=spec.model.provider or "",

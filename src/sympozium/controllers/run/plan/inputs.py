@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import ClassVar, Final
 
 from sympozium import __version__
 from sympozium.api.base import Object
 from sympozium.api.config import ConfigSpec, Images as ConfigImages
+from sympozium.api.conversation import Turn
 from sympozium.api.instance import SympoziumInstance
 from sympozium.api.run import AgentRun
 from sympozium.api.shared import RBACRule
@@ -21,6 +22,9 @@ PUBLIC_MODEL_ENDPOINT: Final = "https://api.openai.com/v1"
 
 class PlanError(Exception):
     """The run cannot be planned as it is; the text says what is wrong and what to do."""
+
+    reason: ClassVar[str] = "PlanFailed"
+    """`status.reason` of a run that ends of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,10 @@ class Inputs:
     """ownerReference to the run."""
     occasion: str = ""
     """In words, why the run was started; told to the agent."""
+    history: Sequence[Turn] = ()
+    """What was said before the task."""
+    goes_on: bool = False
+    """The task is in the history already, and the model goes on from there."""
 
     @property
     def skills(self) -> list[Skill]:

@@ -62,9 +62,9 @@ def _add_watched(inputs: Inputs, refused: list[str], plan: Plan) -> None:
 
 def _config_map(inputs: Inputs, part: str, file: str, content: Model) -> Object:
     text = content.model_dump_json(by_alias=True, exclude_none=True)
-    if len(text) > _CONFIG_MAP_LIMIT:
+    if (size := len(text.encode())) > _CONFIG_MAP_LIMIT:
         raise PlanError(
-            f"{file} would have {len(text)} bytes, a ConfigMap holds {_CONFIG_MAP_LIMIT}: shorten the task, the prompt or the skills"
+            f"{file} would have {size} bytes, a ConfigMap holds {_CONFIG_MAP_LIMIT}: shorten the task, what was said before it, the prompt or the skills"
         )
     return {
         "apiVersion": "v1",
