@@ -4,7 +4,9 @@
     app         FastAPI over Parts: routes, errors, the dashboard's files
     parts       what all requests share: the server's own client, access reviews, copies, the bus
     access      who asks: a Caller with a Kubernetes client of their own
+    copies      all objects of our kinds, kept by watches
     problems    errors as RFC 9457 problems
+    runs/       what is made of runs: summaries
     models/     the JSON of answers and requests; web/openapi.json is made from it
     routes/     one module for each group of routes
 

@@ -2,15 +2,16 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
 from sympozium.kube import Client
 from sympozium.server.access import FIELD_MANAGER, Reviews
+from sympozium.server.copies import Copies
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,27 +29,41 @@ class Parts:
 
     settings: Settings
     kube: Client
+    copies: Copies
     reviews: Reviews = field(default_factory=Reviews)
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the process shall end: every stream waits on it too, since the HTTP server tells streams nothing."""
 
     def unready(self) -> list[str]:
         """What is missing before requests can be answered."""
-        return ["stopping"] if self.draining.is_set() else []
+        return [*(["stopping"] if self.draining.is_set() else []), *self.copies.unready()]
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """Run what lives beside the requests."""
-        yield
+        async with background(self.copies.run()):
+            yield
 
     @classmethod
     @contextlib.asynccontextmanager
     async def connect(cls, settings: Settings) -> AsyncIterator["Parts"]:
         """Raises ConfigError without a usable kubeconfig."""
         async with Client.connect(field_manager=FIELD_MANAGER) as client:
-            parts = cls(settings, client)
+            parts = cls(settings, client, Copies(client))
             async with parts.open():
                 yield parts
+
+
+@contextlib.asynccontextmanager
+async def background(*lives: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run endless coroutines within the block. What one of them raises ends the block: a server that misses a part
+    of itself must not look as if it were whole.
+    """
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(life) for life in lives]
+        yield
+        for task in tasks:
+            task.cancel()
 
 
 def parts(request: Request) -> Parts:

@@ -1,0 +1,100 @@
+"""Copies of all objects of our kinds, kept by watches as the server itself.
+
+What is answered from them is answered only after an access review made as the caller. Objects belong to the copy:
+nobody may change them. Handlers run on the loop at each change and must be quick.
+
+Of each object only `managedFields` and kubectl's last-applied annotation are left out: both repeat what is there.
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from sympozium.api.registry import KINDS
+from sympozium.kube import Client, Informer, Resource
+from sympozium.kube.informer import Handler
+from sympozium.kube.resources import Object
+from sympozium.server.models.runs import RunSummary
+from sympozium.server.runs.summary import summary
+
+RUNS: Final = "agentruns"
+INSTANCES: Final = "sympoziuminstances"
+APPROVALS: Final = "approvalrequests"
+RESOURCES: Final = {kind.plural: Resource(kind.group, kind.version, kind.plural, kind.kind) for kind in KINDS}
+"""By plural."""
+AGENT_RUN: Final = RESOURCES[RUNS]
+_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+_WAITING: Final = "waiting"
+
+
+class Copies:
+    """One informer for each kind, by plural: `copies["agentruns"]`."""
+
+    def __init__(self, client: Client) -> None:
+        self._informers = {
+            plural: Informer(
+                client,
+                resource,
+                transform=lean,
+                indexers={_WAITING: _waiting_run} if plural == APPROVALS else None,
+            )
+            for plural, resource in RESOURCES.items()
+        }
+
+    def __getitem__(self, plural: str) -> Informer:
+        return self._informers[plural]
+
+    def __contains__(self, plural: object) -> bool:
+        return plural in self._informers
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._informers)
+
+    def on_change(self, plural: str, handler: Handler) -> None:
+        """Hear of (old, new) from now on, and of what there is as added. For the life of the process."""
+        self._informers[plural].add_handler(handler)
+
+    def unready(self) -> list[str]:
+        """Kinds that were not read yet."""
+        return [
+            f"{plural} not read yet"
+            for plural, informer in self._informers.items()
+            if not informer.has_synced
+        ]
+
+    async def wait_synced(self) -> None:
+        for informer in self._informers.values():
+            await informer.wait_synced()
+
+    async def run(self) -> None:
+        """Follow all kinds until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for informer in self._informers.values():
+                group.create_task(informer.run())
+
+    def summary(self, run: Object) -> RunSummary:
+        """With what the instance and the approvals of the run say about it."""
+        namespace, name = run["metadata"]["namespace"], run["metadata"]["name"]
+        instance = self[INSTANCES].get(namespace, run["spec"]["instanceRef"])
+        waiting = self[APPROVALS].by_index(_WAITING, f"{namespace}/{name}")
+        return summary(
+            run,
+            display_name=instance["spec"].get("displayName") if instance else None,
+            waiting_approval=waiting[0]["metadata"]["name"] if waiting else None,
+        )
+
+
+def lean(obj: Object) -> Object:
+    """What is kept of an object."""
+    metadata = obj["metadata"]
+    metadata.pop("managedFields", None)
+    annotations = metadata.get("annotations")
+    if annotations and _APPLIED in annotations:
+        metadata["annotations"] = {key: value for key, value in annotations.items() if key != _APPLIED}
+    return obj
+
+
+def _waiting_run(approval: Object) -> Iterable[str]:
+    """The run of a request that nobody has decided."""
+    if not (approval.get("status") or {}).get("decision"):
+        yield f"{approval['metadata']['namespace']}/{approval['spec']['runRef']}"
