@@ -14,9 +14,9 @@ from pathlib import Path
 
 from sympozium.kube.client import Client
 from sympozium.kube.errors import ForbiddenError
+from sympozium.resources import RUNS
 from sympozium.testing import AGENT_RUN, Cluster
 from sympozium.up.state import read
-from sympozium.webhook.references import resource
 
 RATE = 100
 SECONDS = 20
@@ -49,7 +49,7 @@ async def _create(client: Client, number: int) -> bool:
     meta = {"name": f"bench-{number}" if number >= 0 else f"warm{number}", "namespace": "default"}
     body = {"apiVersion": AGENT_RUN.api_version, "kind": AGENT_RUN.kind, "metadata": meta, "spec": spec}
     try:
-        await client.create(resource("AgentRun"), body)
+        await client.create(RUNS, body)
     except ForbiddenError:
         return False
     return True

@@ -20,8 +20,9 @@ from sympozium.bus import messages
 from sympozium.bus.admin import Admin
 from sympozium.bus.audit.file import Verified, verify
 from sympozium.bus.audit.store import Store
-from sympozium.bus.connection import BusError, Reconnections, connect
+from sympozium.bus.connection import Reconnections, connect
 from sympozium.bus.credentials import User
+from sympozium.bus.errors import BusError
 from sympozium.bus.history import Stored
 from sympozium.bus.keyring import READER_INBOX
 from sympozium.bus.publisher import Publisher

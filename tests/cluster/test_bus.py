@@ -14,8 +14,9 @@ from cluster.bus_data import whole
 from cluster.bus_server import BusServer
 from sympozium.bus import messages
 from sympozium.bus.admin import Admin
-from sympozium.bus.connection import BusError, connect
+from sympozium.bus.connection import connect
 from sympozium.bus.credentials import Credentials
+from sympozium.bus.errors import BusError
 from sympozium.bus.history import Stored
 from sympozium.bus.publisher import Publisher
 from sympozium.bus.reader import Reader

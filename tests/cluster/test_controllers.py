@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from cluster.control_support import STARTED, STEP, SYSTEM, TERMINAL, USAGE, Control, control, jobs_of, ns
-from sympozium.bus.connection import BusError
+from sympozium.bus.errors import BusError
 from sympozium.bus.publisher import Publisher
 from sympozium.kube.resources import CLUSTER_ROLES, NETWORK_POLICIES
 from sympozium.testing.client import ApiError, Object, phase

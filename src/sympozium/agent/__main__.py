@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 from sympozium.agent.outcome import Outcome, RunError
 from sympozium.agent.transcript import Transcript
 from sympozium.api.runconfig import AGENT_FILE, AgentConfigFile
-from sympozium.bus.connection import BusError
 from sympozium.bus.credentials import Credentials, CredentialsError
+from sympozium.bus.errors import BusError
 from sympozium.bus.publisher import Publisher
 from sympozium.telemetry import logs
 

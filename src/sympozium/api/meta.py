@@ -27,6 +27,7 @@ LABEL_SKILL: Final = "sympozium.ai/skill"
 LABEL_COMPONENT: Final = "sympozium.ai/component"
 LABEL_PARENT: Final = "sympozium.ai/parent"
 LABEL_BUILTIN: Final = "sympozium.ai/builtin"
+LABEL_RETRY_OF: Final = "sympozium.ai/retry-of"
 
 
 class OwnerReference(Model):

@@ -15,7 +15,8 @@ import nats.errors
 from nats.aio.client import Client as Nats
 
 from sympozium.bus import jwt
-from sympozium.bus.connection import API_TIMEOUT, BusError, connect, words
+from sympozium.bus.connection import API_TIMEOUT, connect, words
+from sympozium.bus.errors import BusError
 from sympozium.bus.keyring import Keyring
 
 _FAILURES = (nats.errors.Error, TimeoutError, OSError)

@@ -30,8 +30,9 @@ from sympozium.bus import jwt, messages
 from sympozium.bus.accounts import Accounts
 from sympozium.bus.audit.recorder import Recorder
 from sympozium.bus.audit.store import Store
-from sympozium.bus.connection import API_TIMEOUT, BusError, Reconnections, connect, words
+from sympozium.bus.connection import API_TIMEOUT, Reconnections, connect, words
 from sympozium.bus.credentials import Credentials, User
+from sympozium.bus.errors import BusError
 from sympozium.bus.history import Raw, Stored, Verifier, stored
 from sympozium.bus.keyring import SOURCES, Keyring
 from sympozium.bus.lanes import Lanes

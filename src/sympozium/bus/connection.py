@@ -16,6 +16,7 @@ import nats.errors
 from nats.aio.client import Client as Nats
 
 from sympozium.bus.credentials import User
+from sympozium.bus.errors import BusError, BusRefusedError
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -23,14 +24,6 @@ _RECONNECT_WAIT = 0.25
 _CONNECT_TIMEOUT = 3
 _LONGEST_WAIT = 2.0
 API_TIMEOUT = 5.0
-
-
-class BusError(Exception):
-    """The bus cannot be reached or refused; trying later is right."""
-
-
-class BusRefusedError(BusError):
-    """The bus is there and does not know this user (any more): revoked, or of another installation."""
 
 
 class AnswerLostError(nats.errors.Error):

@@ -14,7 +14,8 @@ from nats.aio.client import Client as Nats
 from nats.errors import Error as NatsError, NoRespondersError
 
 from sympozium.bus import messages
-from sympozium.bus.connection import API_TIMEOUT, BusError, words
+from sympozium.bus.connection import API_TIMEOUT, words
+from sympozium.bus.errors import BusError
 from sympozium.bus.messages import Message, MessageError, SignatureError, unseal
 from sympozium.bus.subjects import CONTROLLER, STREAM, TOOLS, RunRef
 

@@ -22,8 +22,9 @@ from nats.js.api import Header
 from nats.js.client import JetStreamContext
 
 from sympozium.bus import messages, subjects
-from sympozium.bus.connection import BusError, Reconnections, connect, words
+from sympozium.bus.connection import Reconnections, connect, words
 from sympozium.bus.credentials import Credentials
+from sympozium.bus.errors import BusError
 from sympozium.bus.messages import Message, MessageError, seal, unseal
 
 log = logging.getLogger(__name__)

@@ -16,8 +16,9 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from sympozium.bus import messages
-from sympozium.bus.connection import BusError, Reconnections, connect
+from sympozium.bus.connection import Reconnections, connect
 from sympozium.bus.credentials import User
+from sympozium.bus.errors import BusError
 from sympozium.bus.history import Raw, Stored, Verifier, stored
 from sympozium.bus.keyring import READER_INBOX
 from sympozium.bus.subjects import AGENT, RunRef

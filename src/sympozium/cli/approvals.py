@@ -1,25 +1,22 @@
-"""`sympozium approvals`: what waits for a person, and the person's decision.
-
-Deciding is a patch of `approvalrequests/status`, no more than kubectl could do: who decided is what the
-API server knows of the request, not what is sent here.
-"""
+"""`sympozium approvals`: what waits for a person, and the person's decision."""
 
 import json
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast, get_args
 
-from sympozium.cli.failures import CommandError
+from sympozium.actions import approvals
+from sympozium.actions.approvals import Decision, Scope, decision_of
+from sympozium.actions.errors import MissingError, UsageError
 from sympozium.cli.output import paint, plain, print_rows, say
 from sympozium.cli.session import Session
-from sympozium.kube import NotFoundError, Resource
+from sympozium.kube.resources import Object
 from sympozium.legible import legible
-
-APPROVALS = Resource("sympozium.ai", "v1alpha1", "approvalrequests", "ApprovalRequest")
+from sympozium.resources import APPROVALS
 
 
 async def show_list(session: Session, *, everywhere: bool, all_of_them: bool) -> None:
     found = await session.client.list(APPROVALS, None if everywhere else session.namespace)
-    wanted = [a for a in found if all_of_them or not _decision(a)]
+    wanted = [a for a in found if all_of_them or not decision_of(a)]
     if not wanted:
         say("nothing waits for a decision" if not all_of_them else "no approval requests")
         return
@@ -29,8 +26,8 @@ async def show_list(session: Session, *, everywhere: bool, all_of_them: bool) ->
         lines.append(
             [
                 metadata["namespace"], metadata["name"], spec["runRef"], spec["tool"], spec.get("target") or "",
-                _decision(obj) or "(waiting)", status.get("decidedBy") or "",
-                "" if _decision(obj) else _left(spec.get("expiresAt")),
+                decision_of(obj) or "(waiting)", status.get("decidedBy") or "",
+                "" if decision_of(obj) else _left(spec.get("expiresAt")),
             ]
         )  # fmt: skip
     print_rows(lines)
@@ -55,8 +52,8 @@ async def show(session: Session, name: str) -> None:
             say(f"  {line}")
     _say_preview(spec.get("preview"))
     say(f"digest:   {spec.get('argsDigest')}")
-    if _decision(obj):
-        say(f"decision: {_decision(obj)} by {status.get('decidedBy')} at {status.get('decidedAt')}"
+    if decision_of(obj):
+        say(f"decision: {decision_of(obj)} by {status.get('decidedBy')} at {status.get('decidedAt')}"
             + (f": {status['comment']}" if status.get("comment") else ""))  # fmt: skip
     else:
         say(f"decide:   sympozium approvals approve {name} -n {session.namespace}   (or deny)")
@@ -88,34 +85,34 @@ def _say_preview(preview: dict[str, Any] | None) -> None:
 
 
 async def decide(
-    session: Session, name: str, decision: str, *, comment: str | None, scope: str | None
+    session: Session, name: str, decision: Decision, *, comment: str | None, scope: str | None
 ) -> None:
-    """`decision` is Approved or Denied; the webhook refuses a second one."""
-    await _get(session, name)
-    status: dict[str, Any] = {"decision": decision}
-    if comment:
-        status["comment"] = comment
-    if scope:
-        if scope not in ("once", "run"):
-            raise CommandError(f"--scope {scope}: choose once or run", 2)
-        status["scope"] = scope
-    decided = await session.client.patch(
-        APPROVALS, name, session.namespace, {"status": status}, subresource="status"
-    )
+    """Raises UsageError for a scope that there is not, MissingError."""
+    if scope not in get_args(Scope) and scope is not None:
+        raise UsageError(f"--scope {scope}: choose once or run")
+    try:
+        decided = await approvals.decide(
+            session.client,
+            session.namespace,
+            name,
+            decision,
+            comment=comment,
+            scope=cast("Scope | None", scope),
+        )
+    except MissingError as exc:
+        raise _with_cure(exc) from None
     say(f"approvalrequest {name}: {decision} by {decided['status'].get('decidedBy')}")
 
 
-async def _get(session: Session, name: str) -> dict[str, Any]:
+async def _get(session: Session, name: str) -> Object:
     try:
-        return await session.client.get(APPROVALS, name, session.namespace)
-    except NotFoundError:
-        raise CommandError(
-            f"no approvalrequest {name!r} in namespace {session.namespace}; `sympozium approvals list -A` shows all that wait"
-        ) from None
+        return await approvals.find(session.client, session.namespace, name)
+    except MissingError as exc:
+        raise _with_cure(exc) from None
 
 
-def _decision(obj: dict[str, Any]) -> str:
-    return str((obj.get("status") or {}).get("decision") or "")
+def _with_cure(exc: MissingError) -> MissingError:
+    return MissingError(f"{exc}; `sympozium approvals list -A` shows all that wait")
 
 
 def _left(expires: str | None) -> str:

@@ -7,50 +7,38 @@ Read from the bus with the reader's credentials, as transcripts are; a record is
 import asyncio
 import io
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import nats.errors
-
+from sympozium.actions.bus import CONFIG_MAP, Records, open_records
+from sympozium.api.meta import SYSTEM_NAMESPACE
 from sympozium.bus import messages
 from sympozium.bus.audit.entry import Entry, EntryError, read
 from sympozium.bus.audit.file import RecordError, Verified, verify as verify_file
-from sympozium.bus.audit.store import Line, Store
-from sympozium.bus.connection import BusError, Reconnections, connect
-from sympozium.bus.keyring import READER_INBOX
+from sympozium.bus.audit.store import Line
 from sympozium.bus.subjects import AUDIT_ROOT, token
-from sympozium.cli import runs
 from sympozium.cli.audittext import words
-from sympozium.cli.busaccess import CONFIG_MAP, SYSTEM_NAMESPACE, bus_access
 from sympozium.cli.failures import EXIT_ERROR, CommandError
 from sympozium.cli.output import plain, print_rows, say
 from sympozium.cli.session import Session
 from sympozium.kube import NotFoundError
+from sympozium.resources import RUNS
 
 _AT_ONCE = 32
 
 
-@dataclass(frozen=True, slots=True)
-class _Records:
-    """The records of an installation. `key`: the public key by which they are believed."""
-
-    store: Store
-    key: str
-
-    def entry(self, line: Line) -> Entry | None:
-        """None where it is not believed."""
-        try:
-            return read(line.data, messages.public_key(self.key))
-        except EntryError:
-            return None
+def _entry(records: Records, line: Line) -> Entry | None:
+    """None where it is not believed."""
+    try:
+        return read(line.data, messages.public_key(records.key))
+    except EntryError:
+        return None
 
 
 async def show_list(session: Session, *, everywhere: bool) -> None:
     """The records that there are, also of runs that are gone."""
-    async with _records(session) as records:
+    async with open_records(session.client) as records:
         space = "*" if everywhere else token(session.namespace)
         found = await records.store.subjects(f"{AUDIT_ROOT}.{space}.*.*")
         limit = asyncio.Semaphore(_AT_ONCE)
@@ -58,7 +46,7 @@ async def show_list(session: Session, *, everywhere: bool) -> None:
         async def row(subject: str, entries: int) -> list[str]:
             async with limit:
                 last = await records.store.last(subject)
-            entry = records.entry(last) if last else None
+            entry = _entry(records, last) if last else None
             namespace, name, uid = (part.replace("_", ".") for part in subject.split(".")[2:])
             if entry is None:
                 return [namespace, name, uid, str(entries), "(not signed by this installation)", ""]
@@ -74,7 +62,7 @@ async def show_list(session: Session, *, everywhere: bool) -> None:
 
 async def export(session: Session, name: str, *, uid: str | None, output: Path | None) -> int:
     """Write a record as it is stored, one entry a line; 1 and the reason where it does not hold."""
-    async with _records(session) as records:
+    async with open_records(session.client) as records:
         subject = await _subject(session, records, name, uid)
         text = await _text(records, subject)
     _write(text, output)
@@ -99,7 +87,7 @@ def _write(text: bytes, output: Path | None) -> None:
 
 async def show(session: Session, name: str, *, uid: str | None) -> int:
     """A record for people, after it was verified."""
-    async with _records(session) as records:
+    async with open_records(session.client) as records:
         subject = await _subject(session, records, name, uid)
         text = await _text(records, subject)
     verified = _believed(text, records.key, name)
@@ -155,29 +143,7 @@ def _opened(name: str) -> BinaryIO:
     return sys.stdin.buffer if name == "-" else Path(name).open("rb")
 
 
-@asynccontextmanager
-async def _records(session: Session) -> AsyncIterator[_Records]:
-    access = await bus_access(session)
-    reconnections = Reconnections()
-    try:
-        connection = await connect(
-            access.url,
-            access.user,
-            name="reader",
-            inbox=READER_INBOX,
-            reconnections=reconnections,
-            patient=False,
-        )
-        try:
-            yield _Records(Store(connection, reconnections), access.record_key)
-        finally:
-            with suppress(nats.errors.Error, OSError, TimeoutError):
-                await connection.close()
-    except BusError as exc:
-        raise CommandError(f"{exc}; is nats-server running? (sympozium status)") from exc
-
-
-async def _subject(session: Session, records: _Records, name: str, uid: str | None) -> str:
+async def _subject(session: Session, records: Records, name: str, uid: str | None) -> str:
     """Of the record that is meant. A name may have had several runs, one after another."""
     root = f"{AUDIT_ROOT}.{token(session.namespace)}.{token(name)}"
     found = await records.store.subjects(f"{root}.*")
@@ -201,12 +167,12 @@ async def _subject(session: Session, records: _Records, name: str, uid: str | No
 
 async def _run(session: Session, name: str) -> dict[str, Any] | None:
     try:
-        return await session.client.get(runs.AGENT_RUN, name, session.namespace)
+        return await session.client.get(RUNS, name, session.namespace)
     except NotFoundError:
         return None
 
 
-async def _text(records: _Records, subject: str) -> bytes:
+async def _text(records: Records, subject: str) -> bytes:
     return b"".join([line.data + b"\n" async for line in records.store.lines(subject)])
 
 

@@ -14,10 +14,10 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from sympozium import yamlio
-from sympozium.api.meta import SYSTEM_NAMESPACE
+from sympozium.api.meta import API_VERSION, SYSTEM_NAMESPACE
 from sympozium.cli.output import paint, say
 from sympozium.cli.session import Session
-from sympozium.kube import KubeError, Resource
+from sympozium.kube import KubeError
 from sympozium.kube.conditions import find, parse_time, rfc3339
 from sympozium.kube.resources import (
     CONFIG_MAPS,
@@ -28,10 +28,8 @@ from sympozium.kube.resources import (
     SECRETS,
     VALIDATING_WEBHOOKS,
 )
+from sympozium.resources import CONFIGS, POLICIES
 
-_GROUP, _VERSION = "sympozium.ai", "v1alpha1"
-_CONFIGS: Final = Resource(_GROUP, _VERSION, "sympoziumconfigs", "SympoziumConfig")
-_POLICIES: Final = Resource(_GROUP, _VERSION, "sympoziumpolicies", "SympoziumPolicy")
 _TIMEOUT: Final = 5.0
 
 
@@ -102,11 +100,11 @@ async def _webhook(session: Session) -> Finding:
             words = f"{resource.kind} sympozium has no caBundle: the API server cannot trust the webhook"
             return Finding(False, words, "see the log of the webhook, which writes it")
     body = {
-        "apiVersion": f"{_GROUP}/{_VERSION}", "kind": "SympoziumPolicy", "spec": {},
+        "apiVersion": API_VERSION, "kind": "SympoziumPolicy", "spec": {},
         "metadata": {"generateName": "doctor-", "namespace": session.namespace},
     }  # fmt: skip
     try:
-        await client.request("POST", _POLICIES.path(session.namespace), body=body, query={"dryRun": "All"})
+        await client.request("POST", POLICIES.path(session.namespace), body=body, query={"dryRun": "All"})
     except KubeError as error:
         if "failed calling webhook" not in str(error):
             raise
@@ -155,7 +153,7 @@ async def _bus(session: Session) -> Finding:
 
 
 async def _catalogue(session: Session) -> Finding:
-    config = await session.client.find(_CONFIGS, "default", SYSTEM_NAMESPACE)
+    config = await session.client.find(CONFIGS, "default", SYSTEM_NAMESPACE)
     if config is None:
         words = f"SympoziumConfig default is not in {SYSTEM_NAMESPACE}: the defaults of the schema hold"
         return Finding(None, words, "apply one to choose model, provider and policies")
@@ -163,7 +161,7 @@ async def _catalogue(session: Session) -> Finding:
     if ready.get("status") != "True":
         words = str(ready.get("message") or "SympoziumConfig default has no status yet")
         return Finding(False, words, "apply the policies that it names in the system namespace")
-    policies = await session.client.list(_POLICIES, SYSTEM_NAMESPACE)
+    policies = await session.client.list(POLICIES, SYSTEM_NAMESPACE)
     return Finding(True, f"SympoziumConfig default is in use; {len(policies)} policies in {SYSTEM_NAMESPACE}")
 
 
@@ -192,7 +190,7 @@ async def _nodes(session: Session) -> Finding:
 async def _model(session: Session) -> Finding:
     import httpx2
 
-    config = await session.client.find(_CONFIGS, "default", SYSTEM_NAMESPACE) or {"spec": {}}
+    config = await session.client.find(CONFIGS, "default", SYSTEM_NAMESPACE) or {"spec": {}}
     spec, url, key = config.get("spec") or {}, "", ""
     for reference in spec.get("authRefs") or ():
         secret = await session.client.find(SECRETS, reference["secret"], session.namespace)
@@ -230,7 +228,7 @@ async def _network(session: Session) -> Finding:
     from sympozium.kube.conditions import merged
 
     client = session.client
-    obj = await client.find(_CONFIGS, "default", SYSTEM_NAMESPACE)
+    obj = await client.find(CONFIGS, "default", SYSTEM_NAMESPACE)
     config = SympoziumConfig.model_validate(obj or {"metadata": {"name": "default"}})
     nodes = digest_of(await client.list(NODES))
     verdict = await probe(client, SYSTEM_NAMESPACE, Images.of(config.spec).shell)
@@ -241,7 +239,7 @@ async def _network(session: Session) -> Finding:
             generation=int(obj["metadata"].get("generation") or 0),
         )  # fmt: skip
         checked = {"checkedAt": rfc3339(now), "nodes": nodes}
-        await client.patch_status(_CONFIGS, obj, {"conditions": conditions, "networkProbe": checked})
+        await client.patch_status(CONFIGS, obj, {"conditions": conditions, "networkProbe": checked})
     cure = (
         "runs whose policy closes the network are refused until then, or with networkPolicy.whenUnenforced: Allow run "
         "in the open"

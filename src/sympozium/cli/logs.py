@@ -7,41 +7,35 @@ says whose messages to believe (its uid), and ends `--follow` when nothing more 
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager, suppress
-from typing import Any
+from contextlib import aclosing, suppress
 
-from sympozium.bus.connection import BusError
+from sympozium.actions.bus import open_reader
+from sympozium.actions.errors import StaleError
+from sympozium.actions.runs import terminal
 from sympozium.bus.history import Stored
 from sympozium.bus.messages import RUN_RESULT, RUN_STARTED
 from sympozium.bus.reader import Reader
 from sympozium.bus.subjects import RunRef
 from sympozium.cli import runs
-from sympozium.cli.busaccess import bus_access
-from sympozium.cli.failures import CommandError
 from sympozium.cli.output import say
 from sympozium.cli.session import Session
 from sympozium.cli.transcript import Transcript
-from sympozium.kube import NotFoundError
 
 _LAST_WORD = 5.0
 """Seconds to wait for the result, where the run's object is terminal and it was not read yet."""
 
 
 async def logs(session: Session, name: str, *, follow: bool, as_json: bool = False) -> None:
-    """Print the messages of a run, with `follow` until it ends. Raises CommandError."""
-    run = await find_run(session, name)
+    """Print the messages of a run, with `follow` until it ends. Raises ActionError, KubeError, BusError."""
+    run = await runs.find(session, name)
     ref = RunRef(session.namespace, name, run["metadata"]["uid"])
     printer = Printer(as_json=as_json)
-    try:
-        async with open_reader(session) as reader:
-            if follow:
-                await _follow(session, reader, ref, printer)
-            else:
-                for stored in await reader.transcript(ref):
-                    printer.show(stored)
-    except BusError as exc:
-        raise CommandError(f"{exc}; is nats-server running? (sympozium status)") from exc
+    async with open_reader(session.client) as reader:
+        if follow:
+            await _follow(session, reader, ref, printer)
+        else:
+            for stored in await reader.transcript(ref):
+                printer.show(stored)
     if not printer.shown:
         phase = (run.get("status") or {}).get("phase") or "Pending"
         print(f"agentrun {name} has said nothing yet (phase {phase})", file=sys.stderr)
@@ -76,27 +70,6 @@ class Printer:
         say(json.dumps(line, ensure_ascii=False))
 
 
-async def find_run(session: Session, name: str) -> dict[str, Any]:
-    """The object of a run. Raises CommandError."""
-    try:
-        return await session.client.get(runs.AGENT_RUN, name, session.namespace)
-    except NotFoundError:
-        raise CommandError(
-            f"no agentrun {name!r} in namespace {session.namespace}; `sympozium get agentruns -A` shows all"
-        ) from None
-
-
-@asynccontextmanager
-async def open_reader(session: Session) -> AsyncIterator[Reader]:
-    """The bus, to read with. Raises CommandError, BusError."""
-    access = await bus_access(session)
-    reader = await Reader.open(access.url, access.user, access.controller_key)
-    try:
-        yield reader
-    finally:
-        await reader.close()
-
-
 async def _follow(session: Session, reader: Reader, ref: RunRef, printer: Printer) -> None:
     """Until the run's object says that it ended and its last word was shown, where there is one."""
     result = asyncio.Event()
@@ -124,9 +97,9 @@ async def _read(reader: Reader, ref: RunRef, printer: Printer, result: asyncio.E
 
 
 async def _ended(session: Session, ref: RunRef, result: asyncio.Event) -> None:
-    run = await runs.terminal(session, ref.name)
+    run = await terminal(session.client, session.namespace, ref.name)
     if run["metadata"]["uid"] != ref.uid:
-        raise CommandError(f"agentrun {ref.name!r} was deleted and made again meanwhile")
+        raise StaleError(f"agentrun {ref.name!r} was deleted and made again meanwhile")
     # Cancelled, or its pod lost: there may be no last word.
     with suppress(TimeoutError):
         async with asyncio.timeout(_LAST_WORD):

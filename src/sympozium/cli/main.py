@@ -233,11 +233,11 @@ def run(
     keep: Annotated[bool, typer.Option("--keep", help="Keep the pod when it is over.")] = False,
 ) -> int:
     """Give an agent a task."""
+    from sympozium.actions.runs import Wanted
     from sympozium.cli import runs, session
 
-    name = session.run(
-        lambda s: runs.start(s, instance, task, model=model, longest=timeout, keep=keep), namespace
-    )
+    wanted = Wanted(instance, task, model=model, timeout=timeout, keep=keep)
+    name = session.run(lambda s: runs.start(s, wanted), namespace)
     print(f"agentrun.sympozium.ai/{name} created", flush=True)
     if not watch:
         return 0
@@ -281,8 +281,8 @@ def stop(
     """Freeze runs where they are: no tool call and no step begins; say what is in flight."""
     from sympozium.cli import session, stop as module
 
-    which = module.Which(names or (), selector, everything, everywhere)
-    return session.run(lambda s: module.stop(s, which, kill=kill, seconds=timeout), namespace)
+    asked = module.Asked(names or (), selector, everything, everywhere)
+    return session.run(lambda s: module.stop(s, asked, kill=kill, seconds=timeout), namespace)
 
 
 @app.command()
@@ -297,8 +297,8 @@ def resume(
     """Let stopped runs go on."""
     from sympozium.cli import session, stop as module
 
-    which = module.Which(names or (), selector, everything, everywhere)
-    return session.run(lambda s: module.resume(s, which, seconds=timeout), namespace)
+    asked = module.Asked(names or (), selector, everything, everywhere)
+    return session.run(lambda s: module.resume(s, asked, seconds=timeout), namespace)
 
 
 @approvals_app.command("list")

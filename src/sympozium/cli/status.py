@@ -3,25 +3,17 @@
 from collections import Counter
 from typing import Any
 
-from sympozium.api.config import NAME as CONFIG
-from sympozium.api.meta import SYSTEM_NAMESPACE
+from sympozium.actions.stop import is_stopped
 from sympozium.cli.failures import CommandError
 from sympozium.cli.output import paint, print_rows, say
 from sympozium.cli.session import Session
-from sympozium.cli.stop import CONFIGS
-from sympozium.kube import KubeError, Resource
+from sympozium.kube import KubeError
 from sympozium.kube.resources import NODES
+from sympozium.resources import APPROVALS, INSTANCES, PERSONA_PACKS, RUNS, SCHEDULES
 from sympozium.up.paths import DataDir, default_data_dir
 from sympozium.up.state import DamagedError, State, is_running, read
 
-_GROUP, _VERSION = "sympozium.ai", "v1alpha1"
-_COUNTED = (
-    Resource(_GROUP, _VERSION, "sympoziuminstances", "SympoziumInstance"),
-    Resource(_GROUP, _VERSION, "agentruns", "AgentRun"),
-    Resource(_GROUP, _VERSION, "sympoziumschedules", "SympoziumSchedule"),
-    Resource(_GROUP, _VERSION, "personapacks", "PersonaPack"),
-    Resource(_GROUP, _VERSION, "approvalrequests", "ApprovalRequest"),
-)
+_COUNTED = (INSTANCES, RUNS, SCHEDULES, PERSONA_PACKS, APPROVALS)
 
 
 async def status(session: Session) -> int:
@@ -76,8 +68,7 @@ def _print_nodes(nodes: list[dict[str, Any]]) -> bool:
 
 async def _print_stopped(session: Session) -> None:
     """Somebody who wonders why nothing starts looks here."""
-    found = await session.client.find(CONFIGS, CONFIG, SYSTEM_NAMESPACE)
-    if found and found["spec"].get("suspend"):
+    if await is_stopped(session.client):
         say(
             f"  {paint('33', 'stopped')}: no run starts, those that go on are frozen (sympozium resume --all)"
         )

@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from sympozium import resources
 from sympozium.api import SYSTEM_NAMESPACE, SkillPack, SympoziumConfig, SympoziumInstance, SympoziumPolicy
 from sympozium.api.base import Object
 from sympozium.api.config import NAME as CONFIG_NAME, ConfigSpec
 from sympozium.api.meta import LABEL_RUN
 from sympozium.api.shared import Parent, Resource as Model, SkillRef
 from sympozium.api.unimplemented import CONDITION as UNIMPLEMENTED, REASON, find as find_unimplemented
-from sympozium.controllers import kinds
 from sympozium.controllers.run.plan.names import label_value
 from sympozium.kube import Client, Informer
 from sympozium.kube.conditions import condition, merged
@@ -47,7 +47,7 @@ class Caches:
             return Informer(client, resource, transform=drop_managed_fields, **options)
 
         self.runs = informer(
-            kinds.RUNS,
+            resources.RUNS,
             indexers={
                 BY_INSTANCE: _instance_of_run,
                 BY_LABEL: _label_of_run,
@@ -55,13 +55,13 @@ class Caches:
                 BY_PARENT: _parent_of_run,
             },
         )
-        self.instances = informer(kinds.INSTANCES, indexers={BY_OWNER: _owner})
-        self.schedules = informer(kinds.SCHEDULES, indexers={BY_OWNER: _owner})
-        self.policies = informer(kinds.POLICIES)
-        self.skill_packs = informer(kinds.SKILL_PACKS)
-        self.packs = informer(kinds.PERSONA_PACKS)
-        self.configs = informer(kinds.CONFIGS)
-        self.approvals = informer(kinds.APPROVALS, indexers={BY_RUN: _run_of_approval})
+        self.instances = informer(resources.INSTANCES, indexers={BY_OWNER: _owner})
+        self.schedules = informer(resources.SCHEDULES, indexers={BY_OWNER: _owner})
+        self.policies = informer(resources.POLICIES)
+        self.skill_packs = informer(resources.SKILL_PACKS)
+        self.packs = informer(resources.PERSONA_PACKS)
+        self.configs = informer(resources.CONFIGS)
+        self.approvals = informer(resources.APPROVALS, indexers={BY_RUN: _run_of_approval})
         self.nodes = Informer(client, NODES, transform=_metadata)
         # Jobs and pods of runs alone: a cluster has many others.
         self.jobs = informer(JOBS, labels=LABEL_RUN)

@@ -10,15 +10,15 @@ from pydantic import ValidationError
 from sympozium.addresses import objection
 from sympozium.api import SYSTEM_NAMESPACE, AgentRun, SympoziumConfig, SympoziumInstance, SympoziumPolicy
 from sympozium.api.config import NAME as CONFIG_NAME, ConfigSpec
-from sympozium.api.registry import BY_KIND
 from sympozium.api.run import TERMINAL
 from sympozium.api.shared import Resource as Model
 from sympozium.egresstoken import FIELD, SECRET, BadTokenError, Claims, verify
 from sympozium.kube import Client, Informer, KubeError
 from sympozium.kube.informer import drop_managed_fields
-from sympozium.kube.resources import SECRETS, Resource
+from sympozium.kube.resources import SECRETS
 from sympozium.policy import Effective, network, resolve
 from sympozium.policy.resolve import Key, MissingReferenceError
+from sympozium.resources import resource
 
 _KINDS: Final = ("AgentRun", "SympoziumInstance", "SympoziumPolicy", "SympoziumConfig")
 _M = TypeVar("_M", bound=Model)
@@ -116,6 +116,4 @@ class Authority:
 
 
 def _informer(client: Client, kind: str) -> Informer:
-    known = BY_KIND[kind]
-    resource = Resource(known.group, known.version, known.plural, known.kind)
-    return Informer(client, resource, transform=drop_managed_fields)
+    return Informer(client, resource(kind), transform=drop_managed_fields)

@@ -1,35 +1,31 @@
 """The resources that tests name."""
 
+from typing import Final
+
+from sympozium import resources
+from sympozium.kube import resources as built_in
 from sympozium.kube.resources import Resource
 
-AGENT_RUN = Resource("sympozium.ai", "v1alpha1", "agentruns", "AgentRun")
-INSTANCE = Resource("sympozium.ai", "v1alpha1", "sympoziuminstances", "SympoziumInstance")
-POLICY = Resource("sympozium.ai", "v1alpha1", "sympoziumpolicies", "SympoziumPolicy")
-SKILL_PACK = Resource("sympozium.ai", "v1alpha1", "skillpacks", "SkillPack")
-SCHEDULE = Resource("sympozium.ai", "v1alpha1", "sympoziumschedules", "SympoziumSchedule")
-PERSONA_PACK = Resource("sympozium.ai", "v1alpha1", "personapacks", "PersonaPack")
-APPROVAL_REQUEST = Resource("sympozium.ai", "v1alpha1", "approvalrequests", "ApprovalRequest")
-SYMPOZIUM_CONFIG = Resource("sympozium.ai", "v1alpha1", "sympoziumconfigs", "SympoziumConfig")
+AGENT_RUN: Final = resources.RUNS
+INSTANCE: Final = resources.INSTANCES
+POLICY: Final = resources.POLICIES
+SKILL_PACK: Final = resources.SKILL_PACKS
+SCHEDULE: Final = resources.SCHEDULES
+PERSONA_PACK: Final = resources.PERSONA_PACKS
+APPROVAL_REQUEST: Final = resources.APPROVALS
+SYMPOZIUM_CONFIG: Final = resources.CONFIGS
 
-NAMESPACE = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
-NODE = Resource("", "v1", "nodes", "Node", namespaced=False)
-POD = Resource("", "v1", "pods", "Pod")
-SECRET = Resource("", "v1", "secrets", "Secret")
-CONFIG_MAP = Resource("", "v1", "configmaps", "ConfigMap")
-EVENT = Resource("", "v1", "events", "Event")
-SERVICE_ACCOUNT = Resource("", "v1", "serviceaccounts", "ServiceAccount")
-JOB = Resource("batch", "v1", "jobs", "Job")
-NETWORK_POLICY = Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
+NAMESPACE: Final = built_in.NAMESPACES
+NODE: Final = built_in.NODES
+POD: Final = built_in.PODS
+SECRET: Final = built_in.SECRETS
+CONFIG_MAP: Final = built_in.CONFIG_MAPS
+EVENT: Final = built_in.EVENTS
+SERVICE_ACCOUNT: Final = built_in.SERVICE_ACCOUNTS
+JOB: Final = built_in.JOBS
+NETWORK_POLICY: Final = built_in.NETWORK_POLICIES
 
-BY_KIND = {
-    resource.kind: resource
-    for resource in (
-        AGENT_RUN, INSTANCE, POLICY, SKILL_PACK, SCHEDULE, PERSONA_PACK, APPROVAL_REQUEST, SYMPOZIUM_CONFIG,
-        NAMESPACE, NODE, POD, SECRET, CONFIG_MAP, EVENT, SERVICE_ACCOUNT, JOB, NETWORK_POLICY,
-        Resource("rbac.authorization.k8s.io", "v1", "roles", "Role"),
-        Resource("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding"),
-        Resource("rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole", namespaced=False),
-        Resource("rbac.authorization.k8s.io", "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False),
-    )
-}  # fmt: skip
+BY_KIND: Final[dict[str, Resource]] = {
+    resource.kind: resource for resource in (*resources.OF_PLURAL.values(), *built_in.BUILT_IN)
+}
 """What `Client.apply` finds an object's resource by."""

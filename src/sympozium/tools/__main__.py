@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 from sympozium.api.runconfig import TOOLS_FILE, ToolsConfigFile
-from sympozium.bus.connection import BusError
 from sympozium.bus.credentials import Credentials, CredentialsError
+from sympozium.bus.errors import BusError
 from sympozium.bus.publisher import Publisher
 from sympozium.shell.client import ShellClient
 from sympozium.telemetry import logs

@@ -13,27 +13,20 @@ from sympozium.api.config import NAME as CONFIG_NAME, ConfigSpec, SympoziumConfi
 from sympozium.api.instance import SympoziumInstance
 from sympozium.api.meta import SYSTEM_NAMESPACE
 from sympozium.api.policy import SympoziumPolicy
-from sympozium.api.registry import BY_KIND
 from sympozium.api.run import AgentRun
 from sympozium.api.shared import Parent, Resource as Model, SkillRef
 from sympozium.api.skillpack import SkillPack
 from sympozium.kube.client import Client
 from sympozium.kube.informer import Informer, drop_managed_fields
-from sympozium.kube.resources import Resource
 from sympozium.policy import Effective, lineage, resolve
 from sympozium.policy.resolve import Key
+from sympozium.resources import RUNS, resource
 
 M = TypeVar("M", bound=Model)
 
 _KINDS: Final[tuple[type[Model], ...]] = (SympoziumInstance, SympoziumPolicy, SkillPack, SympoziumConfig)
 _MODELS: Final = 1024
 """Parsed objects that are kept; the oldest goes first."""
-
-
-def resource(kind: str) -> Resource:
-    """Where a kind of ours is served."""
-    known = BY_KIND[kind]
-    return Resource(known.group, known.version, known.plural, known.kind)
 
 
 class References:
@@ -108,7 +101,7 @@ class References:
 
     async def run(self, namespace: str, name: str) -> AgentRun | None:
         """A run as it is now: not from a copy, which there is none of, and which could be too old to tell its end."""
-        found = await self.client.find(resource("AgentRun"), name, namespace)
+        found = await self.client.find(RUNS, name, namespace)
         return AgentRun.model_validate(found) if found else None
 
     async def policy(

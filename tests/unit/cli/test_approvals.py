@@ -12,7 +12,7 @@ class _Api:
     def __init__(self, obj: dict[str, Any]) -> None:
         self._obj = obj
 
-    async def get(self, *_: object) -> dict[str, Any]:
+    async def find(self, *_: object) -> dict[str, Any]:
         return self._obj
 
 

@@ -18,7 +18,7 @@ from sympozium.bus import messages
 from sympozium.bus.audit.entry import GAP, RUN_ADMITTED, RUN_CREATED, RUN_ENDED, Entry, EntryError, make, read
 from sympozium.bus.audit.facts import fact
 from sympozium.bus.audit.store import OvertakenError, Store
-from sympozium.bus.connection import BusError
+from sympozium.bus.errors import BusError
 from sympozium.bus.history import Stored, Verifier, stored
 from sympozium.bus.keyring import Keyring
 from sympozium.bus.messages import Message

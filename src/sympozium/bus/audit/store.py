@@ -16,7 +16,8 @@ from nats.aio.client import Client as Nats
 from nats.js.api import Header, RetentionPolicy, StorageType, StreamConfig
 
 from sympozium.bus.audit.entry import is_stray
-from sympozium.bus.connection import API_TIMEOUT, BusError, Reconnections, words
+from sympozium.bus.connection import API_TIMEOUT, Reconnections, words
+from sympozium.bus.errors import BusError
 from sympozium.bus.subjects import AUDIT_ROOT, AUDIT_STREAM, RunRef
 
 log = logging.getLogger(__name__)

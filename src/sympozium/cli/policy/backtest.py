@@ -15,28 +15,25 @@ from pathlib import Path
 from typing import Any
 
 from sympozium import durations
+from sympozium.actions.bus import open_reader
 from sympozium.api.config import NAME as CONFIG_NAME, SympoziumConfig
 from sympozium.api.meta import SYSTEM_NAMESPACE
 from sympozium.api.policy import SympoziumPolicy
 from sympozium.api.run import AgentRun
 from sympozium.api.shared import ToolPolicy
-from sympozium.bus.connection import BusError
 from sympozium.bus.subjects import RunRef
-from sympozium.cli import logs, runs
 from sympozium.cli.failures import EXIT_USAGE, CommandError
 from sympozium.cli.output import paint, plain, print_rows, say
 from sympozium.cli.policy import calls, sources
 from sympozium.cli.policy.calls import Recorded
-from sympozium.cli.policy.explain import POLICY
 from sympozium.cli.policy.sources import KIND
 from sympozium.cli.session import Session
-from sympozium.kube import Resource
 from sympozium.kube.conditions import parse_time
 from sympozium.policy import Call, Effective, Verdict, gate
 from sympozium.policy.context import of_run
 from sympozium.policy.resolve import lookup
+from sympozium.resources import CONFIGS, POLICIES, RUNS
 
-_CONFIG = Resource("sympozium.ai", "v1alpha1", "sympoziumconfigs", "SympoziumConfig")
 _DAYS = re.compile(r"^([0-9]+)d(.*)$")
 _CHANGES = {"deny": "newly denied", "ask": "newly asked", "allow": "newly allowed"}
 _COLOURS = {"deny": "31", "ask": "33", "allow": "32"}
@@ -97,7 +94,7 @@ async def backtest(
     effective = Effective.of(candidate, floor=floor)
     begin = datetime.now(UTC) - age
     namespace = None if everywhere else session.namespace
-    found = [AgentRun.model_validate(run) for run in await session.client.list(runs.AGENT_RUN, namespace)]
+    found = [AgentRun.model_validate(run) for run in await session.client.list(RUNS, namespace)]
     chosen = [
         run
         for run in found
@@ -106,15 +103,12 @@ async def backtest(
         and instance in (None, run.spec.instance_ref)
     ]
     result = Result()
-    try:
-        async with logs.open_reader(session) as reader:
-            for run in chosen:
-                messages = await reader.transcript(RunRef(run.namespace, run.name, run.metadata.uid))
-                result.silent += not messages
-                result.runs += 1
-                result.judged += judge(run, calls.of(messages), effective)
-    except BusError as exc:
-        raise CommandError(f"{exc}; is nats-server running? (sympozium status)") from exc
+    async with open_reader(session.client) as reader:
+        for run in chosen:
+            messages = await reader.transcript(RunRef(run.namespace, run.name, run.metadata.uid))
+            result.silent += not messages
+            result.runs += 1
+            result.judged += judge(run, calls.of(messages), effective)
     where = "all namespaces" if everywhere else f"namespace {session.namespace}"
     if output == "json":
         say(json.dumps(as_json(candidate.name, result), indent=2, ensure_ascii=False))
@@ -210,7 +204,7 @@ def from_file(policy: str) -> SympoziumPolicy | None:
 
 async def _from_cluster(session: Session, policy: str) -> SympoziumPolicy:
     for namespace, name in lookup(session.namespace, policy):
-        if obj := await session.client.find(POLICY, name, namespace):
+        if obj := await session.client.find(POLICIES, name, namespace):
             return SympoziumPolicy.model_validate(obj)
     raise CommandError(
         f"{policy} is no file, and no SympoziumPolicy in {session.namespace} or {SYSTEM_NAMESPACE}"
@@ -218,7 +212,7 @@ async def _from_cluster(session: Session, policy: str) -> SympoziumPolicy:
 
 
 async def _floor(session: Session) -> SympoziumPolicy | None:
-    config = await session.client.find(_CONFIG, CONFIG_NAME, SYSTEM_NAMESPACE)
+    config = await session.client.find(CONFIGS, CONFIG_NAME, SYSTEM_NAMESPACE)
     name = SympoziumConfig.model_validate(config).spec.floor_policy_ref if config else None
-    obj = await session.client.find(POLICY, name, SYSTEM_NAMESPACE) if name else None
+    obj = await session.client.find(POLICIES, name, SYSTEM_NAMESPACE) if name else None
     return SympoziumPolicy.model_validate(obj) if obj else None

@@ -6,23 +6,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sympozium.actions.bus import open_reader
 from sympozium.api.run import TERMINAL, AgentRun
-from sympozium.bus.connection import BusError
 from sympozium.bus.history import Stored
 from sympozium.bus.messages import POLICY_APPLIED
 from sympozium.bus.subjects import RunRef
-from sympozium.cli import logs
-from sympozium.cli.failures import CommandError
+from sympozium.cli import runs
 from sympozium.cli.output import paint, plain, say
 from sympozium.cli.policy import calls, rules, sources
 from sympozium.cli.policy.calls import Recorded
 from sympozium.cli.policy.rules import Place
 from sympozium.cli.policy.sources import KIND, Sourced
 from sympozium.cli.session import Session
-from sympozium.kube import Resource
 from sympozium.policy.resolve import lookup
+from sympozium.resources import POLICIES
 
-POLICY = Resource("sympozium.ai", "v1alpha1", "sympoziumpolicies", KIND)
 _ARGUMENTS = 200
 _COLOURS = {"allow": "32", "ask": "33", "deny": "31"}
 
@@ -42,13 +40,10 @@ class Explanation:
 
 
 async def explain(session: Session, name: str, *, files: list[Path], output: str | None) -> None:
-    """Print it. `files` are where policies are kept, for their lines. Raises CommandError."""
-    found = AgentRun.model_validate(await logs.find_run(session, name))
-    try:
-        async with logs.open_reader(session) as reader:
-            messages = await reader.transcript(RunRef(session.namespace, name, found.metadata.uid))
-    except BusError as exc:
-        raise CommandError(f"{exc}; is nats-server running? (sympozium status)") from exc
+    """Print it. `files` are where policies are kept, for their lines. Raises CommandError, ActionError, KubeError, BusError."""
+    found = AgentRun.model_validate(await runs.find(session, name))
+    async with open_reader(session.client) as reader:
+        messages = await reader.transcript(RunRef(session.namespace, name, found.metadata.uid))
     explanation = Explanation(found, _applied(messages), calls.of(messages))
     await _find_policies(session, explanation, files)
     if output == "json":
@@ -66,7 +61,7 @@ async def _find_policies(session: Session, explanation: Explanation, files: list
         wanted.add(explanation.run.status.policy.name)
     for name in sorted(wanted):
         for namespace, _ in lookup(session.namespace, name):
-            if policy := await session.client.find(POLICY, name, namespace):
+            if policy := await session.client.find(POLICIES, name, namespace):
                 explanation.policies[name] = rules.from_cluster(policy)
                 explanation.generations[name] = policy["metadata"]["generation"]
                 break

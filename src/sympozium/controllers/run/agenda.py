@@ -13,12 +13,12 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from sympozium import resources
 from sympozium.api import AgentRun, cron
 from sympozium.api.approval import ANNOTATION_CALL
 from sympozium.api.base import Object
 from sympozium.api.meta import LABEL_INSTANCE, LABEL_PARENT, owner_reference
 from sympozium.api.shared import Parent
-from sympozium.controllers import kinds
 from sympozium.controllers.context import Context, MissingError
 from sympozium.controllers.run.answer import Answer, unfit
 from sympozium.controllers.run.fold import head
@@ -79,7 +79,7 @@ class Agenda:
         if known is None:
             return Answer(True, f"there is no schedule {name} any more")
         meta = known["metadata"]
-        await self._context.client.delete(kinds.SCHEDULES, meta["name"], run.namespace, uid=meta["uid"])
+        await self._context.client.delete(resources.SCHEDULES, meta["name"], run.namespace, uid=meta["uid"])
         self._context.recorder.event(obj, "Normal", "Unscheduled", f"schedule {meta['name']} was deleted")
         return Answer(True, f"schedule {name} was deleted")
 
@@ -99,7 +99,7 @@ class Agenda:
                 self._context.recorder.event(obj, "Warning", "ScheduleRefused", f"{name}: {refusal}")
                 return Answer(False, refusal)
             made = await self._context.client.create(
-                kinds.SCHEDULES, self._manifest(run, name, parent, request)
+                resources.SCHEDULES, self._manifest(run, name, parent, request)
             )
         except AlreadyExistsError:
             return Answer(False, f"the name of schedule {name} is taken: use another one")
@@ -136,11 +136,11 @@ class Agenda:
         owner = self._context.caches.instances.get(run.namespace, instance)
         assert owner is not None, "the instance was looked up before"
         reference = owner_reference(
-            {**owner, "apiVersion": kinds.INSTANCES.api_version, "kind": kinds.INSTANCES.kind}
+            {**owner, "apiVersion": resources.INSTANCES.api_version, "kind": resources.INSTANCES.kind}
         )
         return {
-            "apiVersion": kinds.SCHEDULES.api_version,
-            "kind": kinds.SCHEDULES.kind,
+            "apiVersion": resources.SCHEDULES.api_version,
+            "kind": resources.SCHEDULES.kind,
             "metadata": {
                 "name": names.agent_schedule(instance, name),
                 "namespace": run.namespace,
@@ -164,7 +164,7 @@ class Agenda:
     async def _find(self, run: AgentRun, name: str) -> Object | None:
         """The schedule that agents of this instance call `name`, as it is now."""
         found = await self._context.client.find(
-            kinds.SCHEDULES, names.agent_schedule(run.spec.instance_ref, name), run.namespace
+            resources.SCHEDULES, names.agent_schedule(run.spec.instance_ref, name), run.namespace
         )
         return found if found is not None and _is_ours(found, run) else None
 

@@ -16,13 +16,13 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from sympozium import resources
 from sympozium.api import AgentRun
 from sympozium.api.approval import ANNOTATION_CALL
 from sympozium.api.base import Object
 from sympozium.api.meta import LABEL_INSTANCE, LABEL_PARENT, owner_reference
 from sympozium.api.run import TERMINAL
 from sympozium.api.shared import Parent
-from sympozium.controllers import kinds
 from sympozium.controllers.context import BY_PARENT, Context, MissingError
 from sympozium.controllers.run.answer import Answer, unfit
 from sympozium.controllers.run.ending import FINALIZER
@@ -52,7 +52,7 @@ class Children:
     async def spawn(self, obj: Object, run: AgentRun, request: Request) -> Answer | None:
         """Start the run of a call, or find it. None: the call is answered when that run ends."""
         name = names.child(run, request.call)
-        known = await self._context.client.find(kinds.RUNS, name, run.namespace)
+        known = await self._context.client.find(resources.RUNS, name, run.namespace)
         if known is None:
             refusal = self._refusal(run, request)
             made = Answer(False, refusal) if refusal else await self._make(obj, run, name, request)
@@ -83,7 +83,9 @@ class Children:
         if _has_ended(obj):
             await self._tell(obj, run, parent)
         elif (why := _orphaned(obj, owner["name"], parent)) and not run.spec.cancel:
-            await self._context.client.patch(kinds.RUNS, run.name, run.namespace, {"spec": {"cancel": True}})
+            await self._context.client.patch(
+                resources.RUNS, run.name, run.namespace, {"spec": {"cancel": True}}
+            )
             self._context.recorder.event(obj, "Normal", "Orphaned", f"cancelled: {why}")
 
     def beneath(self, run: Object) -> Iterable[Key]:
@@ -137,7 +139,9 @@ class Children:
         try:
             instance = self._context.instance(run.namespace, run.spec.instance_ref)
             parent = lineage.handed_down(run, instance, self._context.config(), self._context.policy)
-            made = await self._context.client.create(kinds.RUNS, manifest(obj, run, name, parent, request))
+            made = await self._context.client.create(
+                resources.RUNS, manifest(obj, run, name, parent, request)
+            )
         except (InvalidError, ForbiddenError, NotFoundError) as error:
             return Answer(False, f"the run was refused: {error}")
         except (MissingError, MissingReferenceError, ValidationError) as error:
@@ -169,10 +173,10 @@ def manifest(obj: Object, run: AgentRun, name: str, parent: Parent, request: Req
     annotations = {ANNOTATION_CALL: request.call}
     if request.data["wait"]:
         annotations[ANNOTATION_AWAITED] = "true"
-    owner = owner_reference({**obj, "apiVersion": kinds.RUNS.api_version, "kind": kinds.RUNS.kind})
+    owner = owner_reference({**obj, "apiVersion": resources.RUNS.api_version, "kind": resources.RUNS.kind})
     return {
-        "apiVersion": kinds.RUNS.api_version,
-        "kind": kinds.RUNS.kind,
+        "apiVersion": resources.RUNS.api_version,
+        "kind": resources.RUNS.kind,
         "metadata": {
             "name": name,
             "namespace": run.namespace,

@@ -12,11 +12,11 @@ A terminal phase is written before anything is taken away, and never changed.
 import logging
 from collections.abc import Iterable
 
+from sympozium import resources
 from sympozium.api import AgentRun
 from sympozium.api.base import Object
 from sympozium.api.meta import LABEL_RUN
 from sympozium.api.run import TERMINAL
-from sympozium.controllers import kinds
 from sympozium.controllers.context import BY_LABEL, BY_RUN, Context, MissingError, parse
 from sympozium.controllers.enforcement.keeper import NotYetError
 from sympozium.controllers.run import audit, diagnose, own
@@ -212,7 +212,7 @@ class RunController:
         if _planned(obj):
             return True
         meta = obj["metadata"]
-        return _planned(await self._context.client.get(kinds.RUNS, meta["name"], meta["namespace"]))
+        return _planned(await self._context.client.get(resources.RUNS, meta["name"], meta["namespace"]))
 
     async def _cancel(self, run: AgentRun, job: Object, ref: Ref) -> None:
         """Tell the agent, which then ends by itself with a result; its pod is stopped all the same."""

@@ -8,9 +8,9 @@ too, and not the record. Every step may be done again; `CleanedUp` on the run sa
 from collections.abc import Sequence
 from typing import Final
 
+from sympozium import resources
 from sympozium.api.base import Object
 from sympozium.api.run import AgentRun
-from sympozium.controllers import kinds
 from sympozium.controllers.context import BY_LABEL, Context
 from sympozium.controllers.run import audit, own
 from sympozium.controllers.run.plan import names
@@ -98,7 +98,7 @@ class Ending:
         left = [f for f in meta["finalizers"] if f != FINALIZER]
         patch = {"metadata": {"resourceVersion": meta["resourceVersion"], "finalizers": left}}
         try:
-            await self._context.client.patch(kinds.RUNS, run.name, run.namespace, patch)
+            await self._context.client.patch(resources.RUNS, run.name, run.namespace, patch)
         except NotFoundError:
             return True
         return True
@@ -140,6 +140,6 @@ class Ending:
 
     async def _patch_run(self, meta: Object, patch: Object) -> Object:
         runs: Informer = self._context.caches.runs
-        written = await self._context.client.patch(kinds.RUNS, meta["name"], meta["namespace"], patch)
+        written = await self._context.client.patch(resources.RUNS, meta["name"], meta["namespace"], patch)
         runs.mutation(written)
         return written

@@ -8,12 +8,12 @@ import logging
 from datetime import timedelta
 from typing import Final
 
+from sympozium import resources
 from sympozium.api import ApprovalRequest
 from sympozium.api.approval import ANNOTATION_CALL
 from sympozium.api.base import Object
 from sympozium.api.meta import owner_reference
 from sympozium.api.run import TERMINAL, AgentRun
-from sympozium.controllers import kinds
 from sympozium.controllers.approval import decision
 from sympozium.controllers.context import Context
 from sympozium.controllers.run.fold import STATUS_TYPES
@@ -70,7 +70,7 @@ class RunMessages:
                 return
             manifest = approval_manifest(AgentRun.model_validate(run), run, wanted)
             try:
-                made = await self._context.client.create(kinds.APPROVALS, manifest)
+                made = await self._context.client.create(resources.APPROVALS, manifest)
             except AlreadyExistsError:
                 await self._answer_again(ref, manifest, wanted)
                 return
@@ -113,7 +113,7 @@ class RunMessages:
         """
         metadata = manifest["metadata"]
         # When it was deleted in this moment, this raises; the request comes again and makes a new one.
-        found = await self._context.client.get(kinds.APPROVALS, metadata["name"], metadata["namespace"])
+        found = await self._context.client.get(resources.APPROVALS, metadata["name"], metadata["namespace"])
         known = ApprovalRequest.model_validate(found)
         if known.status.decision is not None:
             await self._bus.decide(ref, decision(known), once=f"{known.metadata.uid}-{wanted.time}")
@@ -140,15 +140,17 @@ def approval_manifest(run: AgentRun, obj: Object, wanted: ApprovalWanted) -> Obj
     optional = {"target": wanted.target, "reason": wanted.reason, "preview": dict(wanted.preview)}
     spec |= {key: value for key, value in optional.items() if value}
     return {
-        "apiVersion": kinds.APPROVALS.api_version,
-        "kind": kinds.APPROVALS.kind,
+        "apiVersion": resources.APPROVALS.api_version,
+        "kind": resources.APPROVALS.kind,
         "metadata": {
             "name": names.approval(run.name, wanted.call_id, wanted.args_digest),
             "namespace": run.namespace,
             "labels": names.labels(run),
             "annotations": {ANNOTATION_CALL: wanted.call_id},
             "ownerReferences": [
-                owner_reference({**obj, "apiVersion": kinds.RUNS.api_version, "kind": kinds.RUNS.kind})
+                owner_reference(
+                    {**obj, "apiVersion": resources.RUNS.api_version, "kind": resources.RUNS.kind}
+                )
             ],
         },
         "spec": spec,

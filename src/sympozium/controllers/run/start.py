@@ -11,12 +11,12 @@ from collections.abc import Awaitable, Coroutine, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from sympozium import resources
 from sympozium.api import AgentRun, SympoziumInstance
 from sympozium.api.base import Object
 from sympozium.api.config import ConfigSpec
 from sympozium.api.meta import LABEL_SCHEDULE, owner_reference
 from sympozium.api.shared import RBACRule
-from sympozium.controllers import kinds
 from sympozium.controllers.context import Context, MissingError
 from sympozium.controllers.enforcement.keeper import Enforcement
 from sympozium.controllers.run import own
@@ -106,7 +106,9 @@ class Starter:
             bus_url=self._bus.url,
             model_endpoint=await self._model_endpoint(run, instance, config),
             grantable=await self._grantable(run),
-            owner=owner_reference({**obj, "apiVersion": kinds.RUNS.api_version, "kind": kinds.RUNS.kind}),
+            owner=owner_reference(
+                {**obj, "apiVersion": resources.RUNS.api_version, "kind": resources.RUNS.kind}
+            ),
             occasion=occasion(run),
         )
 

@@ -11,7 +11,7 @@ import logging
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from sympozium.bus import connection
+from sympozium.bus import errors
 from sympozium.bus.admin import Admin
 from sympozium.bus.audit.entry import Entry
 from sympozium.bus.credentials import CredentialsError, User
@@ -70,7 +70,7 @@ class NatsBus:
         while True:
             try:
                 self._admin = await _admin(client, namespace)
-            except (KubeError, connection.BusError, CredentialsError, KeyError, ValueError) as error:
+            except (KubeError, errors.BusError, CredentialsError, KeyError, ValueError) as error:
                 log.warning("no bus yet: %s", error)
                 await asyncio.sleep(_RETRY)
             else:
@@ -166,7 +166,7 @@ def _translated() -> Iterator[None]:
     """The bus's errors as those that the reconcilers back off for."""
     try:
         yield
-    except connection.BusError as error:
+    except errors.BusError as error:
         raise BusError(str(error)) from error
 
 

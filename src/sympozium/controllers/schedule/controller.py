@@ -7,11 +7,11 @@ remembered in an annotation that is written after the run exists. A crash betwee
 from collections.abc import Iterable
 from datetime import datetime
 
+from sympozium import resources
 from sympozium.api.base import Object
 from sympozium.api.meta import LABEL_INSTANCE, LABEL_SCHEDULE
 from sympozium.api.run import TERMINAL
 from sympozium.api.schedule import SympoziumSchedule
-from sympozium.controllers import kinds
 from sympozium.controllers.context import BY_SCHEDULE, Context
 from sympozium.controllers.run.plan.names import label_value
 from sympozium.controllers.schedule.decide import (
@@ -85,13 +85,13 @@ class ScheduleController:
             self._context.recorder.event(obj, "Warning", reason, message)
         for name in decision.cancel:
             patch = {"spec": {"cancel": True}}
-            await self._context.client.patch(kinds.RUNS, name, schedule.namespace, patch)
+            await self._context.client.patch(resources.RUNS, name, schedule.namespace, patch)
             self._context.recorder.event(
                 obj, "Normal", "Replaced", f"run {name} is cancelled for the next one"
             )
         for fire in decision.fire:
             try:
-                run = await self._context.client.create(kinds.RUNS, manifest(schedule, fire))
+                run = await self._context.client.create(resources.RUNS, manifest(schedule, fire))
             except AlreadyExistsError:
                 continue
             except (InvalidError, ForbiddenError) as error:
@@ -103,7 +103,7 @@ class ScheduleController:
 
     async def _forget(self, schedule: SympoziumSchedule, made: list[Made]) -> None:
         for name in surplus(schedule, made):
-            await self._context.client.delete(kinds.RUNS, name, schedule.namespace)
+            await self._context.client.delete(resources.RUNS, name, schedule.namespace)
 
     async def _remember(self, obj: Object, decision: Decision) -> Object:
         """Write which tick and which token were dealt with."""
@@ -120,7 +120,7 @@ class ScheduleController:
         if decision.fire:
             annotations[COUNT_ANNOTATION] = str(int(old.get(COUNT_ANNOTATION) or 0) + len(decision.fire))
         written = await self._context.client.patch(
-            kinds.SCHEDULES, meta["name"], meta["namespace"], {"metadata": {"annotations": annotations}}
+            resources.SCHEDULES, meta["name"], meta["namespace"], {"metadata": {"annotations": annotations}}
         )
         self._context.caches.schedules.mutation(written)
         return written
@@ -171,8 +171,8 @@ class ScheduleController:
 def manifest(schedule: SympoziumSchedule, fire: Fire) -> Object:
     """The run of a tick. It has no owner: deleting a schedule deletes no finished run."""
     return {
-        "apiVersion": kinds.RUNS.api_version,
-        "kind": kinds.RUNS.kind,
+        "apiVersion": resources.RUNS.api_version,
+        "kind": resources.RUNS.kind,
         "metadata": {
             "name": fire.name,
             "namespace": schedule.namespace,
