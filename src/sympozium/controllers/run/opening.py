@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
+from sympozium import resources
 from sympozium.api import AgentRun
 from sympozium.api.conversation import Call, Turn, turns
-from sympozium.controllers import kinds
 from sympozium.controllers.run.fold import Event
 from sympozium.controllers.run.plan import PlanError
 from sympozium.controllers.run.port import Bus, Ref
@@ -55,7 +55,7 @@ class Openings:
             return Opening(turns(run.spec.history), run.spec.task)
         if not forks:
             raise PlanError(f"spec.forkFrom: more than {_FORKS} forks of forks: fork from an earlier one")
-        found = await self._client.find(kinds.RUNS, fork.run_name, run.namespace)
+        found = await self._client.find(resources.RUNS, fork.run_name, run.namespace)
         source = AgentRun.model_validate(found) if found else None
         if source is None or (fork.uid and source.metadata.uid != fork.uid):
             words = "is not there any more" if source is None else "is another run of that name now"
