@@ -8,7 +8,7 @@ UV_VERSION := 0.13.9
 export SYMPOZIUM_HOME ?= $(CURDIR)/.sympozium
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test unit check fix generate conformance bench differential attacks mutation lock clean
+.PHONY: help install dashboard demo up down test unit check fix generate screenshots conformance bench differential attacks mutation lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -22,7 +22,10 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.local
 	@sh scripts/venv.sh "$(PYTHON)" "$(VENV)" "$(UV_VERSION)" requirements/dev.txt
 	@touch $@
 
-install: $(VENV)/.local ## install everything that one machine needs into .venv
+install: $(VENV)/.local dashboard ## install everything that one machine needs into .venv
+
+dashboard: $(VENV)/.local ## build the dashboard of web/ into the package, when it has changed
+	@$(BIN)/python scripts/web.py build
 
 demo: install ## the main job: a governed agent finds a broken workload, asks, mends, reports
 	@$(BIN)/python -m sympozium.cli.demo
@@ -39,16 +42,18 @@ test: $(VENV)/.dev ## every test: unit, conformance, cluster, end to end
 unit: $(VENV)/.dev ## the unit tests alone
 	@$(BIN)/pytest -n 2 tests/unit
 
-check: $(VENV)/.dev ## ruff, mypy, layers, generated files current
+check: $(VENV)/.dev ## ruff, mypy, layers, generated files current, TypeScript
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check -q .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python scripts/generate.py --check
+	@$(BIN)/python scripts/web.py check
 
 fix: $(VENV)/.dev ## format and apply what ruff can mend
 	@$(BIN)/ruff format -q .
 	@$(BIN)/ruff check --fix -q . || true
+	@$(BIN)/python scripts/web.py run biome check --write --reporter=summary || true
 
 generate: $(VENV)/.dev ## write the generated files (CRDs, field reference)
 	@$(BIN)/python scripts/generate.py
@@ -74,6 +79,7 @@ lock: $(VENV)/.dev ## write the lock files anew
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 --extra local --group dev pyproject.toml -o requirements/dev.txt
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 --extra local -c requirements/dev.txt pyproject.toml -o requirements/local.txt
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 -c requirements/dev.txt requirements/mutation.in -o requirements/mutation.txt
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 -c requirements/dev.txt requirements/node.in -o requirements/node.txt
 
 clean: ## remove what the targets made
-	@rm -rf $(VENV) .venv-litellm .venv-clients .venv-mutation mutants mutants.log .tools .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf $(VENV) .venv-litellm .venv-clients .venv-mutation web/node_modules src/sympozium/server/web mutants mutants.log .tools .mypy_cache .ruff_cache .pytest_cache
