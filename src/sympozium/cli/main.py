@@ -9,6 +9,7 @@ import typer
 
 from sympozium.cli.auditapp import audit_app
 from sympozium.cli.failures import EXIT_ERROR, EXIT_USAGE, CommandError, one_line
+from sympozium.cli.interactive import app as interactive_app
 from sympozium.cli.options import DataDirectory, Everywhere, Files, Namespace, Output, only_json
 from sympozium.cli.policy.commands import app as policy_app
 
@@ -25,6 +26,7 @@ pack_app = typer.Typer(help="Teams of agents: the catalogue, and enabling them."
 serve_app = typer.Typer(
     help="Run one part of the control plane (what `up` and the chart start).", no_args_is_help=True
 )
+app.add_typer(interactive_app)
 app.add_typer(approvals_app, name="approvals")
 app.add_typer(audit_app, name="audit")
 app.add_typer(pack_app, name="pack")

@@ -29,9 +29,14 @@ class Session:
     namespace: str
 
 
+def may_start_own() -> bool:
+    """Nothing is configured that a control plane of this machine would be in the way of."""
+    return not (os.environ.get("KUBECONFIG") or (Path.home() / ".kube" / "config").exists())
+
+
 def _own_kubeconfig() -> Path | None:
     """The kubeconfig of `sympozium up`, where nothing else is configured."""
-    if os.environ.get("KUBECONFIG") or (Path.home() / ".kube" / "config").exists():
+    if not may_start_own():
         return None
     path = DataDir(default_data_dir()).kubeconfig
     if not path.exists():

@@ -34,6 +34,7 @@ from sympozium.up.paths import DataDir
 from sympozium.up.readiness import Waiting
 
 MODEL_SECRET = "sympozium-llm-key"  # noqa: S105 - a name
+MODEL_CHOSEN = "sympozium.ai/model-chosen"
 PEOPLE_NAMESPACE = "default"
 SERVER = "sympozium-server"
 SERVER_KEYS = ("session.key", "endpoint.key")
@@ -130,7 +131,13 @@ class Installer:
         )
 
     def model(self, base_url: str, model: str, provider: str, api_key: str) -> None:
-        """The Secret that agents take their key and endpoint from, and the installation's defaults."""
+        """The Secret that agents take their key and endpoint from, and the installation's defaults.
+
+        Where a person chose a model (`sympozium.actions.setup`), that stays, unless the environment names another.
+        """
+        if not os.environ.get("OPENAI_BASE_URL") and (kept := self._chosen()):
+            report(f"model {kept}")
+            return
         for namespace in (PEOPLE_NAMESPACE, SYSTEM_NAMESPACE):
             self.apply(
                 {
@@ -148,6 +155,14 @@ class Installer:
                 "spec": {"model": model, "provider": provider, "authRefs": [{"secret": MODEL_SECRET}]},
             }
         )
+
+    def _chosen(self) -> str:
+        """The model that a person chose, in words; empty where nobody did."""
+        path = f"/apis/sympozium.ai/v1alpha1/namespaces/{SYSTEM_NAMESPACE}/sympoziumconfigs/default"
+        config = self.api.get(path) or {}
+        if MODEL_CHOSEN not in (config.get("metadata", {}).get("annotations") or {}):
+            return ""
+        return f"{config['spec'].get('model')} ({config['spec'].get('provider')}), as it was chosen"
 
     # -- applying
 

@@ -119,6 +119,8 @@ class Supervisor:
             async with asyncio.timeout(_READY_TIMEOUT):
                 await self._launch(components.api(), group)
                 async for step in self._install(components, endpoint):
+                    if step.startswith("model "):
+                        self._state.model = step.removeprefix("model ")
                     for child in components.enabled_by(step, endpoint):
                         await self._launch(child, group)
         except TimeoutError:
