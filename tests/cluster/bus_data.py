@@ -35,6 +35,7 @@ _WHOLE: dict[str, dict[str, Any]] = {
     "run.frozen": {"frozen": True, "inFlight": []},
     "spawn": {"callId": "c1", "task": "look", "wait": True},
     "schedule": {"callId": "c1", "name": "nightly", "action": "create"},
+    "memory": {"callId": "c1", "action": "append", "text": "the pod lies"},
     "request.answered": {"callId": "c1", "ok": True, "text": "started"},
 }  # fmt: skip
 

@@ -84,6 +84,8 @@ class Memory(Model):
     """Size of the notes at most, in KiB."""
     system_prompt: str | None = None
     """What to note."""
+    seeds: Annotated[list[Annotated[str, Field(min_length=1, max_length=4096)]], Field(max_length=64)] = []
+    """What the notes begin with, a line each, when there are none yet."""
 
 
 class Observability(Model):

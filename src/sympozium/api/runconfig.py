@@ -119,4 +119,6 @@ class ToolsConfigFile(Model):
     """How long a call waits for a person before it is denied."""
     targets: list[Target]
     """The shell and the skills."""
+    memory: bool = False
+    """Whether the agent may write notes for later runs."""
     limits: ToolLimits = Field(default_factory=ToolLimits)

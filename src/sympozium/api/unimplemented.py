@@ -31,7 +31,6 @@ class Field:
 
 FIELDS: Final[tuple[Field, ...]] = (
     Field("SympoziumInstance", "spec.channels", "no chat channel is connected"),
-    Field("SympoziumInstance", "spec.memory", "nothing is kept between runs"),
     Field("SympoziumInstance", "spec.observability", "no traces are sent"),
     Field("SympoziumInstance", "spec.webEndpoint", "no endpoint is served"),
     Field("SympoziumInstance", "spec.skills[].configMapRef", "the ConfigMap is not read"),
@@ -48,14 +47,10 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field("SkillPack", "spec.sidecar.hostAccess", "the container gets no access to the node"),
     Field("SkillPack", "spec.sidecar.requiresServer", "the container runs for every run"),
     Field("SkillPack", "spec.sidecar.ports", "no port is declared"),
-    Field("SympoziumSchedule", "spec.includeMemory", "there are no notes to include"),
-    Field("PersonaPack", "spec.personas[].memory", "nothing is kept between runs"),
     Field("PersonaPack", "spec.personas[].channels", "no chat channel is connected"),
     Field("PersonaPack", "spec.personas[].webEndpoint", "no endpoint is served"),
     Field("PersonaPack", "spec.channelConfigs", "no chat channel is connected"),
 )
-_ON_BY_DEFAULT: Final = frozenset({"spec.includeMemory"})
-"""Fields that the schema sets in every object: nobody is warned of what they did not write."""
 
 
 def find(document: Object) -> list[tuple[str, str]]:
@@ -63,7 +58,7 @@ def find(document: Object) -> list[tuple[str, str]]:
     return [
         (path, field.effect)
         for field in FIELDS
-        if field.kind == document.get("kind") and field.path not in _ON_BY_DEFAULT
+        if field.kind == document.get("kind")
         for path, value in _values(document, field.path.split("."), "")
         if _is_set(value) and (not field.values or value in field.values)
     ]

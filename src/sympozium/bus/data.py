@@ -175,8 +175,16 @@ class Schedule(TypedDict):
     task: NotRequired[str]
 
 
+class Memory(TypedDict):
+    """A request to write into the notes of the asking run's instance."""
+
+    callId: str
+    action: Literal["append", "replace"]
+    text: str
+
+
 class RequestAnswered(TypedDict):
-    """Answer to `spawn` and `schedule`: text for the model; `ok` false is a refusal or a failure, said why."""
+    """Answer to `spawn`, `schedule` and `memory`: text for the model; `ok` false is a refusal or a failure, said why."""
 
     callId: str
     ok: bool
@@ -247,6 +255,7 @@ TYPES: Final[Mapping[str, Any]] = {
     "run.frozen": RunFrozen,
     "spawn": Spawn,
     "schedule": Schedule,
+    "memory": Memory,
     "request.answered": RequestAnswered,
     "policy.changed": PolicyChanged,
     "run.freeze": RunFreeze,

@@ -44,6 +44,7 @@ RUN_FREEZE: Final = "run.freeze"
 RUN_FROZEN: Final = "run.frozen"
 SPAWN_REQUEST: Final = "spawn"
 SCHEDULE_REQUEST: Final = "schedule"
+MEMORY_REQUEST: Final = "memory"
 REQUEST_ANSWERED: Final = "request.answered"
 
 SENDERS: Final[Mapping[str, str]] = {
@@ -58,6 +59,7 @@ SENDERS: Final[Mapping[str, str]] = {
             RUN_FROZEN,
             SPAWN_REQUEST,
             SCHEDULE_REQUEST,
+            MEMORY_REQUEST,
         ),
         TOOLS,
     ),

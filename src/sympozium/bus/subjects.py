@@ -16,7 +16,7 @@ AUDIT_ROOT: Final = "sympozium.audit"
 AGENT: Final = "agent"
 TOOLS: Final = "tools"
 CONTROLLER: Final = "controller"
-REQUESTS: Final = ("approval", "spawn", "schedule")
+REQUESTS: Final = ("approval", "spawn", "schedule", "memory")
 """Kinds of requests from a run to the control plane; each is the type of its message too."""
 
 

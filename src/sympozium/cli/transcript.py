@@ -21,6 +21,7 @@ _UNTOLD = frozenset(
         "policy.changed",
         "spawn",
         "schedule",
+        "memory",
         "request.answered",
         "run.freeze",
     }

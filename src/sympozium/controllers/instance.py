@@ -1,15 +1,17 @@
 """Status of a SympoziumInstance: whether what it refers to is there, and what its runs do."""
 
 import asyncio
+import contextlib
 from collections.abc import Iterable
 
-from sympozium.api import SympoziumInstance
+from sympozium.api import SympoziumInstance, memory
 from sympozium.api.base import Object
 from sympozium.api.run import TERMINAL
 from sympozium.controllers.context import BY_INSTANCE, Context
-from sympozium.kube import Controller, Informer, Request, Result
+from sympozium.controllers.run import notes
+from sympozium.kube import AlreadyExistsError, Controller, Informer, Request, Result
 from sympozium.kube.conditions import condition
-from sympozium.kube.resources import SECRETS
+from sympozium.kube.resources import CONFIG_MAPS, SECRETS
 from sympozium.policy.resolve import MissingReferenceError
 
 _BELIEVE = 300.0
@@ -42,7 +44,7 @@ class InstanceController:
         secrets = await self._missing_secrets(instance)
         runs = caches.runs.by_index(BY_INSTANCE, f"{request.namespace}/{request.name}")
         active = sum(1 for run in runs if _has_pod(run))
-        problems = [*missing, *secrets]
+        problems = [*missing, *secrets, *await self._memory(instance)]
         if problems:
             ready = condition("Ready", False, "ReferenceMissing", "; ".join(problems))
         else:
@@ -70,13 +72,33 @@ class InstanceController:
                 problems.append(error.message)
         return problems
 
+    async def _memory(self, instance: SympoziumInstance) -> list[str]:
+        """Begin the notes with their seeds; what is there is left as it is. Returns what is in the way, in words."""
+        settings, key = instance.spec.memory, (instance.namespace, f"memory/{instance.name}")
+        now = asyncio.get_running_loop().time()
+        if settings is None or not settings.enabled or not settings.seeds or self._believed(key, now):
+            return []
+        name = memory.config_map_name(instance.name)
+        found = await self._context.client.find(CONFIG_MAPS, name, instance.namespace)
+        if found is None:
+            made = memory.manifest(instance.name, instance.namespace, memory.seeded(settings))
+            with contextlib.suppress(AlreadyExistsError):
+                await self._context.client.create(CONFIG_MAPS, made)
+        elif not memory.is_memory(found, instance.name):
+            return [notes.foreign(name)]
+        self._seen[key] = now
+        return []
+
+    def _believed(self, key: tuple[str, str], now: float) -> bool:
+        return now - self._seen.get(key, float("-inf")) < _BELIEVE
+
     async def _missing_secrets(self, instance: SympoziumInstance) -> list[str]:
         missing = []
         now = asyncio.get_running_loop().time()
         for name in dict.fromkeys(reference.secret for reference in instance.spec.auth_refs):
             key = (instance.namespace, name)
             # Every step of every run brings us here: a Secret that was there a moment ago is not asked for again.
-            if now - self._seen.get(key, float("-inf")) < _BELIEVE:
+            if self._believed(key, now):
                 continue
             if await self._context.client.find(SECRETS, name, instance.namespace) is None:
                 self._seen.pop(key, None)

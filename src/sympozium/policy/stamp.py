@@ -82,8 +82,8 @@ def _instance(pack: PersonaPack, persona: Persona, model: str, config: ConfigSpe
         "displayName": persona.display_name,
         "policyRef": persona.policy_ref or pack.spec.policy_ref,
         "toolPolicy": persona.tool_policy.to_json() if persona.tool_policy else None,
+        "memory": persona.memory.to_json() if persona.memory else None,
         # Not acted on yet: passed on, so that the instance says so as it would for anybody's.
-        "memory": {"enabled": persona.memory.enabled} if persona.memory else None,
         "webEndpoint": persona.web_endpoint.to_json() if persona.web_endpoint else None,
         "channels": [_channel(pack, name) for name in persona.channels] or None,
     }

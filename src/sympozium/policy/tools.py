@@ -21,6 +21,7 @@ GATE_OF: Final[dict[str, str | None]] = {
     "fetch_url": "browser-automation",
     "send_channel_message": None,
     "schedule_task": None,
+    "remember": None,
     "spawn_agent": "sub-agents",
 }
 """Built-in tool -> the feature gate that takes it away when it is false."""
@@ -33,6 +34,6 @@ def target_of(tool: str) -> str:
     """Where a built-in tool executes when the call names no target."""
     return (
         TOOL_SERVER
-        if tool in {"fetch_url", "send_channel_message", "schedule_task", "spawn_agent"}
+        if tool in {"fetch_url", "send_channel_message", "schedule_task", "spawn_agent", "remember"}
         else SHELL
     )

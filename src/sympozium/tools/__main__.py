@@ -49,7 +49,7 @@ async def serve(*, config: ToolsConfigFile, credentials: Credentials, path: str,
         live = Live(config, journal)
         approvals = Approvals(journal, live.news)
         requests = Requests(journal, record)
-        catalogue = Catalogue(skills=skills, has_shell=bool(shells))
+        catalogue = Catalogue(skills=skills, has_shell=bool(shells), has_memory=config.memory)
         judge = Judge(config, catalogue, live)
         shell = ShellClient(shells[0].socket if shells else "")
         consent = Consent(

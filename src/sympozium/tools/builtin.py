@@ -16,7 +16,7 @@ from sympozium.shell.client import ShellClient, ShellError, ShellLostError
 from sympozium.shell.render import render
 from sympozium.tools.fetch import FetchError, fetch
 from sympozium.tools.names import COMMAND_TOOL
-from sympozium.tools.requests import SCHEDULE, SPAWN
+from sympozium.tools.requests import REMEMBER, SCHEDULE, SPAWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,8 +38,8 @@ def _tool(name: str, description: str, required: list[str], /, **properties: dic
     return types.Tool(name=name, description=description, input_schema=schema)
 
 
-def schemas(targets: Sequence[str]) -> list[types.Tool]:
-    """The built-in tools of a run whose commands can run in `targets` (the shell, skills)."""
+def schemas(targets: Sequence[str], *, memory: bool = False) -> list[types.Tool]:
+    """The built-in tools of a run whose commands can run in `targets` (the shell, skills), and that may have notes."""
     path = _text("Path, relative to the workspace.")
     edit = {
         "type": "object",
@@ -95,6 +95,7 @@ def schemas(targets: Sequence[str]) -> list[types.Tool]:
             headers={"type": "object", "additionalProperties": {"type": "string"}, "description": "Request headers."},
         ),
         *_requested(),
+        *([_remember()] if memory else []),
     ]  # fmt: skip
 
 
@@ -121,6 +122,21 @@ def _requested() -> list[types.Tool]:
             action={"type": "string", "enum": ["create", "delete", "list"], "description": "create without it."},
         ),
     ]  # fmt: skip
+
+
+def _remember() -> types.Tool:
+    return _tool(
+        REMEMBER,
+        "Write into the notes that later runs of this agent are given at their start. Note what will still be true and "
+        "useful then; no secrets.",
+        ["text"],
+        text={**_text("A note, or with replace all notes anew."), "minLength": 1},
+        action={
+            "type": "string",
+            "enum": ["append", "replace"],
+            "description": "append (a note more) without it.",
+        },
+    )
 
 
 class Builtin:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sympozium.tools.skills import Skill
 
 _log = logging.getLogger(__name__)
+_WHY_NOT = {"remember": "spec.memory of the instance is not enabled"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +32,9 @@ class Offered:
 
 
 class Catalogue:
-    """The tools of a run, as its skills offer them now. `has_shell` is whether there is a shell target."""
+    """The tools of a run, as its skills offer them now. `has_shell`: there is a shell target; `has_memory`: there are notes."""
 
-    def __init__(self, *, skills: Iterable[Skill], has_shell: bool) -> None:
+    def __init__(self, *, skills: Iterable[Skill], has_shell: bool, has_memory: bool = False) -> None:
         self._skills = {skill.name: skill for skill in skills}
         for name in (SHELL, TOOL_SERVER):
             if name in self._skills:
@@ -41,6 +42,7 @@ class Catalogue:
                     f"a skill cannot be called {name!r}: rules with that target would mean two containers"
                 )
         self._has_shell = has_shell
+        self._has_memory = has_memory
 
     async def ready(self) -> None:
         """Wait until every skill is there, or known not to be."""
@@ -49,7 +51,8 @@ class Catalogue:
 
     def tools(self) -> dict[str, Offered]:
         """All tools by name, before any policy."""
-        found = {tool.name: Offered(tool.name, tool) for tool in builtin.schemas(self.command_targets())}
+        schemas = builtin.schemas(self.command_targets(), memory=self._has_memory)
+        found = {tool.name: Offered(tool.name, tool) for tool in schemas}
         if not self._has_shell:
             found = {
                 name: o for name, o in found.items() if name == EXECUTE_COMMAND or target_of(name) != SHELL
@@ -94,6 +97,6 @@ class Catalogue:
     def unknown(self, name: str, listed: Callable[[Offered], bool]) -> str:
         """Words for a name that is no tool of this run."""
         names = ", ".join(offered.name for offered in self.tools().values() if listed(offered))
-        later = " (this version does not have it)" if name in BUILTIN else ""
+        later = f" ({_WHY_NOT.get(name, 'this version does not have it')})" if name in BUILTIN else ""
         problems = "".join(f"; {s.problem}" for s in self._skills.values() if s.problem)
         return f"there is no tool {name[:200]!r} in this run{later}; there are {names}{problems}"

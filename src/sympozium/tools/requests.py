@@ -1,4 +1,4 @@
-"""Built-in tools that the control plane does: `spawn_agent` and `schedule_task`.
+"""Built-in tools that the control plane does: `spawn_agent`, `schedule_task` and `remember`.
 
 A call becomes a request on the bus, idempotent by its id, and its answer comes as a control message. What it makes
 exists once however often the request is made, so a call that a crash interrupted is asked for again instead of
@@ -12,7 +12,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from sympozium.tools.journal import Journal
     from sympozium.tools.record import Record
@@ -21,7 +21,8 @@ _log = logging.getLogger(__name__)
 
 SPAWN: str = "spawn_agent"
 SCHEDULE: str = "schedule_task"
-REQUESTED: frozenset[str] = frozenset({SPAWN, SCHEDULE})
+REMEMBER: str = "remember"
+REQUESTED: frozenset[str] = frozenset({SPAWN, SCHEDULE, REMEMBER})
 """Tools whose calls go on after a crash of the tool server."""
 
 
@@ -45,7 +46,7 @@ class Requests:
         The run's timeout bounds it, and a cancellation of the run ends it.
         """
         if self._journal.answer_to(call) is None:
-            kind, data = _spawn(arguments) if tool == SPAWN else _schedule(arguments)
+            kind, data = _REQUEST[tool](arguments)
             await self._record.request(kind, {"callId": call, **data})
         async with self._arrived:
             while (answer := self._journal.answer_to(call)) is None:
@@ -65,3 +66,14 @@ def _schedule(arguments: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         "action": arguments.get("action", "create"),
         **data,
     }
+
+
+def _memory(arguments: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    return "memory", {"action": arguments.get("action", "append"), "text": arguments["text"]}
+
+
+_REQUEST: dict[str, Callable[[Mapping[str, Any]], tuple[str, dict[str, Any]]]] = {
+    SPAWN: _spawn,
+    SCHEDULE: _schedule,
+    REMEMBER: _memory,
+}

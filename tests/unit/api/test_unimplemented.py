@@ -14,23 +14,21 @@ def instance(**spec: object) -> dict:
 
 
 def test_a_field_without_effect_is_found_with_its_path() -> None:
-    document = instance(memory={"enabled": True}, skills=[{"skillPackRef": "a"}, {"configMapRef": "b"}])
-    assert [path for path, _ in find(document)] == ["spec.memory", "spec.skills[1].configMapRef"]
-    assert warnings(document)[0].startswith("spec.memory has no effect in this version")
+    document = instance(
+        observability={"enabled": True}, skills=[{"skillPackRef": "a"}, {"configMapRef": "b"}]
+    )
+    assert [path for path, _ in find(document)] == ["spec.observability", "spec.skills[1].configMapRef"]
+    assert warnings(document)[0].startswith("spec.observability has no effect in this version")
 
 
-@pytest.mark.parametrize("value", [{"enabled": False, "maxSizeKB": 3}, {}, None])
+@pytest.mark.parametrize("value", [{"enabled": False, "serviceName": "x"}, {}, None])
 def test_what_is_switched_off_or_empty_asks_for_nothing(value: object) -> None:
-    assert find(instance(memory=value)) == []
+    assert find(instance(observability=value)) == []
 
 
 def test_only_some_values_may_be_without_effect() -> None:
     assert find({"kind": "AgentRun", "spec": {"mode": "task"}}) == []
     assert [path for path, _ in find({"kind": "AgentRun", "spec": {"mode": "server"}})] == ["spec.mode"]
-
-
-def test_nobody_is_warned_of_a_default() -> None:
-    assert find({"kind": "SympoziumSchedule", "spec": {"includeMemory": True}}) == []
 
 
 def test_the_condition_names_the_fields() -> None:

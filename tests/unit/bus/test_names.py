@@ -33,6 +33,7 @@ def test_a_run_user_may_touch_its_own_and_nothing_else() -> None:
         f"{root}.requests.approval",
         f"{root}.requests.spawn",
         f"{root}.requests.schedule",
+        f"{root}.requests.memory",
         "$JS.API.CONSUMER.MSG.NEXT.RUNS.control-tools-uid-1",
         "$JS.ACK.RUNS.control-tools-uid-1.>",
     ]

@@ -83,8 +83,11 @@ def test_people_decide_by_role_and_controllers_never_approve() -> None:
 
 def test_every_kind_can_be_seen_and_is_validated() -> None:
     kinds = {kind.plural for kind in KINDS}
-    (view,) = _rules("sympozium-view")
+    view, log = _rules("sympozium-view")
     assert set(view["resources"]) == kinds
+    assert (log["resources"], log["verbs"]) == (["agentruns/log"], ["get"])
+    (copies, *_) = _rules("sympozium-apiserver")
+    assert (set(copies["resources"]), copies["verbs"]) == (kinds, ["get", "list", "watch"])
     validating = next(d for d in install.admission() if d["kind"].startswith("Validating"))
     rules = validating["webhooks"][0]["rules"]
     assert set(rules[0]["resources"]) == kinds

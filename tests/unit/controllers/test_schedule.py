@@ -131,6 +131,9 @@ def test_the_run_of_a_tick_has_no_owner() -> None:
     assert "ownerReferences" not in made["metadata"]
     assert made["metadata"]["labels"]["sympozium.ai/schedule"] == "watch"
     assert made["metadata"]["annotations"]["sympozium.ai/occasion"] == "heartbeat"
+    assert "sympozium.ai/without-memory" not in made["metadata"]["annotations"]
+    bare = manifest(schedule(includeMemory=False), Fire("watch-1", ONE, ONE.isoformat()))
+    assert bare["metadata"]["annotations"]["sympozium.ai/without-memory"] == "true"
     assert made["spec"] == {
         "instanceRef": "sre", "task": "look", "trigger": {"kind": "Schedule", "name": "watch"},
     }  # fmt: skip

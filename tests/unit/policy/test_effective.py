@@ -44,7 +44,7 @@ def test_gates_that_no_tool_knows() -> None:
 
 def test_built_in_tools_have_a_target() -> None:
     assert {tool for tool in BUILTIN if target_of(tool) == "tools"} == {
-        "fetch_url", "send_channel_message", "schedule_task", "spawn_agent"
+        "fetch_url", "send_channel_message", "schedule_task", "spawn_agent", "remember"
     }  # fmt: skip
     assert target_of("execute_command") == "shell"
 

@@ -104,5 +104,5 @@ def test_fields_that_are_not_acted_on_are_passed_on_to_be_reported() -> None:
     spec = stamped(
         persona(memory={"enabled": True, "seeds": ["x"]}, channels=["slack"]), channelConfigs={"slack": "s"}
     ).instances["sre"]["spec"]
-    assert spec["memory"] == {"enabled": True}
+    assert spec["memory"] == {"enabled": True, "seeds": ["x"]}
     assert spec["channels"] == [{"type": "slack", "configRef": {"secret": "s"}}]

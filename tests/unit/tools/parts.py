@@ -89,6 +89,7 @@ def config(
     timeout: float = 60,
     generation=1,
     digest="sha256:0",
+    memory: bool = False,
     **spec,
 ) -> ToolsConfigFile:
     gating = {"defaultAction": "allow", "rules": []}
@@ -101,6 +102,7 @@ def config(
         tool_policies=list(tool_policies),
         approval_timeout_seconds=timeout,
         targets=[Target(name="shell", kind="shell", socket=str(directory / "shell.sock"))],
+        memory=memory,
         limits=limits or ToolLimits(),
     )  # fmt: skip
 
@@ -144,7 +146,7 @@ def parts(
     live = Live(settings, journal)
     approvals = Approvals(journal, live.news)
     requests = Requests(journal, record)
-    catalogue = Catalogue(skills=skills, has_shell=True)
+    catalogue = Catalogue(skills=skills, has_shell=True, has_memory=settings.memory)
     judge = Judge(settings, catalogue, live)
     client = ShellClient(str(directory / "shell.sock"))
     previews = Previews(shell=client, catalogue=catalogue, judge=judge)

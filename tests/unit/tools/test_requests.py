@@ -95,3 +95,23 @@ async def test_a_schedule_is_asked_for_with_what_was_given(tmp_path) -> None:
         {"kind": "schedule", "callId": "c", "name": "n", "action": "create", "schedule": "@hourly", "task": "t"},
         {"kind": "schedule", "callId": "d", "name": "", "action": "list"},
     ]  # fmt: skip
+
+
+async def test_a_note_is_a_request_and_its_answer_the_result(tmp_path) -> None:
+    p = parts(tmp_path, config(tmp_path, memory=True))
+    asking = asyncio.create_task(ask(p, "remember", text="the pod lies"))
+    await until(lambda: p.record.requests)
+    assert p.record.requests == [
+        {"kind": "memory", "callId": "c", "action": "append", "text": "the pod lies"}
+    ]
+    await p.requests.answered(answer("c", "noted"))
+    assert result_text(await asking) == "noted"
+
+
+async def test_without_memory_there_is_no_such_tool_and_the_refusal_says_why(tmp_path) -> None:
+    p = parts(tmp_path, config(tmp_path))
+    assert "remember" not in [tool.name for tool in await p.calls.list_tools()]
+    result = await ask(p, "remember", text="x")
+    assert result.is_error
+    assert "spec.memory of the instance is not enabled" in result_text(result)
+    assert p.record.requests == []

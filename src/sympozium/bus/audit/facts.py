@@ -119,6 +119,10 @@ def _schedule(data: Data) -> dict[str, Any]:
     return made | ({"taskDigest": digest(data["task"])} if "task" in data else {})
 
 
+def _memory(data: Data) -> dict[str, Any]:
+    return _picked(data, "callId", "action") | {"textDigest": digest(data["text"])}
+
+
 def _answered(data: Data) -> dict[str, Any]:
     return _picked(data, "callId", "ok") | {"textDigest": digest(data["text"])}
 
@@ -142,6 +146,7 @@ _MAKERS: Final[Mapping[str, tuple[str, Callable[[Data], dict[str, Any]]]]] = {
     messages.RUN_CANCEL: ("run.cancel", lambda data: _picked(data, "reason")),
     messages.SPAWN_REQUEST: ("spawn.requested", _spawn),
     messages.SCHEDULE_REQUEST: ("schedule.requested", _schedule),
+    messages.MEMORY_REQUEST: ("memory.requested", _memory),
     messages.REQUEST_ANSWERED: ("request.answered", _answered),
 }
 """Of a message type, the kind of its entry. Messages of the model and its steps are the transcript's alone."""

@@ -38,7 +38,7 @@ class ApprovalWanted:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A call of the run that the control plane makes: `kind` is `spawn` or `schedule`, `data` as in `bus.data`."""
+    """A call of the run that the control plane makes: `kind` is `spawn`, `schedule` or `memory`, `data` as in `bus.data`."""
 
     kind: str
     data: Mapping[str, Any]

@@ -12,14 +12,14 @@ from dataclasses import replace
 from typing import Any, Final
 
 from sympozium import resources
-from sympozium.api import AgentRun, SympoziumInstance
+from sympozium.api import AgentRun, SympoziumInstance, memory
 from sympozium.api.base import Object
 from sympozium.api.config import ConfigSpec
 from sympozium.api.meta import LABEL_SCHEDULE, owner_reference
 from sympozium.api.shared import RBACRule
 from sympozium.controllers.context import Context, MissingError
 from sympozium.controllers.enforcement.keeper import Enforcement
-from sympozium.controllers.run import own
+from sympozium.controllers.run import notes, own
 from sympozium.controllers.run.identity import write_bus_secrets, write_egress_secret, write_skill_token
 from sympozium.controllers.run.opening import Openings
 from sympozium.controllers.run.plan import ApiServer, Images, Inputs, Plan, PlanError, network, plan
@@ -27,7 +27,7 @@ from sympozium.controllers.run.plan.inputs import PUBLIC_MODEL_ENDPOINT
 from sympozium.controllers.run.port import Bus
 from sympozium.controllers.schedule.controller import OCCASION_ANNOTATION
 from sympozium.kube import ForbiddenError, InvalidError, Request, Resource
-from sympozium.kube.resources import BUILT_IN, CLUSTER_ROLES, JOBS, SECRETS
+from sympozium.kube.resources import BUILT_IN, CLUSTER_ROLES, CONFIG_MAPS, JOBS, SECRETS
 from sympozium.policy import fill
 from sympozium.policy.resolve import MissingReferenceError
 
@@ -110,7 +110,21 @@ class Starter:
                 {**obj, "apiVersion": resources.RUNS.api_version, "kind": resources.RUNS.kind}
             ),
             occasion=occasion(run),
+            notes=await self._notes(run, instance),
         )
+
+    async def _notes(self, run: AgentRun, instance: SympoziumInstance) -> str | None:
+        """What the agent is told of earlier runs; None for a run without memory. Raises MissingError."""
+        settings = instance.spec.memory
+        if settings is None or not settings.enabled:
+            return None
+        if run.metadata.annotations.get(memory.ANNOTATION_EXCLUDE) == "true":
+            return None
+        name = memory.config_map_name(instance.name)
+        found = await self._context.client.find(CONFIG_MAPS, name, run.namespace)
+        if found is not None and not memory.is_memory(found, instance.name):
+            raise MissingError(notes.foreign(name))
+        return memory.text_of(found, settings)
 
     async def _grantable(self, run: AgentRun) -> list[RBACRule]:
         """What the administrator lets skills have at most; nothing where the role is not there."""

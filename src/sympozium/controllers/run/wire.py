@@ -17,7 +17,7 @@ from sympozium.bus.audit.entry import Entry
 from sympozium.bus.credentials import CredentialsError, User
 from sympozium.bus.history import Stored as StoredMessage
 from sympozium.bus.keyring import Keyring
-from sympozium.bus.messages import REQUEST_ANSWERED, SCHEDULE_REQUEST, SPAWN_REQUEST
+from sympozium.bus.messages import MEMORY_REQUEST, REQUEST_ANSWERED, SCHEDULE_REQUEST, SPAWN_REQUEST
 from sympozium.bus.subjects import CONTROLLER
 from sympozium.controllers.run.fold import Event
 from sympozium.controllers.run.port import (
@@ -136,7 +136,7 @@ class NatsBus:
         async def handle(ref: Ref, item: StoredMessage) -> None:
             if item.message.type == _APPROVAL:
                 await handler.approval(ref, _wanted(item))
-            elif item.message.type in (SPAWN_REQUEST, SCHEDULE_REQUEST):
+            elif item.message.type in (SPAWN_REQUEST, SCHEDULE_REQUEST, MEMORY_REQUEST):
                 message = item.message
                 await handler.request(ref, Request(message.type, message.data, message.time))
             else:

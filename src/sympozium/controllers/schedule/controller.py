@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from sympozium import resources
+from sympozium.api import memory
 from sympozium.api.base import Object
 from sympozium.api.meta import LABEL_INSTANCE, LABEL_SCHEDULE
 from sympozium.api.run import TERMINAL
@@ -180,7 +181,11 @@ def manifest(schedule: SympoziumSchedule, fire: Fire) -> Object:
                 LABEL_SCHEDULE: label_value(schedule.name),
                 LABEL_INSTANCE: label_value(schedule.spec.instance_ref),
             },
-            "annotations": {TICK_ANNOTATION: fire.cause, OCCASION_ANNOTATION: schedule.spec.type},
+            "annotations": {
+                TICK_ANNOTATION: fire.cause,
+                OCCASION_ANNOTATION: schedule.spec.type,
+                **({} if schedule.spec.include_memory else {memory.ANNOTATION_EXCLUDE: "true"}),
+            },
         },
         "spec": {
             "instanceRef": schedule.spec.instance_ref,

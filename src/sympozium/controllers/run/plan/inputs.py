@@ -94,6 +94,8 @@ class Inputs:
     """What was said before the task."""
     goes_on: bool = False
     """The task is in the history already, and the model goes on from there."""
+    notes: str | None = None
+    """What earlier runs of the agent noted; None for a run that has no notes."""
 
     @property
     def skills(self) -> list[Skill]:
