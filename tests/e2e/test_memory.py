@@ -21,7 +21,7 @@ def test_a_run_is_told_what_an_earlier_one_noted(sympozium_cluster: Cluster, nam
                 "match": {"system": "- the pod lies"},
                 "steps": [{"id": "end", "say": "I was told."}],
             },
-            {"name": "first", "match": {"system": r"\\(none yet\\)"}, "steps": NOTING},
+            {"name": "first", "match": {"system": r"\(none yet\)"}, "steps": NOTING},
         ],
     }
     with ScriptedModel(script) as model:
