@@ -9,6 +9,7 @@ https://kubernetes.io/docs/reference/access-authn-authz/authorization/#checking-
 """
 
 import hashlib
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -21,11 +22,13 @@ from fastapi import Depends, Request
 from sympozium.kube import Client
 from sympozium.kube.kubeconfig import BearerAuth
 from sympozium.server.problems import Problem
+from sympozium.server.signin.session import TOKEN_LIMIT, Method, Session
 
 FIELD_MANAGER: Final = "sympozium-apiserver"
 REVIEW_SECONDS: Final = 10.0
 """How long an answer of an access review is believed: what a withdrawn right still shows, at most."""
 _REVIEWS_KEPT: Final = 20_000
+_VISIBLE: Final = re.compile(r"[\x21-\x7e]+")
 _SELF: Final = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 _MAY: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
@@ -36,13 +39,13 @@ class Credential:
 
     auth: httpx2.Auth = field(repr=False)
     key: str
-    method: str
-    """`token`, `link` or `oidc`: how they signed in."""
+    method: Method
+    """How they signed in."""
     expires_at: float | None = None
     """Of the session, in seconds since the epoch."""
 
     @classmethod
-    def bearer(cls, token: str, *, method: str = "token", expires_at: float | None = None) -> "Credential":
+    def bearer(cls, token: str, *, method: Method = "token", expires_at: float | None = None) -> "Credential":
         return cls(BearerAuth(token), hashlib.sha256(token.encode()).hexdigest(), method, expires_at)
 
 
@@ -124,15 +127,36 @@ class Caller:
         return found
 
 
-def credential(request: Request) -> Credential | None:
-    """The credential of a request; None when it has none. Raises Problem 401 for one that cannot be read."""
+def bearer(request: Request) -> str | None:
+    """The token in `Authorization`; None without that header. Raises Problem 401 for one that cannot be read."""
     header = request.headers.get("authorization")
     if header is None:
         return None
     scheme, _, token = header.partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
+    token = token.strip(" ")
+    if scheme.lower() != "bearer" or len(token) > TOKEN_LIMIT or not _VISIBLE.fullmatch(token):
         raise Problem(401, "Authorization: expected `Bearer TOKEN`", headers={"WWW-Authenticate": "Bearer"})
-    return Credential.bearer(token.strip())
+    return token
+
+
+def credential(request: Request) -> Credential | None:
+    """The credential of a request: its bearer token, else that of its session; None when it has neither.
+
+    Raises Problem 401 for a header that cannot be read.
+    """
+    token = bearer(request)
+    if token is not None:
+        return Credential.bearer(token)
+    session: Session | None = getattr(request.state, "session", None)
+    if session is None:
+        return None
+    return Credential.bearer(session.token, method=session.method, expires_at=session.expires)
+
+
+def as_caller(request: Request, found: Credential) -> Caller:
+    """Whoever has this credential."""
+    parts = request.app.state.parts
+    return Caller(found, parts.kube.acting_as(found.auth, field_manager=FIELD_MANAGER), parts.reviews)
 
 
 async def caller(request: Request) -> Caller:
@@ -144,8 +168,7 @@ async def caller(request: Request) -> Caller:
             "sign in first: a Kubernetes bearer token in `Authorization`, or a session (sympozium open)",
             headers={"WWW-Authenticate": "Bearer"},
         )
-    parts = request.app.state.parts
-    return Caller(found, parts.kube.acting_as(found.auth, field_manager=FIELD_MANAGER), parts.reviews)
+    return as_caller(request, found)
 
 
 CallerOf = Annotated[Caller, Depends(caller)]

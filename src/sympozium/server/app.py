@@ -7,9 +7,10 @@ from typing import Any, Final
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import FileResponse, Response
 from fastapi.routing import APIRoute
+from starlette.types import ASGIApp
 
 from sympozium import __version__
-from sympozium.server import problems
+from sympozium.server import guards, problems
 from sympozium.server.parts import Parts
 from sympozium.server.problems import Problem
 from sympozium.server.routes import session
@@ -20,11 +21,11 @@ WEB: Final = Path(__file__).parent / "web"
 """The built dashboard."""
 
 
-def build(parts: Parts) -> FastAPI:
-    """The application over its parts."""
+def build(parts: Parts) -> ASGIApp:
+    """The application over its parts, behind its guards."""
     app = declare()
     app.state.parts = parts
-    return app
+    return guards.around(app, parts)
 
 
 def declare() -> FastAPI:

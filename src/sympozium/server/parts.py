@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from sympozium.kube import Client
 from sympozium.server.access import FIELD_MANAGER, Reviews
 from sympozium.server.copies import Copies
+from sympozium.server.signin.signin import SignIn
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,9 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8080
     state_dir: Path | None = None
+    public_url: str | None = None
+    """How browsers reach this server, `https://sympozium.example.org`, where that is not its own address."""
+    installation: str | None = None
 
 
 @dataclass(slots=True)
@@ -34,6 +38,11 @@ class Parts:
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the process shall end: every stream waits on it too, since the HTTP server tells streams nothing."""
 
+    signin: SignIn = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.signin = SignIn(self.kube, public_url=self.settings.public_url)
+
     def unready(self) -> list[str]:
         """What is missing before requests can be answered."""
         return [*(["stopping"] if self.draining.is_set() else []), *self.copies.unready()]
@@ -41,7 +50,8 @@ class Parts:
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """Run what lives beside the requests."""
-        async with background(self.copies.run()):
+        await self.signin.keys.look(self.kube)
+        async with background(self.copies.run(), self.signin.keys.follow(self.kube)):
             yield
 
     @classmethod

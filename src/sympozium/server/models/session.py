@@ -1,8 +1,14 @@
-"""Who is signed in."""
+"""Who is signed in, and signing in."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from sympozium.server.models.base import ApiModel
+from sympozium.server.signin.session import TOKEN_LIMIT
+
+Token = Annotated[str, Field(min_length=1, max_length=TOKEN_LIMIT, pattern="^[!-~]+$")]
+"""Visible ASCII: it becomes a header."""
 
 
 class User(ApiModel):
@@ -10,7 +16,7 @@ class User(ApiModel):
     groups: list[str]
 
 
-class SignIn(ApiModel):
+class SignInWays(ApiModel):
     """The ways to sign in that this installation offers."""
 
     token: bool
@@ -24,5 +30,24 @@ class Session(ApiModel):
     user: User | None
     method: Literal["token", "link", "oidc"] | None
     expires_at: str | None
-    sign_in: SignIn
+    sign_in: SignInWays
     version: str
+    installation: str
+    """What people call it: the host of its address, unless `--installation` says otherwise."""
+
+
+class TokenSignIn(ApiModel):
+    token: Token
+
+
+class Ticket(ApiModel):
+    """What stands behind `ticket=` in a one-time link."""
+
+    ticket: Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class Link(ApiModel):
+    """A page that signs its browser in, once."""
+
+    url: str
+    expires_at: str
