@@ -5,9 +5,9 @@ from typing import Any
 from sympozium import yamlio
 from sympozium.cli.discovery import resolve_one
 from sympozium.cli.failures import CommandError
-from sympozium.cli.output import paint, print_rows, say, without_noise
+from sympozium.cli.output import paint, print_rows, say
 from sympozium.cli.session import Session
-from sympozium.kube.resources import EVENTS
+from sympozium.kube.resources import EVENTS, without_noise
 
 _DROPPED = ("conditions", "observedGeneration")
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sympozium.actions.errors import ActionError, UsageError
 from sympozium.cli.auditapp import audit_app
 from sympozium.cli.failures import EXIT_ERROR, EXIT_USAGE, CommandError, one_line
 from sympozium.cli.interactive import app as interactive_app
@@ -459,6 +460,10 @@ def run_app(arguments: list[str]) -> int:
         outcome: Any = app(arguments, prog_name="sympozium", standalone_mode=False)
     except CommandError as exc:
         return _fail(str(exc), exc.code)
+    except UsageError as exc:
+        return _fail(str(exc), EXIT_USAGE)
+    except ActionError as exc:
+        return _fail(str(exc))
     except typer.Exit as exc:
         return exc.exit_code
     except NoArgsIsHelpError as exc:

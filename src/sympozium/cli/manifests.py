@@ -3,13 +3,11 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from sympozium import yamlio
+from sympozium.actions.policies import TESTS
 from sympozium.cli.failures import CommandError
-
-TESTS: Final = (".test.yaml", ".test.yml")
-"""Ends of the names of `sympozium policy test`'s files, which stand beside policies."""
 
 
 @dataclass(frozen=True, slots=True)

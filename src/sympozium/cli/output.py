@@ -50,16 +50,11 @@ def full_name(obj: Object) -> str:
     return f"{kind}/{obj['metadata']['name']}"
 
 
-def without_noise(obj: Object) -> Object:
-    """Without managedFields, which no person reads (kubectl hides them too)."""
-    metadata = {k: v for k, v in (obj.get("metadata") or {}).items() if k != "managedFields"}
-    return {**obj, "metadata": metadata} if "metadata" in obj else obj
-
-
 def print_objects(objects: list[Object], output: str, *, many: bool) -> None:
     import json
 
     from sympozium import yamlio
+    from sympozium.kube.resources import without_noise
 
     if output == "name":
         for obj in objects:

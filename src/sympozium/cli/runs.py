@@ -20,7 +20,12 @@ async def find(session: Session, name: str) -> Object:
     try:
         return await runs.find(session.client, session.namespace, name)
     except MissingError as exc:
-        raise MissingError(f"{exc}; `sympozium get agentruns -A` shows all") from None
+        raise with_cure(exc) from None
+
+
+def with_cure(exc: MissingError) -> MissingError:
+    """The same, and where all runs are shown."""
+    return MissingError(f"{exc}; `sympozium get agentruns -A` shows all")
 
 
 async def result(session: Session, name: str) -> int:

@@ -10,9 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
-from sympozium.actions.errors import ActionError, UsageError
 from sympozium.bus.errors import BusError
-from sympozium.cli.failures import EXIT_USAGE, CommandError, one_line
+from sympozium.cli.failures import CommandError, one_line
 from sympozium.cli.output import plain
 from sympozium.kube import Client
 from sympozium.kube.errors import ConfigError, KubeError, UnauthorizedError, UnreachableError
@@ -66,7 +65,7 @@ async def connect(namespace: str | None = None) -> AsyncIterator[Session]:
 
 
 def run(action: Callable[[Session], Awaitable[T]], namespace: str | None = None) -> T:
-    """Run one action with a session; refusals of the API, the bus and the action become CommandErrors in their own words."""
+    """Run one action with a session; refusals of the API and the bus become CommandErrors in their own words."""
 
     async def main() -> T:
         async with connect(namespace) as session:
@@ -86,7 +85,3 @@ def run(action: Callable[[Session], Awaitable[T]], namespace: str | None = None)
         raise CommandError(one_line(str(exc))) from exc
     except BusError as exc:
         raise CommandError(f"{one_line(str(exc))}; is nats-server running? (sympozium status)") from exc
-    except UsageError as exc:
-        raise CommandError(one_line(str(exc)), EXIT_USAGE) from exc
-    except ActionError as exc:
-        raise CommandError(one_line(str(exc))) from exc

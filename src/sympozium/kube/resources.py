@@ -101,3 +101,9 @@ def key_of(obj: Object) -> tuple[str, str]:
     """(namespace, name) of an object; the namespace of a cluster-scoped one is empty."""
     meta = obj["metadata"]
     return meta.get("namespace", ""), meta["name"]
+
+
+def without_noise(obj: Object) -> Object:
+    """Without managedFields, which no person reads (kubectl hides them too)."""
+    metadata = {k: v for k, v in (obj.get("metadata") or {}).items() if k != "managedFields"}
+    return {**obj, "metadata": metadata} if "metadata" in obj else obj

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from cluster.bus_data import whole
+from sympozium.actions.errors import UsageError
+from sympozium.actions.policies import backtest, calls, rules
 from sympozium.api.policy import SympoziumPolicy
 from sympozium.api.run import AgentRun
 from sympozium.bus.history import Stored
 from sympozium.bus.messages import Message
 from sympozium.bus.subjects import RunRef
-from sympozium.cli.failures import CommandError
-from sympozium.cli.policy import backtest, calls, rules
+from sympozium.cli.policy.backtest import show
 from sympozium.masking import mask
 from sympozium.policy import Effective
 from sympozium.shortening import shorten_value
@@ -136,7 +137,7 @@ def test_what_is_shown_counts_groups_and_gives_an_example(capsys: pytest.Capture
     result = backtest.Result(runs=2, silent=1)
     candidate = Effective.of(_policy(toolGating={"defaultAction": "deny", "rules": []}))
     result.judged = backtest.judge(_run(), recorded, candidate)
-    backtest.show("new", result, "since ever")
+    show("new", result, "since ever")
     out = capsys.readouterr().out
     assert "3 calls of 2 runs since ever, judged by new" in out
     assert "newly denied       2" in out
@@ -163,5 +164,5 @@ def test_since_takes_days(text: str, age: timedelta) -> None:
 
 @pytest.mark.parametrize("text", ["", "d", "yesterday", "30", "99999999999d", "-1d"])
 def test_since_says_how_a_time_is_written(text: str) -> None:
-    with pytest.raises(CommandError, match="write a time as 30d"):
+    with pytest.raises(UsageError, match="write a time as 30d"):
         backtest.since(text)

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sympozium.controllers.enforcement.keeper import Known, digest_of, remembered
-from sympozium.controllers.enforcement.probe import Verdict, judge
+from sympozium.actions.networkprobe import Verdict, digest_of, judge
+from sympozium.controllers.enforcement.keeper import Known, remembered
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 

@@ -5,19 +5,18 @@ was found on other nodes. Runs that need it wait; all others do not know of it.
 """
 
 import asyncio
-import hashlib
-import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from sympozium.actions.networkprobe import CONDITION, Verdict, digest_of, probe
 from sympozium.api.base import Object
 from sympozium.api.config import NAME as CONFIG_NAME
+from sympozium.api.images import Images
 from sympozium.controllers.context import Context
-from sympozium.controllers.enforcement.probe import CONDITION, Verdict, probe
-from sympozium.controllers.run.plan import Images, PlanError
+from sympozium.controllers.run.plan import PlanError
 from sympozium.kube import KubeError, Request
 from sympozium.kube.conditions import condition, find, parse_time, rfc3339
 from sympozium.policy import Effective, network
@@ -148,16 +147,3 @@ def remembered(config: Object) -> Known | None:
     enforced = {"True": True, "False": False}.get(found["status"])
     verdict = Verdict(enforced, found["reason"], found.get("message", ""))
     return Known(verdict, parse_time(when["checkedAt"]), when["nodes"])
-
-
-def digest_of(nodes: list[Object]) -> str:
-    """Of the set of nodes, and of what each says of its network: a short text that differs when they do."""
-    facts = sorted(
-        [
-            n["metadata"]["name"],
-            n["metadata"]["uid"],
-            (n["metadata"].get("annotations") or {}).get("node.sympozium.ai/sandbox-facts", ""),
-        ]
-        for n in nodes
-    )
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]

@@ -11,7 +11,8 @@ The policy is asked again here (`admit`), since it may have become stricter whil
 are not part of a plan: `identity` makes them, when everything that refers to them is known.
 """
 
-from sympozium.controllers.run.plan.inputs import ApiServer, Images, Inputs, Plan, PlanError
+from sympozium.api.images import Images
+from sympozium.controllers.run.plan.inputs import ApiServer, Inputs, Plan, PlanError
 from sympozium.controllers.run.plan.make import manifests, plan
 
 __all__ = ["ApiServer", "Images", "Inputs", "Plan", "PlanError", "manifests", "plan"]

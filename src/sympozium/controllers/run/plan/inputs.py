@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
-from sympozium import __version__
 from sympozium.api.base import Object
-from sympozium.api.config import ConfigSpec, Images as ConfigImages
+from sympozium.api.config import ConfigSpec
 from sympozium.api.conversation import Turn
+from sympozium.api.images import Images
 from sympozium.api.instance import SympoziumInstance
 from sympozium.api.run import AgentRun
 from sympozium.api.shared import RBACRule
@@ -15,7 +15,6 @@ from sympozium.api.skillpack import Sidecar, SkillPack
 from sympozium.controllers.run.plan import names
 from sympozium.policy import Effective
 
-REGISTRY: Final = "ghcr.io/sympozium"
 PUBLIC_MODEL_ENDPOINT: Final = "https://api.openai.com/v1"
 """Where the OpenAI client goes when nobody says otherwise."""
 
@@ -34,27 +33,6 @@ class ApiServer:
     host: str
     port: int
     ca: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Images:
-    agent: str
-    tools: str
-    shell: str
-
-    @classmethod
-    def of(cls, config: ConfigSpec) -> "Images":
-        """The installation's, else those of this version."""
-        own = config.images or ConfigImages()
-
-        def image(name: str, chosen: str | None) -> str:
-            return chosen or f"{REGISTRY}/{name}:v{__version__}"
-
-        return cls(
-            agent=image("agent", own.agent),
-            tools=image("tools", own.tools),
-            shell=image("shell", own.shell),
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sympozium import yamlio
-from sympozium.cli.output import without_noise
-from sympozium.cli.policy.sources import Sourced
+from sympozium.actions.policies.sources import Sourced
+from sympozium.kube.resources import without_noise
 
 _COMMAND = "sympozium get sympoziumpolicy"
 _RULE = re.compile(r"^(?P<policy>[a-z0-9][-a-z0-9.]*): (?P<path>[A-Za-z][\w.\[\]-]*)")

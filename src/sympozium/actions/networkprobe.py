@@ -1,4 +1,4 @@
-"""The probe: two pods knock at the same door, one of them under a NetworkPolicy that denies all.
+"""Does anything enforce NetworkPolicies here? Two pods knock at the same door, one of them under a NetworkPolicy that denies all.
 
     open      reaches it      the door is there
     closed    does not        and the policy is what shut it
@@ -8,6 +8,8 @@ time to let a pod out, or to shut it in.
 """
 
 import asyncio
+import hashlib
+import json
 import logging
 import secrets
 from dataclasses import dataclass
@@ -191,3 +193,16 @@ def _pod(namespace: str, name: str, mode: str, image: str) -> Object:
             ],
         },
     }
+
+
+def digest_of(nodes: list[Object]) -> str:
+    """Of the set of nodes, and of what each says of its network: a short text that differs when they do."""
+    facts = sorted(
+        [
+            n["metadata"]["name"],
+            n["metadata"]["uid"],
+            (n["metadata"].get("annotations") or {}).get("node.sympozium.ai/sandbox-facts", ""),
+        ]
+        for n in nodes
+    )
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]

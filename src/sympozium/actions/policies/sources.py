@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from sympozium import yamlio
+from sympozium.actions.errors import ActionError
 from sympozium.api.base import Model
-from sympozium.cli.failures import CommandError
 
 KIND = "SympoziumPolicy"
 M = TypeVar("M", bound=Model)
@@ -35,7 +35,7 @@ class Sourced:
 
 
 def read(paths: list[Path]) -> list[Sourced]:
-    """The documents of files, and of the YAML and JSON files of directories (not below). Raises CommandError."""
+    """The documents of files, and of the YAML and JSON files of directories (not below). Raises ActionError."""
     return [document for path in paths for file in _files(path) for document in _documents(file)]
 
 
@@ -49,19 +49,24 @@ def _documents(file: Path) -> list[Sourced]:
     try:
         text = file.read_text()
     except (OSError, UnicodeDecodeError) as exc:
-        raise CommandError(f"{file}: cannot be read: {exc}") from exc
+        raise ActionError(f"{file}: cannot be read: {exc}") from exc
+    return documents(text, str(file))
+
+
+def documents(text: str, name: str) -> list[Sourced]:
+    """The documents of a text that is called `name`. Raises ActionError."""
     try:
-        documents, lines = yamlio.load_all(text, str(file)), yamlio.lines(text, str(file))
+        found, lines = yamlio.load_all(text, name), yamlio.lines(text, name)
     except yamlio.YamlError as exc:
-        raise CommandError(str(exc)) from exc
-    found: list[Sourced] = []
-    for document, places in zip(documents, lines, strict=True):
+        raise ActionError(str(exc)) from exc
+    split: list[Sourced] = []
+    for document, places in zip(found, lines, strict=True):
         if not isinstance(document, dict):
-            raise CommandError(
-                f"{file}:{places['']}: an object is expected, this is a {type(document).__name__}"
+            raise ActionError(
+                f"{name}:{places['']}: an object is expected, this is a {type(document).__name__}"
             )
-        found += _items(Sourced(str(file), document, places))
-    return found
+        split += _items(Sourced(name, document, places))
+    return split
 
 
 def _items(found: Sourced) -> list[Sourced]:
@@ -78,7 +83,7 @@ def _items(found: Sourced) -> list[Sourced]:
             if path.startswith(prefix)
         }
         if not isinstance(item, dict):
-            raise CommandError(f"{found.where(prefix)}: {prefix}: an object is expected")
+            raise ActionError(f"{found.where(prefix)}: {prefix}: an object is expected")
         split += _items(Sourced(found.file, item, lines))
     return split
 
@@ -96,12 +101,12 @@ def _words(kind: str, words: str) -> str:
 
 
 def parse(model: type[M], document: Sourced) -> M:
-    """Raises CommandError that names file, line and field of the first mistake."""
+    """Raises ActionError that names file, line and field of the first mistake."""
     try:
         return model.model_validate(document.obj)
     except ValidationError as exc:
         path, words = problems(exc)[0]
-        raise CommandError(f"{document.where(path)}: {path}: {words}") from exc
+        raise ActionError(f"{document.where(path)}: {path}: {words}") from exc
 
 
 def _path(location: tuple[int | str, ...]) -> str:
