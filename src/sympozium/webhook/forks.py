@@ -5,6 +5,8 @@ its policy is that of the instance as it is now, whatever the source's was, so n
 identities of runs fork nothing: what a run starts, it starts beneath itself.
 """
 
+from typing import Final
+
 from sympozium.api.base import Object
 from sympozium.api.conversation import HISTORY_LIMIT, size
 from sympozium.api.meta import GROUP
@@ -16,7 +18,9 @@ from sympozium.webhook.findings import Findings
 from sympozium.webhook.references import References
 from sympozium.webhook.review import Request
 
-_FIELD = "spec.forkFrom"
+_FIELD: Final = "spec.forkFrom"
+_READS: Final = ("agentruns", "agentruns/log")
+"""That it exists, and what it said (docs/decisions/0012): two rights."""
 
 
 async def pinned(request: Request, references: References) -> Object | None:
@@ -47,10 +51,13 @@ async def check(
         found.refused.append(Violation(_FIELD, words, instead="fork the run as a person"))
         return
     # Before anything is said about the run: whether it exists is no secret to those alone who may read it.
-    if not await access.may(user, "get", "agentruns", group=GROUP, namespace=request.namespace, name=name):
-        words = f"{user.name} may not read AgentRun {name}, so no run of theirs may go on from it"
-        found.refused.append(Violation(f"{_FIELD}.runName", words, instead="fork a run that you may read"))
-        return
+    for resource in _READS:
+        if not await access.may(user, "get", resource, group=GROUP, namespace=request.namespace, name=name):
+            words = f"{user.name} may not get {resource} {name}, so no run of theirs may go on from it"
+            found.refused.append(
+                Violation(f"{_FIELD}.runName", words, instead="fork a run that you may read")
+            )
+            return
     found.wrong += _against(run, await references.run(request.namespace, name))
 
 

@@ -7,6 +7,7 @@ from tests.unit.webhook.world import CONTROLLER, World, apply, review
 
 INSTANCE = {"agents": {"default": {"model": "m1"}}}
 MAY = ("alice", "get", "agentruns", "sympozium.ai", "ns", "source")
+READ = ("alice", "get", "agentruns/log", "sympozium.ai", "ns", "source")
 
 
 @pytest.fixture
@@ -15,7 +16,7 @@ def world() -> World:
     made.put("SympoziumInstance", "ns", "agent", INSTANCE)
     made.put("SympoziumInstance", "ns", "other", INSTANCE)
     source(made)
-    made.rights.add(MAY)
+    made.rights |= {MAY, READ}
     return made
 
 
@@ -44,7 +45,12 @@ async def test_who_may_not_read_the_source_learns_nothing_of_it(world: World) ->
     del world.objects["AgentRun", "ns", "source"]
     gone = await world.admit(fork(step=99))
     assert (there.code, there.message) == (403, gone.message)
-    assert "alice may not read AgentRun source" in there.message
+    assert "alice may not get agentruns source" in there.message
+
+
+async def test_seeing_that_a_run_exists_is_not_reading_it(world: World) -> None:
+    world.rights.remove(READ)
+    assert "alice may not get agentruns/log source" in (await world.admit(fork())).message
 
 
 @pytest.mark.parametrize(
@@ -58,7 +64,7 @@ async def test_who_may_not_read_the_source_learns_nothing_of_it(world: World) ->
     ],
 )  # fmt: skip
 async def test_what_no_fork_can_begin_with(world: World, changes: dict[str, Any], words: str) -> None:
-    world.rights.add((*MAY[:-1], "nobody"))
+    world.rights |= {(*MAY[:-1], "nobody"), (*READ[:-1], "nobody")}
     answer = await world.admit(fork(**changes))
     assert answer.code == 422
     assert words in answer.message
@@ -77,7 +83,7 @@ async def test_neither_the_controllers_nor_runs_fork(world: World) -> None:
     """What an agent has made is made by spawning, beneath it; by a fork it would leave its chain."""
     account = "system:serviceaccount:ns:r"
     for user in (CONTROLLER, account):
-        world.rights.add((user, *MAY[1:]))
+        world.rights |= {(user, *MAY[1:]), (user, *READ[1:])}
     assert "forks none" in (await world.admit(fork(user=CONTROLLER))).message
     # Nobody knows whose it is, then it is a run's, then a program's.
     assert (await world.admit(fork(user=account))).code == 403
