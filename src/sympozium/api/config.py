@@ -5,10 +5,20 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from sympozium.api.base import Duration, Model, Name
+from sympozium.api.base import SET_LIST, Duration, Model, Name
 from sympozium.api.shared import Resource, SecretRef, Status
 
 NAME: Final = "default"
+HostGlob = Annotated[
+    str,
+    Field(
+        max_length=253,
+        json_schema_extra={
+            "pattern": r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+        },
+    ),
+]
+"""A host name, or `*.` and one: all names beneath it."""
 
 
 class Images(Model):
@@ -38,6 +48,13 @@ class EgressComponent(Model):
     """Of the proxy: `http://sympozium-egress.sympozium-system.svc:8889`."""
 
 
+class Endpoints(Model):
+    """HTTP endpoints of agents."""
+
+    hostnames: Annotated[list[HostGlob], Field(max_length=100, json_schema_extra=SET_LIST)] = ["*.localhost"]
+    """Host names that instances may have, as names or globs: `*.agents.example.org`. Never one under which people reach the API server."""
+
+
 class ConfigSpec(Model):
     floor_policy_ref: Name | None = None
     """SympoziumPolicy of the system namespace that holds for every run, whatever its instance says."""
@@ -59,6 +76,8 @@ class ConfigSpec(Model):
     """Set to true to stop all: no run starts, and those that go on are frozen (`sympozium stop --all`)."""
     egress: EgressComponent | None = None
     """The proxy that runs with a closed network go through. It holds destinations by name, which NetworkPolicies cannot."""
+    endpoints: Endpoints | None = None
+    """HTTP endpoints of agents."""
     queue: QueueLimits | None = None
     """How many runs go at the same time."""
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from sympozium.api.base import Duration, Model, Name, Time, map_list
+from sympozium.api.base import SET_LIST, Duration, Model, Name, Time, map_list
 from sympozium.api.shared import (
     Resource,
     ResourceRequirements,
@@ -119,12 +119,23 @@ class RateLimit(Model):
 class WebEndpoint(Model):
     enabled: bool = False
     """Serve this agent over HTTP."""
-    hostname: str | None = None
-    """Host name of the endpoint."""
+    hostname: Annotated[str, Field(max_length=253)] | None = None
+    """Host name under which the endpoint is served at `/` too; SympoziumConfig says which names agents may have."""
     auth_secret_ref: Name | None = None
-    """Secret with the endpoint's token."""
+    """Secret whose key `token` is the endpoint's key, 16 characters or more. Without it one is made: `<instance>-endpoint`."""
     rate_limit: RateLimit | None = None
     """Requests that it takes."""
+
+
+class A2A(Model):
+    """The Agent2Agent protocol (https://a2a-protocol.org). Key and rate limit are those of webEndpoint."""
+
+    enabled: bool = False
+    """Serve the agent's card and its A2A endpoint."""
+    description: str | None = None
+    """What the agent is for, on its card."""
+    skills: Annotated[list[str], Field(json_schema_extra=SET_LIST)] = []
+    """What it can do, on its card."""
 
 
 class InstanceSpec(Model):
@@ -144,6 +155,8 @@ class InstanceSpec(Model):
     """Traces and metrics."""
     web_endpoint: WebEndpoint | None = None
     """HTTP endpoint of the agent."""
+    a2a: A2A | None = None
+    """Endpoint for other agents."""
     system_prompt: str | None = None
     """Who the agent is and how it works; runs may replace it."""
     display_name: Annotated[str, Field(max_length=253)] | None = None
@@ -170,6 +183,14 @@ class WebEndpointStatus(Model):
     """Its address."""
     auth_secret_name: str | None = None
     """Secret with its token."""
+    key_digest: Annotated[str, Field(json_schema_extra={"pattern": "^hmac-sha256:[0-9a-f]{64}$"})] | None = (
+        None
+    )
+    """HMAC of the key, by which the API server knows it without reading the Secret."""
+    hostname: str | None = None
+    """Host name under which it is served."""
+    message: str | None = None
+    """What is wrong, for people."""
 
 
 class InstanceStatus(Status):

@@ -32,7 +32,6 @@ class Field:
 FIELDS: Final[tuple[Field, ...]] = (
     Field("SympoziumInstance", "spec.channels", "no chat channel is connected"),
     Field("SympoziumInstance", "spec.observability", "no traces are sent"),
-    Field("SympoziumInstance", "spec.webEndpoint", "no endpoint is served"),
     Field("SympoziumInstance", "spec.skills[].configMapRef", "the ConfigMap is not read"),
     Field("AgentRun", "spec.mode", "the run ends with a result, as a task", ("server",)),
     Field("AgentRun", "spec.skills[].configMapRef", "the ConfigMap is not read"),
@@ -48,7 +47,6 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field("SkillPack", "spec.sidecar.requiresServer", "the container runs for every run"),
     Field("SkillPack", "spec.sidecar.ports", "no port is declared"),
     Field("PersonaPack", "spec.personas[].channels", "no chat channel is connected"),
-    Field("PersonaPack", "spec.personas[].webEndpoint", "no endpoint is served"),
     Field("PersonaPack", "spec.channelConfigs", "no chat channel is connected"),
 )
 

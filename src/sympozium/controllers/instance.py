@@ -8,6 +8,7 @@ from sympozium.api import SympoziumInstance, memory
 from sympozium.api.base import Object
 from sympozium.api.run import TERMINAL
 from sympozium.controllers.context import BY_INSTANCE, Context
+from sympozium.controllers.endpoint import CONDITION, LOOK_AGAIN, Endpoints
 from sympozium.controllers.run import notes
 from sympozium.kube import AlreadyExistsError, Controller, Informer, Request, Result
 from sympozium.kube.conditions import condition
@@ -25,6 +26,7 @@ class InstanceController:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._endpoints = Endpoints(context)
         self._seen: dict[tuple[str, str], float] = {}
         caches = context.caches
         self.controller = Controller("instance", self.reconcile)
@@ -50,14 +52,18 @@ class InstanceController:
         else:
             ready = condition("Ready", True, "Resolved", "policy, skills and Secrets are there")
         notes, drop = self._context.unimplemented(obj)
+        endpoint, served = await self._endpoints.status(obj, instance)
         fields = {
             # In service, whether or not a run is under way: `activeAgentPods` says how many are.
             "phase": "Error" if problems else "Running",
             "activeAgentPods": active,
             "totalAgentRuns": len(runs),
+            "webEndpoint": _replacing(obj, endpoint),
         }
-        await self._context.write_status(caches.instances, obj, fields, [ready, *notes], drop=drop)
-        return Result(_LOOK_AGAIN if secrets else None)
+        conditions = [ready, *notes, *([served] if served else [])]
+        drop = drop if served else [*drop, CONDITION]
+        await self._context.write_status(caches.instances, obj, fields, conditions, drop=drop)
+        return Result(LOOK_AGAIN if served else _LOOK_AGAIN if secrets else None)
 
     def _missing(self, instance: SympoziumInstance) -> list[str]:
         problems = []
@@ -106,6 +112,12 @@ class InstanceController:
             else:
                 self._seen[key] = now
         return missing
+
+
+def _replacing(obj: Object, endpoint: Object | None) -> Object | None:
+    """For a merge patch, which would keep the fields that are gone."""
+    old = (obj.get("status") or {}).get("webEndpoint") or {}
+    return endpoint and {**{key: None for key in old if key not in endpoint}, **endpoint}
 
 
 def _has_pod(run: Object) -> bool:

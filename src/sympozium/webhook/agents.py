@@ -13,8 +13,9 @@ from typing import Final
 from sympozium.api import cron
 from sympozium.api.base import Object
 from sympozium.api.config import NAME as CONFIG_NAME, ConfigSpec
-from sympozium.api.instance import SympoziumInstance
-from sympozium.api.personapack import PersonaPack
+from sympozium.api.endpoint import HOSTNAMES, hostname_problem, is_allowed
+from sympozium.api.instance import SympoziumInstance, WebEndpoint
+from sympozium.api.personapack import PersonaPack, PersonaWebEndpoint
 from sympozium.api.run import AgentRun
 from sympozium.api.skillpack import SkillPack
 from sympozium.policy import Effective, Violation, admit, fill, sandbox
@@ -96,6 +97,7 @@ class Agents:
             else:
                 used += [(field, pack) for pack in packs.values()]
         config = self.references.config()
+        found.warnings += _unserved(instance, config)
         try:
             policy = await self.references.policy(instance, config)
         except MissingReferenceError as exc:
@@ -177,7 +179,24 @@ def _shape(instance: SympoziumInstance) -> list[Violation]:
         *shapes.environment(agent.env, f"{path}.env"),
         *shapes.timeout(agent.run_timeout, f"{path}.runTimeout"),
         *shapes.skills(instance.spec.skills, "spec.skills"),
+        *_hostname(instance.spec.web_endpoint, "spec.webEndpoint"),
     ]
+
+
+def _hostname(endpoint: WebEndpoint | PersonaWebEndpoint | None, path: str) -> list[Violation]:
+    problem = hostname_problem(endpoint.hostname) if endpoint and endpoint.hostname else ""
+    return [Violation(f"{path}.hostname", problem)] if problem else []
+
+
+def _unserved(instance: SympoziumInstance, config: ConfigSpec) -> list[str]:
+    """A host name that the installation does not let agents have."""
+    endpoint = instance.spec.web_endpoint
+    name = endpoint.hostname if endpoint else None
+    if not name or is_allowed(name, config.endpoints.hostnames if config.endpoints else HOSTNAMES):
+        return []
+    allowed = f"SympoziumConfig {CONFIG_NAME}, spec.endpoints.hostnames"
+    words = f"{name} is none that agents may have ({allowed}): the endpoint is served under its path alone"
+    return [f"spec.webEndpoint.hostname: {words}"]
 
 
 def _personas(pack: PersonaPack, found: Findings) -> None:
@@ -189,6 +208,7 @@ def _personas(pack: PersonaPack, found: Findings) -> None:
             found.wrong.append(
                 Violation(f"{path}.name", f"{persona.name} is spec.personas[{before}] already")
             )
+        found.wrong += _hostname(persona.web_endpoint, f"{path}.webEndpoint")
         schedule = persona.schedule
         if schedule is not None:
             # cron wins over interval, so an interval beside it is not looked at.

@@ -15,11 +15,17 @@ from sympozium.webhook.review import User
 
 CONTROLLER: Final = f"system:serviceaccount:{SYSTEM_NAMESPACE}:sympozium-controller"
 _SERVICE_ACCOUNTS: Final = "system:serviceaccounts"
+APISERVER: Final = f"system:serviceaccount:{SYSTEM_NAMESPACE}:sympozium-apiserver"
 WEBHOOK: Final = f"system:serviceaccount:{SYSTEM_NAMESPACE}:sympozium-webhook"
 
 
 def is_controller(user: User) -> bool:
     return user.name == CONTROLLER
+
+
+def is_apiserver(user: User) -> bool:
+    """The API server as itself: for people it acts with their own credentials."""
+    return user.name == APISERVER
 
 
 def trigger(user: User, run: Object) -> Trigger:

@@ -8,7 +8,7 @@ from sympozium.api.run import MUTABLE, AgentRun
 from sympozium.api.skillpack import SkillPack
 from sympozium.policy import Violation, admit, keys, sandbox
 from sympozium.policy.resolve import MissingReferenceError
-from sympozium.webhook import authority, forks, identity, lineage, shapes
+from sympozium.webhook import authority, endpoints, forks, identity, lineage, shapes
 from sympozium.webhook.access import Access
 from sympozium.webhook.authority import SecretUse
 from sympozium.webhook.findings import Findings
@@ -53,6 +53,8 @@ async def created(request: Request, references: References, access: Access) -> A
         warnings=_warnings(request.object, instance),
     )
     await forks.check(request, run, references, access, found)
+    if identity.is_apiserver(request.user):
+        found.refused += endpoints.created(run, instance, config, policy)
     found.judged(admit(run, instance, policy, packs))
     uses = _secrets(run, instance, config)
     found.refused += await authority.secrets(access, request.user, request.namespace, uses)
@@ -84,7 +86,10 @@ def updated(request: Request) -> Answer:
         violations.append(
             Violation(path, "says with which Secrets the run was admitted, and does not change")
         )
-    return invalid(violations) if violations else allow()
+    if violations:
+        return invalid(violations)
+    refused = endpoints.updated(request) if identity.is_apiserver(request.user) else []
+    return forbidden(refused) if refused else allow()
 
 
 def _annotation(run: Object) -> object:

@@ -1,0 +1,62 @@
+"""What controllers, webhook and API server agree on about the HTTP endpoints of agents.
+
+The controllers read the Secret with an endpoint's key and publish an HMAC of it in the instance's status; the API server, which
+may read no Secret of a namespace, compares HMACs. Both have the key of the HMAC from Secret `sympozium-server`. It covers
+the instance too, so a digest says nothing of whether two agents have the same key, and is of no use in another's status.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from typing import Final
+
+from sympozium.api.instance import InstanceSpec
+from sympozium.names import is_subdomain
+
+SERVER: Final = "sympozium-server"
+"""Secret and ConfigMap of the system namespace."""
+HMAC_KEY: Final = "endpoint.key"
+"""In the Secret: what digests are made with."""
+URL: Final = "url"
+"""In the ConfigMap: where the API server is found."""
+TOKEN: Final = "token"  # noqa: S105 - a name
+"""In the Secret of an endpoint: its key."""
+SHORTEST: Final = 16
+"""Characters of a key."""
+PREFIX: Final = "/agents"
+"""Of paths: `/agents/<namespace>/<instance>`."""
+HOSTNAMES: Final = ("*.localhost",)
+"""Host names that agents may have where the installation does not say."""
+_NUMERIC: Final = frozenset("0123456789.")
+
+
+def digest(installation: bytes, namespace: str, instance: str, key: str) -> str:
+    """As in `status.webEndpoint.keyDigest`."""
+    message = f"endpoint\0{namespace}\0{instance}\0{key}".encode()
+    return f"hmac-sha256:{hmac.new(installation, message, hashlib.sha256).hexdigest()}"
+
+
+def key_problem(key: str) -> str:
+    """Why a text is no key, in words; empty when it is one."""
+    if len(key) < SHORTEST:
+        return f"has {len(key)} characters, and a key has {SHORTEST} or more"
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        return "has characters that no header carries: use letters, digits and punctuation"
+    return ""
+
+
+def is_served(spec: InstanceSpec) -> bool:
+    """Whether an agent has an endpoint of any kind."""
+    return bool((spec.web_endpoint and spec.web_endpoint.enabled) or (spec.a2a and spec.a2a.enabled))
+
+
+def hostname_problem(name: str) -> str:
+    """Why a text is no host name for an agent, in words; empty when it is one."""
+    if not is_subdomain(name) or "." not in name or set(name) <= _NUMERIC:
+        return f"{name!r} is no host name: lower-case letters, digits and '-' in at least two parts, as bot.example.org"
+    return ""
+
+
+def is_allowed(name: str, globs: Sequence[str]) -> bool:
+    """Whether agents may have a host name: it is in the list, or beneath `*.` and a name."""
+    return any(name == glob or (glob.startswith("*.") and name.endswith(glob[1:])) for glob in globs)
