@@ -33,13 +33,13 @@ from sympozium.api.endpoint import (
 )
 from sympozium.api.instance import WebEndpointStatus
 from sympozium.api.meta import LABEL_COMPONENT, LABEL_INSTANCE, owner_reference
-from sympozium.controllers import kinds
 from sympozium.controllers.context import Context
 from sympozium.controllers.run.plan.names import label_value
 from sympozium.kube import AlreadyExistsError
 from sympozium.kube.conditions import condition
 from sympozium.kube.resources import CONFIG_MAPS, SECRETS
 from sympozium.names import derive
+from sympozium.resources import INSTANCES
 
 CONDITION: Final = "EndpointReady"
 LOOK_AGAIN: Final = 30.0
@@ -148,9 +148,7 @@ class Endpoints:
 
     async def _make(self, obj: Object, instance: SympoziumInstance, name: str) -> Object:
         """A Secret with a key that nobody has chosen."""
-        owner = owner_reference(
-            {**obj, "apiVersion": kinds.INSTANCES.api_version, "kind": kinds.INSTANCES.kind}
-        )
+        owner = owner_reference({**obj, "apiVersion": INSTANCES.api_version, "kind": INSTANCES.kind})
         token = base64.b64encode(secrets.token_urlsafe(_BYTES).encode()).decode()
         manifest = {
             "apiVersion": "v1",

@@ -45,7 +45,7 @@ async def test_an_exchanged_key_is_noticed_within_a_minute() -> None:
     def of(key: str) -> str:
         return digest(b"installation", "team", "sre", key)
 
-    first, second = "the first of the keys", "the second of the keys"
+    first, second = "the-first-of-the-keys", "the-second-of-the-keys"
     api.put("mine", {"token": first})
     assert [await published() for _ in range(100)] == [of(first)] * 100
     assert api.reads == 1
