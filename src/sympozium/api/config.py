@@ -55,6 +55,28 @@ class Endpoints(Model):
     """Host names that instances may have, as names or globs: `*.agents.example.org`. Never one under which people reach the API server."""
 
 
+Amount = Annotated[str, Field(json_schema_extra={"pattern": r"^[0-9]{1,12}(\.[0-9]{1,9})?$"})]
+"""An amount of money as a decimal number in text: JSON's numbers are rounded on their way."""
+
+
+class ModelPrice(Model):
+    model: Annotated[str, Field(min_length=1, max_length=253)]
+    """Name of the model, or a glob such as `gpt-*`; the first of the list that matches holds."""
+    input_per_million: Amount
+    """What a million tokens that the model reads cost, as text: `"2.50"`."""
+    output_per_million: Amount
+    """What a million tokens that it writes cost."""
+
+
+class Prices(Model):
+    """What models cost. Costs are computed when they are shown, so a corrected price holds for the past too."""
+
+    currency: Annotated[str, Field(json_schema_extra={"pattern": "^[A-Z]{3}$"})]
+    """Of all prices, by ISO 4217: `EUR`."""
+    models: Annotated[list[ModelPrice], Field(max_length=1000)]
+    """Runs of a model that is not here have no cost, and the usage says so."""
+
+
 class ConfigSpec(Model):
     floor_policy_ref: Name | None = None
     """SympoziumPolicy of the system namespace that holds for every run, whatever its instance says."""
@@ -80,6 +102,8 @@ class ConfigSpec(Model):
     """HTTP endpoints of agents."""
     queue: QueueLimits | None = None
     """How many runs go at the same time."""
+    prices: Prices | None = None
+    """What models cost, for `usage` and the dashboard; without it there are tokens and no money."""
 
 
 class NetworkProbe(Model):

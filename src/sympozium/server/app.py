@@ -13,9 +13,9 @@ from sympozium import __version__
 from sympozium.server import guards, problems
 from sympozium.server.parts import Parts
 from sympozium.server.problems import Problem
-from sympozium.server.routes import session
+from sympozium.server.routes import runs, session
 
-ROUTERS: Final[Sequence[APIRouter]] = (session.router,)
+ROUTERS: Final[Sequence[APIRouter]] = (session.router, runs.router)
 """Under `/api/v1`."""
 WEB: Final = Path(__file__).parent / "web"
 """The built dashboard."""

@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from sympozium.kube import Client
 from sympozium.server.access import FIELD_MANAGER, Reviews
 from sympozium.server.copies import Copies
+from sympozium.server.runs.listing import Listing
 from sympozium.server.signin.signin import SignIn
 
 
@@ -38,20 +39,26 @@ class Parts:
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the process shall end: every stream waits on it too, since the HTTP server tells streams nothing."""
 
+    listing: Listing = field(init=False)
     signin: SignIn = field(init=False)
 
     def __post_init__(self) -> None:
+        self.listing = Listing(self.copies)
         self.signin = SignIn(self.kube, public_url=self.settings.public_url)
 
     def unready(self) -> list[str]:
         """What is missing before requests can be answered."""
-        return [*(["stopping"] if self.draining.is_set() else []), *self.copies.unready()]
+        return [
+            *(["stopping"] if self.draining.is_set() else []),
+            *self.copies.unready(),
+            *self.listing.unready(),
+        ]
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """Run what lives beside the requests."""
         await self.signin.keys.look(self.kube)
-        async with background(self.copies.run(), self.signin.keys.follow(self.kube)):
+        async with background(self.copies.run(), self.listing.run(), self.signin.keys.follow(self.kube)):
             yield
 
     @classmethod

@@ -15,6 +15,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from sympozium.actions.errors import ActionError, MissingError, StaleError, UnavailableError, UsageError
+from sympozium.bus.errors import BusError
 from sympozium.kube import ApiError, KubeError, UnreachableError
 
 log = logging.getLogger(__name__)
@@ -74,6 +76,9 @@ def of_kubernetes(error: KubeError) -> Problem:
 
 
 _STATUSES: Final = frozenset(HTTPStatus)
+_ACTIONS: Final[Mapping[type[ActionError], int]] = {
+    UsageError: 400, MissingError: 404, StaleError: 409, UnavailableError: 503,
+}  # fmt: skip
 
 
 def install(app: FastAPI) -> None:
@@ -86,6 +91,14 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(KubeError)
     async def kubernetes(_request: Request, error: KubeError) -> JSONResponse:
         return of_kubernetes(error).response()
+
+    @app.exception_handler(ActionError)
+    async def action(_request: Request, error: ActionError) -> JSONResponse:
+        return Problem(_ACTIONS[type(error)], str(error)).response()
+
+    @app.exception_handler(BusError)
+    async def bus(_request: Request, error: BusError) -> JSONResponse:
+        return Problem(503, f"{error}; try again", headers={"Retry-After": "2"}).response()
 
     @app.exception_handler(HTTPException)
     async def http(_request: Request, error: HTTPException) -> JSONResponse:
