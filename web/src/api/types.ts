@@ -4,7 +4,13 @@
 export type KubeObject = Record<string, any> & {
   apiVersion: string;
   kind: string;
-  metadata: { name: string; namespace?: string; uid?: string; resourceVersion?: string };
+  metadata: {
+    name: string;
+    namespace?: string;
+    uid?: string;
+    resourceVersion?: string;
+    creationTimestamp?: string;
+  };
 };
 
 export interface Session {
@@ -13,7 +19,6 @@ export interface Session {
   expiresAt: string | null;
   signIn: { oidc: boolean; link: boolean; token: boolean };
   version: string;
-  installation: string;
 }
 
 export interface Match {
@@ -43,17 +48,71 @@ export interface RunSummary {
   startedAt: string | null;
   completedAt: string | null;
   durationMs: number | null;
-  steps: number | null;
-  toolCalls: number | null;
-  inputTokens: number | null;
-  outputTokens: number | null;
-  cost: { amount: number; currency: string } | null;
+  steps: number;
+  toolCalls: number;
+  inputTokens: number;
+  outputTokens: number;
+  cost: { amount: string; currency: string } | null;
   model: string | null;
   policy: { name: string; generation: number } | null;
   waitingApproval: string | null;
   suspended: boolean;
-  queue: { position: number | null; reason: string | null } | null;
+  queue: { position: number; reason: string } | null;
   match?: Match[] | null;
+}
+
+export interface RunPage {
+  items: RunSummary[];
+  cursor: string | null;
+  total: number;
+  facets: Record<string, Record<string, number>>;
+  partial: boolean;
+}
+
+export interface RunDetail {
+  summary: RunSummary;
+  object: KubeObject;
+  conditions: Condition[];
+  children: number;
+}
+
+export interface RunWritten {
+  run: RunSummary;
+  warnings: string[];
+}
+
+export interface RunTree {
+  run: RunSummary;
+  children: RunTree[];
+  hidden: number;
+}
+
+export interface Condition {
+  type: string;
+  status: string;
+  reason?: string;
+  message?: string;
+  lastTransitionTime?: string;
+}
+
+/** A message of a run, as the bus has it (docs/contracts.md); `seq` is its place in the stream. */
+export interface RunEvent {
+  seq: number;
+  time: string;
+  type: string;
+  source: string;
+  // biome-ignore lint/suspicious/noExplicitAny: by type; sympozium.bus.data has checked it
+  data: any;
+}
+
+export interface Span {
+  id: string;
+  kind: string;
+  name: string;
+  startedAt: string;
+  endedAt: string | null;
+  status: string | null;
+  parent: string | null;
 }
 
 export interface Preview {
@@ -83,4 +142,23 @@ export interface ApprovalSummary {
   comment: string | null;
   scope: string | null;
   mayDecide: boolean;
+}
+
+export interface Tick {
+  namespace: string;
+  schedule: string;
+  instance: string;
+  at: string;
+}
+
+export interface Overview {
+  phases: Record<string, number>;
+  running: RunSummary[];
+  waiting: ApprovalSummary[];
+  failed: RunSummary[];
+  recent: RunSummary[];
+  spend: { today: string | null; week: string | null; currency: string } | null;
+  tokens: { today: number; week: number };
+  next: Tick[];
+  stopped: boolean;
 }

@@ -187,7 +187,7 @@ function Foot() {
     <div class="side-foot">
       <div class="who clip" title={who?.user?.groups.join(", ")}>
         <span class="clip">{who?.user?.name}</span>
-        <small class="clip">{who?.installation || who?.version}</small>
+        <small class="clip">{who && `Sympozium ${who.version}`}</small>
       </div>
       <Button
         look="quiet"

@@ -46,8 +46,9 @@ export function bytes(value: number): string {
 }
 
 /** Small amounts keep two digits that mean something: $0.0042. */
-export function money(amount: number | null | undefined, currency: string): string {
-  if (amount === null || amount === undefined) return "";
+export function money(value: number | string | null | undefined, currency: string): string {
+  if (value === null || value === undefined) return "";
+  const amount = Number(value);
   const digits = amount === 0 || amount >= 1 ? 2 : Math.min(6, 1 - Math.floor(Math.log10(amount)));
   try {
     return new Intl.NumberFormat("en", {

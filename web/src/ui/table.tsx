@@ -103,7 +103,12 @@ export function Table<Row>(props: TableProps<Row>) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keys
     <section class="table-box" ref={box} tabIndex={0} aria-label={label}>
-      <table class="table" aria-rowcount={total ?? rows.length} aria-busy={loading}>
+      <table
+        class="table"
+        style={{ "--row": `${rowHeight}px` }}
+        aria-rowcount={total ?? rows.length}
+        aria-busy={loading}
+      >
         <colgroup>
           {columns.map((column) => (
             <col
