@@ -52,6 +52,14 @@ class Terminal:
         self.seen = place + len(words)
         return before
 
+    def quiet(self, seconds: float) -> str:
+        """All that is shown until nothing more comes for so long."""
+        before = -1
+        while before != len(self.raw):
+            before = len(self.raw)
+            self._read(seconds)
+        return self.text[self.seen :]
+
     def _read(self, timeout: float) -> bool:
         """False when nothing more will come."""
         readable, _, _ = select.select([self._master], [], [], timeout)

@@ -34,29 +34,38 @@ async def show_list(session: Session, *, everywhere: bool, all_of_them: bool) ->
 
 
 async def show(session: Session, name: str) -> None:
-    obj = plain(await _get(session, name))
+    obj = await _get(session, name)
+    for line in described(obj):
+        say(line)
+    if not decision_of(obj):
+        say(f"decide:   sympozium approvals approve {name} -n {session.namespace}   (or deny)")
+
+
+def described(obj: Object) -> list[str]:
+    """What exactly is asked, in lines. Text of a model: nothing in it may act on the terminal."""
+    obj = plain(obj)
     spec, status = obj["spec"], obj.get("status") or {}
-    say(paint("1", f"{spec['tool']}" + (f" in {spec['target']}" if spec.get("target") else "")))
-    say(f"run:      {spec['runRef']}")
-    say(
-        f"asked:    {spec.get('requestedAt')}" + (f", because {spec['reason']}" if spec.get("reason") else "")
-    )
-    say(f"expires:  {spec.get('expiresAt')} ({_left(spec.get('expiresAt'))})")
-    say("arguments:")
+    because = f", because {spec['reason']}" if spec.get("reason") else ""
+    lines = [
+        paint("1", f"{spec['tool']}" + (f" in {spec['target']}" if spec.get("target") else "")),
+        f"run:      {spec['runRef']}",
+        f"asked:    {spec.get('requestedAt')}{because}",
+        f"expires:  {spec.get('expiresAt')} ({_left(spec.get('expiresAt'))})",
+        "arguments:",
+    ]
     args = spec.get("args")
     for key, value in args.items() if isinstance(args, dict) else [("", args)]:
         text = legible(value if isinstance(value, str) else json.dumps(value, indent=2))
         # Further in than the names: no line of a value can pass for another argument.
         inner = [f"  {line}" for line in text.splitlines()]
-        for line in [f"{key}: {text}"] if "\n" not in text else [f"{key}:", *inner]:
-            say(f"  {line}")
-    _say_preview(spec.get("preview"))
-    say(f"digest:   {spec.get('argsDigest')}")
+        lines += [f"  {line}" for line in ([f"{key}: {text}"] if "\n" not in text else [f"{key}:", *inner])]
+    lines += [*_preview(spec.get("preview")), f"digest:   {spec.get('argsDigest')}"]
     if decision_of(obj):
-        say(f"decision: {decision_of(obj)} by {status.get('decidedBy')} at {status.get('decidedAt')}"
-            + (f": {status['comment']}" if status.get("comment") else ""))  # fmt: skip
-    else:
-        say(f"decide:   sympozium approvals approve {name} -n {session.namespace}   (or deny)")
+        comment = f": {status['comment']}" if status.get("comment") else ""
+        lines.append(
+            f"decision: {decision_of(obj)} by {status.get('decidedBy')} at {status.get('decidedAt')}{comment}"
+        )
+    return lines
 
 
 _PREVIEWS = {
@@ -68,20 +77,19 @@ _PREVIEWS = {
 }
 
 
-def _say_preview(preview: dict[str, Any] | None) -> None:
-    """Text of a model: nothing in it may act on the terminal."""
+def _preview(preview: dict[str, Any] | None) -> list[str]:
     if not preview:
-        say(f"{_PREVIEWS['none']}: nothing is known")
-        return
-    say(f"{_PREVIEWS.get(preview['kind'], preview['kind'])}:")
+        return [f"{_PREVIEWS['none']}: nothing is known"]
+    lines = [f"{_PREVIEWS.get(preview['kind'], preview['kind'])}:"]
     changes = preview["kind"] in ("diff", "dry-run")
     for line in legible(preview.get("text") or "").splitlines():
         colour = {"+": "32", "-": "31", "@": "36"}.get(line[:1]) if changes else None
-        say("  " + (paint(colour, line) if colour else line))
+        lines.append("  " + (paint(colour, line) if colour else line))
     if preview.get("truncated"):
-        say("  " + paint("33", "[only the beginning is shown]"))
+        lines.append("  " + paint("33", "[only the beginning is shown]"))
     if preview.get("problem"):
-        say(paint("33", f"note:     {legible(preview['problem'])}"))
+        lines.append(paint("33", f"note:     {legible(preview['problem'])}"))
+    return lines
 
 
 async def decide(

@@ -1,11 +1,11 @@
-"""Commands for a person at a terminal: `init`."""
+"""Commands for a person at a terminal: `init`, `top`."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sympozium.cli.options import Namespace
+from sympozium.cli.options import Everywhere, Namespace
 
 app = typer.Typer()
 
@@ -38,3 +38,12 @@ def init(
     return module.init(
         module.Wishes(namespace, base_url, provider, model, key_env, key_file, pack, instance, task, yes)
     )
+
+
+@app.command()
+def top(namespace: Namespace = None, everywhere: Everywhere = False) -> int:
+    """Watch runs at a terminal: follow one, decide what waits, stop one. A plain table where there is no terminal."""
+    from sympozium.cli import session
+    from sympozium.cli.top import app as module
+
+    return session.run(lambda s: module.top(s, everywhere=everywhere), namespace)
