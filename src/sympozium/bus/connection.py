@@ -8,7 +8,7 @@ wait for its time-out: `Reconnections` ends such a wait as soon as the connectio
 import asyncio
 import logging
 import random
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -94,9 +94,12 @@ async def connect(
     inbox: str = "_INBOX",
     reconnections: Reconnections | None = None,
     patient: bool = True,
+    changed: Callable[[], None] | None = None,
 ) -> Nats:
     """A connection that heals itself. With `patient` it waits for a server that is not there yet;
     without, it raises BusError. Raises BusRefusedError in any case.
+
+    `changed` is called when the connection is lost, is back, and is closed for good.
     """
     said = ""
 
@@ -113,6 +116,11 @@ async def connect(
         log.info("bus: connected again")
         if reconnections is not None:
             await reconnections.happened()
+        await on_changed()
+
+    async def on_changed() -> None:
+        if changed is not None:
+            changed()
 
     delay = 0.1
     while True:
@@ -126,6 +134,8 @@ async def connect(
                 inbox_prefix=inbox.encode(),
                 error_cb=on_error,
                 reconnected_cb=on_reconnected,
+                disconnected_cb=on_changed,
+                closed_cb=on_changed,
                 reconnect_time_wait=_RECONNECT_WAIT,  # type: ignore[arg-type]  # a float does
                 # With more patience nats-py would not come back from here: neither from a server that is away
                 # nor from one that refuses. Trying again is ours until there is a connection, and its from then on.

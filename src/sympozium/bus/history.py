@@ -95,6 +95,10 @@ class Verifier:
         last = self._last.get((message.source, message.epoch), 0)
         return last > message.seq if message.type == messages.MODEL_DELTA else last >= message.seq
 
+    def is_early(self, message: Message) -> bool:
+        """Whether its sender had stored messages before it that were not taken yet: of deltas, which overtake them."""
+        return self._last.get((message.source, message.epoch), 0) < message.seq
+
     def see(self, message: Message) -> None:
         if message.type != messages.MODEL_DELTA:
             self._last[message.source, message.epoch] = message.seq

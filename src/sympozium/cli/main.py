@@ -413,12 +413,23 @@ def serve_apiserver(
     state_dir: Annotated[
         Path | None, typer.Option(help="Directory for its ledger of usage; without one it is kept in memory.")
     ] = None,
+    max_streams: Annotated[int, typer.Option(help="Live streams that may be open.", min=1)] = 2000,
+    max_streams_per_caller: Annotated[
+        int, typer.Option(help="Live streams that one credential may have open.", min=1)
+    ] = 100,
     health_port: HealthPort = 0,
 ) -> int:
     """Run the API server, with the dashboard."""
     from sympozium.server.main import run as serve
 
-    return serve(host=host, port=port, state_dir=state_dir, health_port=health_port)
+    return serve(
+        host=host,
+        port=port,
+        state_dir=state_dir,
+        health_port=health_port,
+        max_streams=max_streams,
+        max_streams_per_caller=max_streams_per_caller,
+    )
 
 
 @serve_app.command("egress")

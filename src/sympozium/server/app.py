@@ -13,9 +13,9 @@ from sympozium import __version__
 from sympozium.server import guards, problems
 from sympozium.server.parts import Parts
 from sympozium.server.problems import Problem
-from sympozium.server.routes import runs, session
+from sympozium.server.routes import runs, session, streams
 
-ROUTERS: Final[Sequence[APIRouter]] = (session.router, runs.router)
+ROUTERS: Final[Sequence[APIRouter]] = (session.router, runs.router, streams.router)
 """Under `/api/v1`."""
 WEB: Final = Path(__file__).parent / "web"
 """The built dashboard."""

@@ -7,7 +7,7 @@ Of each object only `managedFields` and kubectl's last-applied annotation are le
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from sympozium.api.registry import KINDS
@@ -40,6 +40,9 @@ class Copies:
             )
             for plural, resource in RESOURCES.items()
         }
+        self._listeners: dict[str, dict[Handler, None]] = {plural: {} for plural in RESOURCES}
+        for plural, informer in self._informers.items():
+            informer.add_handler(self._teller(self._listeners[plural]))
 
     def __getitem__(self, plural: str) -> Informer:
         return self._informers[plural]
@@ -53,6 +56,20 @@ class Copies:
     def on_change(self, plural: str, handler: Handler) -> None:
         """Hear of (old, new) from now on, and of what there is as added. For the life of the process."""
         self._informers[plural].add_handler(handler)
+
+    def listen(self, plural: str, handler: Handler) -> Callable[[], None]:
+        """Hear of changes from now on, until the function that is returned is called."""
+        listeners = self._listeners[plural]
+        listeners[handler] = None
+        return lambda: listeners.pop(handler, None)
+
+    @staticmethod
+    def _teller(listeners: Iterable[Handler]) -> Handler:
+        def tell(old: Object | None, new: Object | None) -> None:
+            for listener in list(listeners):
+                listener(old, new)
+
+        return tell
 
     def unready(self) -> list[str]:
         """Kinds that were not read yet."""
@@ -74,14 +91,18 @@ class Copies:
 
     def summary(self, run: Object) -> RunSummary:
         """With what the instance and the approvals of the run say about it."""
-        namespace, name = run["metadata"]["namespace"], run["metadata"]["name"]
-        instance = self[INSTANCES].get(namespace, run["spec"]["instanceRef"])
-        waiting = self[APPROVALS].by_index(_WAITING, f"{namespace}/{name}")
+        instance = self[INSTANCES].get(run["metadata"]["namespace"], run["spec"]["instanceRef"])
         return summary(
             run,
             display_name=instance["spec"].get("displayName") if instance else None,
-            waiting_approval=waiting[0]["metadata"]["name"] if waiting else None,
+            waiting_approval=self.waiting_approval(run),
         )
+
+    def waiting_approval(self, run: Object) -> str | None:
+        """The name of the request that a run waits for."""
+        metadata = run["metadata"]
+        waiting = self[APPROVALS].by_index(_WAITING, f"{metadata['namespace']}/{metadata['name']}")
+        return waiting[0]["metadata"]["name"] if waiting else None
 
 
 def lean(obj: Object) -> Object:

@@ -15,7 +15,9 @@ from typing import Final
 import uvicorn
 
 from sympozium.server.app import build
+from sympozium.server.connection import Connection
 from sympozium.server.parts import Parts, Settings
+from sympozium.server.streams.registry import MOST, MOST_PER_CALLER
 from sympozium.telemetry import health, logs
 
 log = logging.getLogger(__name__)
@@ -28,6 +30,8 @@ def run(
     port: int = 8080,
     state_dir: Path | None = None,
     health_port: int = 0,
+    max_streams: int = MOST,
+    max_streams_per_caller: int = MOST_PER_CALLER,
     log_level: str = "INFO",
 ) -> int:
     """Serve until SIGTERM or SIGINT; returns the exit code.
@@ -36,7 +40,10 @@ def run(
     is in use.
     """
     logs.setup("apiserver", level=log_level)
-    asyncio.run(_serve(Settings(host, port, state_dir), health_port or None))
+    settings = Settings(
+        host, port, state_dir, max_streams=max_streams, max_streams_per_caller=max_streams_per_caller
+    )
+    asyncio.run(_serve(settings, health_port or None))
     return 0
 
 
@@ -51,7 +58,7 @@ class _Server(uvicorn.Server):
 async def _serve(settings: Settings, health_port: int | None) -> None:
     async with Parts.connect(settings) as parts:
         config = uvicorn.Config(
-            build(parts), host=settings.host, port=settings.port, http="httptools", ws="none", lifespan="off",
+            build(parts), host=settings.host, port=settings.port, http=Connection, ws="none", lifespan="off",
             log_config=None, access_log=False, server_header=False, timeout_keep_alive=75,
             timeout_graceful_shutdown=_DRAIN_SECONDS,
         )  # fmt: skip

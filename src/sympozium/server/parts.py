@@ -11,9 +11,13 @@ from fastapi import Depends, Request
 
 from sympozium.kube import Client
 from sympozium.server.access import FIELD_MANAGER, Reviews
+from sympozium.server.bus import Bus
 from sympozium.server.copies import Copies
+from sympozium.server.feed.hub import Hub
 from sympozium.server.runs.listing import Listing
 from sympozium.server.signin.signin import SignIn
+from sympozium.server.streams.changes import Frames
+from sympozium.server.streams.registry import MOST, MOST_PER_CALLER, Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,8 @@ class Settings:
     public_url: str | None = None
     """How browsers reach this server, `https://sympozium.example.org`, where that is not its own address."""
     installation: str | None = None
+    max_streams: int = MOST
+    max_streams_per_caller: int = MOST_PER_CALLER
 
 
 @dataclass(slots=True)
@@ -41,10 +47,22 @@ class Parts:
 
     listing: Listing = field(init=False)
     signin: SignIn = field(init=False)
+    bus: Bus = field(init=False)
+    hub: Hub = field(init=False)
+    frames: Frames = field(init=False)
+    streams: Registry = field(init=False)
 
     def __post_init__(self) -> None:
         self.listing = Listing(self.copies)
         self.signin = SignIn(self.kube, public_url=self.settings.public_url)
+        self.bus = Bus(self.kube)
+        self.hub = Hub(self.bus, self.copies)
+        self.frames = Frames(self.copies)
+        self.streams = Registry(
+            self.draining,
+            most=self.settings.max_streams,
+            most_per_caller=self.settings.max_streams_per_caller,
+        )
 
     def unready(self) -> list[str]:
         """What is missing before requests can be answered."""
@@ -58,7 +76,14 @@ class Parts:
     async def open(self) -> AsyncIterator[None]:
         """Run what lives beside the requests."""
         await self.signin.keys.look(self.kube)
-        async with background(self.copies.run(), self.listing.run(), self.signin.keys.follow(self.kube)):
+        async with background(
+            self.copies.run(),
+            self.listing.run(),
+            self.signin.keys.follow(self.kube),
+            self.bus.run(),
+            self.hub.run(),
+            self.streams.run(),
+        ):
             yield
 
     @classmethod

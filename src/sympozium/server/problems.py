@@ -47,8 +47,8 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's word
         self.causes = [dict(cause) for cause in causes]
         self.headers = dict(headers or {})
 
-    def response(self) -> JSONResponse:
-        body: dict[str, Any] = {
+    def body(self) -> dict[str, Any]:
+        return {
             "type": "about:blank",
             "title": HTTPStatus(self.status).phrase,
             "status": self.status,
@@ -56,7 +56,9 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's word
             "reason": self.reason,
             "causes": self.causes,
         }
-        return JSONResponse(body, self.status, headers=self.headers, media_type=CONTENT_TYPE)
+
+    def response(self) -> JSONResponse:
+        return JSONResponse(self.body(), self.status, headers=self.headers, media_type=CONTENT_TYPE)
 
 
 def of_kubernetes(error: KubeError) -> Problem:
