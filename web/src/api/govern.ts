@@ -1,0 +1,137 @@
+/** What the pages under Agents and Govern read of `/api/v1`, under short names. */
+import type { KubeObject, RunSummary } from "./types";
+
+export interface Items<T> {
+  items: T[];
+}
+
+export interface Written {
+  object: KubeObject;
+  warnings: string[];
+}
+
+export interface Condition {
+  type: string;
+  status: string;
+  reason?: string;
+  message?: string;
+  lastTransitionTime?: string;
+}
+
+export interface PersonaState {
+  name: string;
+  displayName: string | null;
+  model: string | null;
+  skills: string[];
+  policy: string | null;
+  schedule: string | null;
+  instance: string | null;
+  phase: string | null;
+  lastRun: RunSummary | null;
+  nextRun: string | null;
+  excluded: boolean;
+}
+
+export interface PackSummary {
+  namespace: string;
+  name: string;
+  description: string | null;
+  category: string | null;
+  version: string | null;
+  enabled: boolean;
+  enabledIn: string[];
+  catalogue: boolean;
+  phase: string | null;
+  personas: PersonaState[];
+  warnings: string[];
+}
+
+export interface InstanceSummary {
+  namespace: string;
+  name: string;
+  displayName: string | null;
+  model: string | null;
+  provider: string | null;
+  baseURL: string | null;
+  policy: string | null;
+  skills: string[];
+  pack: string | null;
+  phase: string | null;
+  conditions: Condition[];
+  active: number;
+  total: number;
+  lastRun: RunSummary | null;
+  endpoint: { status?: string | null; url?: string | null; authSecretName?: string | null } | null;
+}
+
+export interface ScheduleSummary {
+  namespace: string;
+  name: string;
+  instance: string;
+  schedule: string;
+  timeZone: string | null;
+  type: string;
+  suspended: boolean;
+  phase: string | null;
+  task: string;
+  past: { at: string; run: string | null; phase: string | null }[];
+  next: string[];
+  missed: number;
+}
+
+export interface Rights {
+  apiGroups: string[];
+  resources: string[];
+  verbs: string[];
+}
+
+export interface SkillSummary {
+  namespace: string;
+  name: string;
+  description: string | null;
+  skills: { name: string; description?: string | null; content?: string }[];
+  sidecar: string | null;
+  rights: Rights[];
+  usedBy: string[];
+}
+
+export interface PolicySummary {
+  namespace: string;
+  name: string;
+  object: KubeObject;
+  boundInstances: number;
+  effective: string;
+}
+
+export interface Finding {
+  severity: "error" | "warning";
+  line: number;
+  column: number | null;
+  path: string;
+  message: string;
+  hint: string | null;
+}
+
+export interface Tried {
+  action: string;
+  layers: { policy: string; index: number | null; rule: string; reason: string | null; action: string }[];
+  rule: string;
+  reason: string | null;
+  instead: string | null;
+  preview: { kind: string; text: string } | null;
+}
+
+export interface Backtest {
+  runs: number;
+  calls: number;
+  changes: {
+    run: string;
+    callId: string;
+    tool: string;
+    before: string;
+    after: string;
+    rule: string;
+    reason: string | null;
+  }[];
+  unread: string[];
+}

@@ -1,0 +1,128 @@
+/** The inbox: what waits for a person, what it would do, and the person's decision. */
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { Items } from "../../api/govern";
+import type { ApprovalSummary } from "../../api/types";
+import { useWatched } from "../../api/useWatched";
+import { useKeys } from "../../app/keyboard";
+import type { PageProps } from "../../app/pages";
+import { location, namespace, setQuery } from "../../app/router";
+import { CheckIcon } from "../../ui/icons";
+import { EmptyState, ErrorBox, Loading } from "../../ui/states";
+import "./approvals.css";
+import { Decide } from "./decide";
+import { Detail } from "./detail";
+import { asWanted, keyOf, moved, nextWaiting, ordered, type Wanted, wantedStates } from "./inbox";
+import { ApprovalList } from "./list";
+
+const TITLES: Record<Wanted, string> = { waiting: "Waiting", decided: "Decided", all: "All" };
+
+export default function Approvals(_: PageProps) {
+  const { query } = location.value;
+  const wanted = asWanted(query.get("state"));
+  const selected = query.get("selected");
+  const fetched = useWatched<Items<ApprovalSummary>>(
+    "/approvals",
+    { state: wanted, namespace: namespace.value },
+    ["approvalrequests"],
+    namespace.value,
+  );
+  const items = ordered(fetched.data?.items ?? []);
+  const [deciding, setDeciding] = useState<"approve" | "deny" | null>(null);
+  const detail = useRef<HTMLElement>(null);
+
+  // What was decided (or ran out) leaves the list of those that wait; it stays in sight until the person goes on.
+  const known = useRef(new Map<string, ApprovalSummary>());
+  for (const item of items) known.current.set(keyOf(item), item);
+  const listed = items.find((item) => keyOf(item) === selected) ?? null;
+  const shown = listed ?? (selected ? (known.current.get(selected) ?? null) : null);
+  const gone = shown !== null && listed === null;
+
+  useEffect(() => {
+    if (!selected && items[0] && window.matchMedia("(min-width: 761px)").matches) select(keyOf(items[0]));
+  }, [items.length > 0, wanted]);
+  const select = (key: string | null) => setQuery({ selected: key });
+  const move = (by: number) => select(moved(items, selected, by));
+  const decide = (what: "approve" | "deny") => {
+    if (shown && !gone && !shown.decision && shown.mayDecide) setDeciding(what);
+  };
+  useKeys("Approvals", [
+    { keys: "j", does: "next call", run: () => move(1) },
+    { keys: "k", does: "call before", run: () => move(-1) },
+    { keys: "Enter", does: "show the call", run: () => detail.current?.focus() },
+    { keys: "a", does: "approve (asks once)", run: () => decide("approve") },
+    { keys: "d", does: "deny, with a comment", run: () => decide("deny") },
+  ]);
+
+  return (
+    <div class="page fixed approvals">
+      <header class="page-head">
+        <h1>Approvals</h1>
+        <fieldset class="chips">
+          <legend class="visually-hidden">Which approvals</legend>
+          {wantedStates.map((state) => (
+            <button
+              key={state}
+              type="button"
+              class="chip"
+              aria-pressed={state === wanted}
+              onClick={() => setQuery({ state: state === "waiting" ? null : state, selected: null })}
+            >
+              {TITLES[state]}
+              {state === wanted && fetched.data && <span class="count">{items.length}</span>}
+            </button>
+          ))}
+        </fieldset>
+        <p class="faint wide-only">
+          <kbd>j</kbd> <kbd>k</kbd> move, <kbd>a</kbd> approve, <kbd>d</kbd> deny
+        </p>
+      </header>
+      {fetched.problem && <ErrorBox problem={fetched.problem} retry={fetched.reload} />}
+      {!fetched.data && !fetched.problem && <Loading />}
+      {fetched.data && !items.length && !shown && <Empty wanted={wanted} />}
+      {fetched.data && (items.length > 0 || shown) && (
+        <div class={`panes ${shown ? "one" : ""}`}>
+          <ApprovalList items={items} selected={selected} onSelect={select} />
+          {shown ? (
+            <Detail
+              approval={shown}
+              gone={gone}
+              focus={detail}
+              onBack={() => select(null)}
+              onDecide={setDeciding}
+            />
+          ) : (
+            <div class="detail wide-only">
+              <EmptyState title="No call is chosen">
+                <p>Choose one at the left, or press j.</p>
+              </EmptyState>
+            </div>
+          )}
+        </div>
+      )}
+      {shown && deciding && (
+        <Decide
+          approval={shown}
+          what={deciding}
+          onClose={() => setDeciding(null)}
+          onDone={() => {
+            setDeciding(null);
+            const next = nextWaiting(items, keyOf(shown));
+            select(next ?? keyOf(shown));
+            fetched.reload();
+          }}
+        />
+      )}
+    </div>
+  );
+}
+
+function Empty({ wanted }: { wanted: Wanted }) {
+  if (wanted !== "waiting") return <EmptyState title="No calls" />;
+  return (
+    <EmptyState title="Nothing waits for a decision" icon={CheckIcon}>
+      <p>
+        A call comes here when a policy's rule says <code>ask</code>. This page shows it as it arrives.
+      </p>
+    </EmptyState>
+  );
+}
