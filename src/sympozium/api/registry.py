@@ -14,6 +14,7 @@ from sympozium.api.run import AgentRun
 from sympozium.api.schedule import SympoziumSchedule
 from sympozium.api.shared import Resource
 from sympozium.api.skillpack import SkillPack
+from sympozium.api.trigger import SympoziumTrigger
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,18 @@ KINDS: Final[tuple[Kind, ...]] = (
             Column("Runs", ".status.totalRuns", "integer"),
             _AGE,
             Column("Type", ".spec.type", priority=1),
+        ),
+    ),
+    Kind(
+        SympoziumTrigger, "sympoziumtriggers", "strig",
+        (
+            Column("Instance", ".spec.instanceRef"),
+            _READY,
+            Column("Fired", ".status.firedCount", "integer"),
+            Column("Suppressed", ".status.suppressedCount", "integer"),
+            Column("Last fired", ".status.lastFiredAt", "date"),
+            _AGE,
+            Column("Last run", ".status.lastRunName", priority=1),
         ),
     ),
     Kind(

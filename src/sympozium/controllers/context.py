@@ -31,6 +31,7 @@ BY_INSTANCE = "instance"
 BY_LABEL = "label"
 BY_RUN = "run"
 BY_SCHEDULE = "schedule"
+BY_TRIGGER = "trigger"
 BY_OWNER = "owner"
 BY_PARENT = "parent"
 
@@ -52,11 +53,13 @@ class Caches:
                 BY_INSTANCE: _instance_of_run,
                 BY_LABEL: _label_of_run,
                 BY_SCHEDULE: _schedule_of_run,
+                BY_TRIGGER: _trigger_of_run,
                 BY_PARENT: _parent_of_run,
             },
         )
         self.instances = informer(resources.INSTANCES, indexers={BY_OWNER: _owner})
         self.schedules = informer(resources.SCHEDULES, indexers={BY_OWNER: _owner})
+        self.triggers = informer(resources.TRIGGERS)
         self.policies = informer(resources.POLICIES)
         self.skill_packs = informer(resources.SKILL_PACKS)
         self.packs = informer(resources.PERSONA_PACKS)
@@ -69,7 +72,7 @@ class Caches:
 
     def all(self) -> list[Informer]:
         return [
-            self.runs, self.instances, self.schedules, self.policies, self.skill_packs, self.packs, self.configs,
+            self.runs, self.instances, self.schedules, self.triggers, self.policies, self.skill_packs, self.packs, self.configs,
             self.approvals, self.jobs, self.pods, self.nodes,
         ]  # fmt: skip
 
@@ -180,6 +183,13 @@ def _label_of_run(obj: Object) -> Iterable[str]:
 def _schedule_of_run(obj: Object) -> Iterable[str]:
     trigger = obj["spec"].get("trigger") or {}
     if trigger.get("kind") == "Schedule" and trigger.get("name"):
+        return [f"{obj['metadata']['namespace']}/{trigger['name']}"]
+    return []
+
+
+def _trigger_of_run(obj: Object) -> Iterable[str]:
+    trigger = obj["spec"].get("trigger") or {}
+    if trigger.get("kind") == "Trigger" and trigger.get("name"):
         return [f"{obj['metadata']['namespace']}/{trigger['name']}"]
     return []
 

@@ -34,6 +34,7 @@ from sympozium.controllers.run.requests import Requests
 from sympozium.controllers.run.start import Starter
 from sympozium.controllers.schedule.controller import ScheduleController
 from sympozium.controllers.skillpack import SkillPackController
+from sympozium.controllers.trigger.controller import TriggerController
 from sympozium.kube import Client, Manager
 from sympozium.kube.events import Recorder
 from sympozium.kube.kubeconfig import Access
@@ -106,6 +107,7 @@ class Control:
         enforcement.wake = runs.controller.enqueue
         requests = Requests(self.context, bus, children)
         self._messages = RunMessages(self.context, runs.controller, store, bus, requests)
+        triggers = TriggerController(self.context)
         parts = (
             runs,
             runs.live,
@@ -114,13 +116,14 @@ class Control:
             PolicyController(self.context),
             PackController(self.context),
             ScheduleController(self.context),
+            triggers,
             SkillPackController(self.context),
             ConfigController(self.context),
         )
         self.manager = Manager(
             caches.all(),
             [part.controller for part in parts],
-            [recorder.run, runs.slots.run, enforcement.run, self._consume],
+            [recorder.run, runs.slots.run, enforcement.run, triggers.run, self._consume],
         )
 
     def unready(self) -> list[str]:

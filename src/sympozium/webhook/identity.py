@@ -7,7 +7,7 @@ its owner, whatever it is called and however its token was come by.
 from typing import Final
 
 from sympozium.api.base import Object
-from sympozium.api.meta import LABEL_RUN, LABEL_SCHEDULE, SYSTEM_NAMESPACE
+from sympozium.api.meta import LABEL_RUN, LABEL_SCHEDULE, LABEL_TRIGGER, SYSTEM_NAMESPACE
 from sympozium.api.run import Trigger
 from sympozium.kube.client import Client
 from sympozium.kube.resources import SERVICE_ACCOUNTS
@@ -33,6 +33,9 @@ def trigger(user: User, run: Object) -> Trigger:
     schedule = (run.get("metadata", {}).get("labels") or {}).get(LABEL_SCHEDULE)
     if is_controller(user) and schedule:
         return Trigger(kind="Schedule", name=schedule, user=user.name)
+    event = (run.get("metadata", {}).get("labels") or {}).get(LABEL_TRIGGER)
+    if is_controller(user) and event:
+        return Trigger(kind="Trigger", name=event, user=user.name)
     if is_controller(user) and (parent := parent_name(run)):
         return Trigger(kind="Agent", name=parent, user=user.name)
     if user.service_account or user.name.startswith("system:node:"):

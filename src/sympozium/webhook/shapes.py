@@ -49,6 +49,13 @@ def timeout(text: str | None, path: str) -> list[Violation]:
     return [Violation(path, f"{text}: must be more than 0 and at most 8760h")]
 
 
+def cooldown(text: str, path: str) -> list[Violation]:
+    """Longer than Kubernetes counts; 0 is none."""
+    if 0 <= durations.parse(text) <= _LONGEST:
+        return []
+    return [Violation(path, f"{text}: must be at most 8760h")]
+
+
 def skills(references: Sequence[SkillRef], path: str) -> list[Violation]:
     """A skill that is listed twice, and parameters that would be the same variable."""
     found = []

@@ -22,6 +22,7 @@ from sympozium.webhook.findings import Findings
 from sympozium.webhook.references import References
 from sympozium.webhook.review import Answer, Request, allow, forbidden, unknown
 from sympozium.webhook.skillpacks import SkillPacks
+from sympozium.webhook.triggers import Triggers
 
 _RULES: Final = 1000
 _Check = Callable[[Request, Findings], Awaitable[None]]
@@ -40,6 +41,7 @@ class Specs:
             "SkillPack": self._skill_packs.check,
             "SympoziumPolicy": self._policy,
             "SympoziumSchedule": self._schedule,
+            "SympoziumTrigger": Triggers(references, access).check,
             "SympoziumConfig": self._config,
         }
 

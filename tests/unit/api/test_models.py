@@ -69,7 +69,7 @@ def test_changing_a_model_is_checked() -> None:
 
 
 def test_every_kind_has_its_own_names() -> None:
-    assert len({kind.plural for kind in KINDS}) == len(KINDS) == 8
+    assert len({kind.plural for kind in KINDS}) == len(KINDS) == 9
     assert {kind.short_name for kind in KINDS} == {
         "sinst", "arun", "spol", "skill", "ssched", "ppack", "appr", "sconf"
     }  # fmt: skip

@@ -1,0 +1,219 @@
+"""Makes the runs of SympoziumTriggers whose source is an Event of Kubernetes, and says of each trigger where it stands.
+
+Events are followed only while some trigger wants them: a cluster has many. What was dealt with is in the status, written
+behind the runs: after a crash in between an event is seen again, and its run is there by its name.
+
+No event about a run that a trigger made, or about its pods and Jobs, makes another one: a run that fails would else
+cause the next.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Final
+
+from sympozium import resources
+from sympozium.api.base import Object
+from sympozium.api.meta import LABEL_INSTANCE, LABEL_RUN, LABEL_TRIGGER
+from sympozium.api.trigger import SympoziumTrigger
+from sympozium.controllers.context import BY_TRIGGER, Context
+from sympozium.controllers.run.plan.names import label_value
+from sympozium.controllers.trigger import events
+from sympozium.kube import (
+    AlreadyExistsError,
+    Controller,
+    ForbiddenError,
+    Informer,
+    InvalidError,
+    Request,
+    Result,
+)
+from sympozium.kube.conditions import condition, parse_time, rfc3339
+from sympozium.kube.resources import EVENTS
+from sympozium.policy.triggers import Fired, Outcome, TriggerError, decide
+
+KEY_ANNOTATION: Final = "sympozium.ai/event-key"
+"""On a run: digest of the key of the event that caused it."""
+CAUSE_ANNOTATION: Final = "sympozium.ai/event"
+"""On a run: the event, in a line."""
+_BATCH: Final = 100
+"""Events of one trigger that are dealt with before others have their turn."""
+
+
+class TriggerController:
+    """Level-triggered on the trigger, its instance, and Events."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._wanted = asyncio.Event()
+        caches = context.caches
+        self.events = Informer(context.client, EVENTS, transform=events.slim)
+        self.controller = Controller("trigger", self.reconcile)
+        self.controller.watches(caches.triggers)
+        self.controller.watches(caches.instances, self._of_instance)
+        self.controller.watches(self.events, self._of_event)
+
+    async def run(self) -> None:
+        """Follow Events from when they are first wanted; until cancelled."""
+        await self._wanted.wait()
+        await self.events.run()
+
+    async def reconcile(self, request: Request) -> Result:
+        obj = self._context.caches.triggers.get(request.namespace, request.name)
+        if obj is None or obj["metadata"].get("deletionTimestamp"):
+            return Result()
+        trigger = SympoziumTrigger.model_validate(obj)
+        if trigger.spec.source.kubernetes_event is None:
+            await self._report(obj, trigger, {}, self._readiness(trigger, []))
+            return Result()
+        self._wanted.set()
+        if not self.events.has_synced:
+            return Result(1.0)
+        if self._context.caches.instances.get(trigger.namespace, trigger.spec.instance_ref) is None:
+            # What happens meanwhile is dealt with when it comes, for as long as Kubernetes keeps Events (an hour).
+            await self._report(obj, trigger, {}, self._readiness(trigger, []))
+            return Result()
+        return await self._deal(obj, trigger)
+
+    async def _deal(self, obj: Object, trigger: SympoziumTrigger) -> Result:
+        status, fields, problems = trigger.status, Object(), list[str]()
+        fired, suppressed = status.fired_count or 0, status.suppressed_count or 0
+        waiting = self._new(trigger)
+        for event in waiting[:_BATCH]:
+            what = events.happened(event)
+            try:
+                outcome = decide(trigger, what, self._fired(trigger), now=self._context.now())
+                if outcome.name:
+                    await self._make(obj, trigger, outcome, event)
+                    fired += 1
+                    fields |= {"lastFiredAt": rfc3339(self._context.now()), "lastRunName": outcome.name}
+            except TriggerError as error:
+                outcome = Outcome(suppressed=str(error))
+                self._context.recorder.event(obj, "Warning", "EventNotUsable", str(error))
+            except (InvalidError, ForbiddenError) as error:
+                # Not tried again: what admission refuses for one event must not keep the next ones waiting.
+                outcome = Outcome(suppressed=f"the run was refused: {error}")
+                self._context.recorder.event(obj, "Warning", "RunRefused", str(error))
+                problems.append(str(error))
+            if outcome.suppressed:
+                suppressed += 1
+                fields["lastSuppressed"] = outcome.suppressed
+            fields["seen"] = {
+                "resourceVersion": event["metadata"]["resourceVersion"],
+                "time": events.stamp(event),
+            }
+        fields |= {"firedCount": fired, "suppressedCount": suppressed}
+        await self._report(obj, trigger, fields, self._readiness(trigger, problems))
+        return Result(0.1) if len(waiting) > _BATCH else Result()
+
+    def _new(self, trigger: SympoziumTrigger) -> list[Object]:
+        wanted = trigger.spec.source.kubernetes_event
+        assert wanted is not None
+        created = parse_time(str(trigger.metadata.creation_timestamp))
+        found = [
+            event
+            for event in self.events.list()
+            if events.matches(wanted, event, trigger.namespace)
+            and events.is_new(event, trigger.status.seen, created)
+            and not self._is_about_our_own(event)
+        ]
+        return sorted(found, key=events.version)
+
+    def _is_about_our_own(self, event: Object) -> bool:
+        about = event.get("involvedObject") or {}
+        namespace, name, kind = about.get("namespace") or "", about.get("name") or "", about.get("kind")
+        caches = self._context.caches
+        if kind == "SympoziumTrigger":
+            return True
+        if kind in ("Pod", "Job"):
+            owned = (caches.pods if kind == "Pod" else caches.jobs).get(namespace, name)
+            if owned is None:
+                return False
+            name = (owned["metadata"].get("labels") or {}).get(LABEL_RUN) or ""
+        elif kind != "AgentRun":
+            return False
+        run = caches.runs.get(namespace, name)
+        return run is not None and (run["spec"].get("trigger") or {}).get("kind") == "Trigger"
+
+    def _fired(self, trigger: SympoziumTrigger) -> list[Fired]:
+        runs = self._context.caches.runs.by_index(BY_TRIGGER, f"{trigger.namespace}/{trigger.name}")
+        return [fired(run) for run in runs]
+
+    async def _make(self, obj: Object, trigger: SympoziumTrigger, outcome: Outcome, event: Object) -> None:
+        about = event.get("involvedObject") or {}
+        cause = f"{event.get('reason')} of {about.get('kind')} {about.get('namespace')}/{about.get('name')}"
+        try:
+            made = await self._context.client.create(resources.RUNS, manifest(trigger, outcome, cause))
+        except AlreadyExistsError:
+            return
+        self._context.caches.runs.mutation(made)
+        self._context.recorder.event(obj, "Normal", "RunCreated", f"run {outcome.name} for {cause}")
+
+    def _readiness(self, trigger: SympoziumTrigger, problems: list[str]) -> Object:
+        name = trigger.spec.instance_ref
+        if self._context.caches.instances.get(trigger.namespace, name) is None:
+            words = (
+                f"SympoziumInstance {name} is not in namespace {trigger.namespace}: nothing runs until it is"
+            )
+            return condition("Ready", False, "ReferenceMissing", words)
+        if problems:
+            return condition("Ready", False, "RunRefused", problems[0])
+        if trigger.spec.suspend:
+            return condition("Ready", False, "Suspended", "no event makes a run (spec.suspend)")
+        return condition("Ready", True, "Listening", "events make runs")
+
+    async def _report(self, obj: Object, trigger: SympoziumTrigger, fields: Object, ready: Object) -> None:
+        if trigger.spec.source.webhook is not None:
+            known = trigger.status.webhook
+            fields["webhook"] = {
+                "path": f"/hooks/{trigger.namespace}/{trigger.name}",
+                **({"keyDigest": known.key_digest} if known and known.key_digest else {}),
+            }
+        await self._context.write_status(self._context.caches.triggers, obj, fields, [ready])
+
+    def _of_instance(self, instance: Object) -> Iterable[Request]:
+        meta = instance["metadata"]
+        return [
+            _request(trigger)
+            for trigger in self._context.caches.triggers.list(meta["namespace"])
+            if trigger["spec"]["instanceRef"] == meta["name"]
+        ]
+
+    def _of_event(self, event: Object) -> Iterable[Request]:
+        for obj in self._context.caches.triggers.list():
+            source = SympoziumTrigger.model_validate(obj).spec.source.kubernetes_event
+            if source is not None and events.matches(source, event, obj["metadata"]["namespace"]):
+                yield _request(obj)
+
+
+def fired(run: Object) -> Fired:
+    """A run of a trigger, as its next decision sees it."""
+    meta = run["metadata"]
+    return Fired(
+        (meta.get("annotations") or {}).get(KEY_ANNOTATION, ""), parse_time(meta["creationTimestamp"])
+    )
+
+
+def manifest(trigger: SympoziumTrigger, outcome: Outcome, cause: str) -> Object:
+    """The run of an event. It has no owner: deleting a trigger deletes no run."""
+    return {
+        "apiVersion": resources.RUNS.api_version,
+        "kind": resources.RUNS.kind,
+        "metadata": {
+            "name": outcome.name,
+            "namespace": trigger.namespace,
+            "labels": {
+                LABEL_TRIGGER: label_value(trigger.name),
+                LABEL_INSTANCE: label_value(trigger.spec.instance_ref),
+            },
+            "annotations": {KEY_ANNOTATION: outcome.key, CAUSE_ANNOTATION: cause[:500]},
+        },
+        "spec": {
+            "instanceRef": trigger.spec.instance_ref,
+            "task": outcome.task,
+            "trigger": {"kind": "Trigger", "name": trigger.name},
+        },
+    }
+
+
+def _request(obj: Object) -> Request:
+    return Request(obj["metadata"]["namespace"], obj["metadata"]["name"])

@@ -1,0 +1,211 @@
+"""What an event makes of a trigger: a run with its task, or nothing and why. Pure.
+
+Events are written by whoever can make something fail, so they are data and nothing else: expressions over them are bounded,
+what they give is put into the task as text, and a run has the policy of its instance, whatever its task says.
+
+A run's name derives from the trigger, the key of the event and its occasion: however often an event is seen, by however
+many processes, it makes one run.
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from sympozium import durations
+from sympozium.api.trigger import SympoziumTrigger, TriggerSpec
+from sympozium.names import derive, digest
+
+if TYPE_CHECKING:
+    from sympozium.cel.environment import Environment, Program
+
+TASK: Final = 262_144
+"""Characters of a task."""
+COST: Final = 100_000
+SECONDS: Final = 1.0
+PIECE: Final = 65_536
+"""Characters of one value in a task."""
+HOUR: Final = timedelta(hours=1)
+_PIECES: Final = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
+_MOST_PIECES: Final = 64
+_MARK: Final = " [shortened]"
+
+
+class TriggerError(Exception):
+    """An expression that is wrong, or cannot be evaluated over this event. The text says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """A run that the trigger made before."""
+
+    key: str
+    """Digest of the event's key."""
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """An event. `occasion` tells two events of one key apart, and stays the same when one is seen again."""
+
+    event: Mapping[str, Any]
+    default_key: str
+    occasion: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Either `name`, `key` and `task` of the run to make, or `suppressed`: why there is none, in words."""
+
+    name: str = ""
+    key: str = ""
+    task: str = ""
+    suppressed: str = ""
+
+
+@dataclass(slots=True)
+class Template:
+    """A task with its expressions."""
+
+    texts: list[str] = field(default_factory=list)
+    programs: list["Program"] = field(default_factory=list)
+
+    @classmethod
+    def parse(cls, task: str) -> "Template":
+        """Raises TriggerError that names the expression."""
+        made, end = cls(), 0
+        for found in _PIECES.finditer(task):
+            if len(made.programs) >= _MOST_PIECES:
+                raise TriggerError(f"more than {_MOST_PIECES} expressions")
+            made.texts.append(task[end : found.start()])
+            made.programs.append(compiled(found[1].strip()))
+            end = found.end()
+        made.texts.append(task[end:])
+        return made
+
+    def render(self, event: Mapping[str, Any]) -> str:
+        """The task. What is too long is cut, visibly. Raises TriggerError."""
+        parts = [self.texts[0]]
+        for program, text in zip(self.programs, self.texts[1:], strict=True):
+            parts += [_cut(_text(evaluate(program, event)), PIECE), text]
+        return _cut("".join(parts), TASK)
+
+
+def decide(
+    trigger: SympoziumTrigger, happened: Happened, fired: Sequence[Fired], *, now: datetime
+) -> Outcome:
+    """What to do about an event. `fired` has the runs of the last hour or cooldown. Raises TriggerError."""
+    spec = trigger.spec
+    if spec.suspend:
+        return Outcome(suppressed="the trigger is suspended")
+    key = key_of(spec, happened)
+    mark = digest(key, length=16)
+    cooldown = timedelta(seconds=durations.parse(spec.cooldown))
+    last = max((one.at for one in fired if one.key == mark), default=None)
+    if last is not None and now - last < cooldown:
+        return Outcome(suppressed=f"within {spec.cooldown} of the last run about {_cut(key, 200)}")
+    recent = sum(1 for one in fired if now - one.at < HOUR)
+    if recent >= spec.max_runs_per_hour:
+        return Outcome(suppressed=f"{recent} runs within an hour, which is the most (maxRunsPerHour)")
+    task = Template.parse(spec.task).render(happened.event)
+    if not task.strip():
+        raise TriggerError("spec.task: nothing is left of it with this event")
+    return Outcome(run_name(trigger, mark, happened.occasion), mark, task)
+
+
+def key_of(spec: TriggerSpec, happened: Happened) -> str:
+    """The key of an event. Raises TriggerError."""
+    if spec.dedupe_key is None:
+        return happened.default_key
+    return _text(evaluate(compiled(spec.dedupe_key), happened.event))
+
+
+def run_name(trigger: SympoziumTrigger, key: str, occasion: str) -> str:
+    return derive(trigger.name, digest(trigger.metadata.uid, key, occasion))
+
+
+def problems(spec: TriggerSpec) -> list[tuple[str, str]]:
+    """(field, what is wrong with it) of the expressions of a trigger."""
+    found = []
+    try:
+        Template.parse(spec.task)
+    except TriggerError as error:
+        found.append(("spec.task", str(error)))
+    if spec.dedupe_key is not None:
+        try:
+            compiled(spec.dedupe_key)
+        except TriggerError as error:
+            found.append(("spec.dedupeKey", str(error)))
+    return found
+
+
+def compiled(text: str) -> "Program":
+    """Raises TriggerError with the place of the mistake."""
+    from sympozium.cel.errors import CelError
+
+    try:
+        return _environment().compile(text)
+    except CelError as error:
+        raise TriggerError(f"{_cut(text, 80)}: {_line(error)}") from error
+
+
+def evaluate(program: "Program", event: Mapping[str, Any]) -> Any:
+    """The value over an event. Raises TriggerError."""
+    from sympozium.cel.errors import CelError
+
+    try:
+        return program.evaluate({"event": dict(event)}, COST, SECONDS)[0]
+    except CelError as error:
+        raise TriggerError(f"{_cut(program.text, 80)}: {_line(error)}") from error
+
+
+def fit(event: Any) -> str:
+    """Why JSON from outside cannot be an event, in words; empty when it can. Walks without recursion."""
+    if not isinstance(event, dict):
+        return "it is no JSON object"
+    pending: list[Any] = [event]
+    level = count = 0
+    while pending:
+        count += len(pending)
+        if level > 64 or count > 100_000:
+            return "it is nested deeper than 64 levels, or has more than 100000 values"
+        below: list[Any] = []
+        for value in pending:
+            if (isinstance(value, int) and not -(2**63) <= value < 2**63) or (
+                isinstance(value, float) and not math.isfinite(value)
+            ):
+                return "it has a number beyond 64 bits, or none"
+            below += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        pending, level = below, level + 1
+    return ""
+
+
+@cache
+def _environment() -> "Environment":
+    from sympozium.cel.environment import Environment
+    from sympozium.cel.types import DYN
+
+    return Environment({"event": DYN})
+
+
+def _text(value: Any) -> str:
+    """A value as text: strings as they are, everything else as JSON where it is, else as CEL writes it."""
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):
+        return str(value)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - len(_MARK)] + _MARK
+
+
+def _line(error: Exception) -> str:
+    return str(error).split("\n", 1)[0].removeprefix("ERROR: ")
