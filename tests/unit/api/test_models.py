@@ -71,7 +71,7 @@ def test_changing_a_model_is_checked() -> None:
 def test_every_kind_has_its_own_names() -> None:
     assert len({kind.plural for kind in KINDS}) == len(KINDS) == 9
     assert {kind.short_name for kind in KINDS} == {
-        "sinst", "arun", "spol", "skill", "ssched", "ppack", "appr", "sconf"
+        "sinst", "arun", "spol", "skill", "ssched", "strig", "ppack", "appr", "sconf"
     }  # fmt: skip
     assert all(kind.categories == ("sympozium",) for kind in KINDS)
 

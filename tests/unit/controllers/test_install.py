@@ -93,7 +93,10 @@ def test_every_kind_can_be_seen_and_is_validated() -> None:
     assert set(rules[0]["resources"]) == kinds
 
 
-_OF_A_RUN = {"resource": {"resource": "agentruns"}, "operation": "UPDATE"}
+_OF_A_RUN = {"resource": {"resource": "agentruns"}, "operation": "UPDATE", "userInfo": {"username": "alice"}}
+_OF_THE_SERVER = _OF_A_RUN | {
+    "userInfo": {"username": f"system:serviceaccount:{install.SYSTEM_NAMESPACE}:sympozium-apiserver"}
+}
 
 
 def _run(secrets: str | None = None, task: str = "t") -> dict[str, Any]:
@@ -102,13 +105,14 @@ def _run(secrets: str | None = None, task: str = "t") -> dict[str, Any]:
 
 
 _UPDATES = [
-    ({"resource": {"resource": "agentruns"}, "operation": "CREATE"}, _run(), None),
+    (_OF_A_RUN | {"operation": "CREATE"}, _run(), None),
     (_OF_A_RUN, _run(task="other"), _run()),
     (_OF_A_RUN, _run("a,b"), _run("a")),
     (_OF_A_RUN, _run(), _run("a")),
-    ({"resource": {"resource": "sympoziuminstances"}, "operation": "UPDATE"}, _run(), _run()),
+    (_OF_A_RUN | {"resource": {"resource": "sympoziuminstances"}}, _run(), _run()),
     (_OF_A_RUN, _run("a"), _run("a")),
     (_OF_A_RUN, _run(), _run()),
+    (_OF_THE_SERVER, _run(), _run()),
 ]
 """(request, object, oldObject): all but the last two are the webhook's to judge."""
 
@@ -129,7 +133,7 @@ def test_nothing_gets_around_the_webhook() -> None:
         for program in [_condition(condition["expression"])]
         for request, new, old in _UPDATES
     ]
-    assert judged == [True, True, True, True, True, False, False]
+    assert judged == [True, True, True, True, True, False, False, True]
 
 
 def _condition(expression: str) -> Program:

@@ -24,6 +24,7 @@ SPECS: dict[str, dict[str, Any]] = {
     "PersonaPack": {"enabled": True, "personas": [{"name": "p", "systemPrompt": "s", "model": "m", "skills": ["k"]}]},
     "ApprovalRequest": {"runRef": "r", "tool": "t"},
     "SympoziumConfig": {"floorPolicyRef": "f"},
+    "SympoziumTrigger": {"instanceRef": "i", "task": "{{event.x}}", "source": {"kubernetesEvent": {"reasons": ["a"]}}},
 }  # fmt: skip
 JUNK = st.recursive(
     st.none()
@@ -185,7 +186,7 @@ async def test_depth_that_json_has_and_we_do_not(path: str, levels: int) -> None
     [
         {"operation": "CONNECT"}, {"operation": "DELETE"}, {"operation": "PATCH"}, {"operation": "create"},
         {"subResource": "status"}, {"subResource": "scale"}, {"subResource": "finalizers"},
-        {"kind": {"group": "sympozium.ai", "version": "v1alpha1", "kind": "SympoziumTrigger"}},
+        {"kind": {"group": "sympozium.ai", "version": "v1alpha1", "kind": "SympoziumThing"}},
         {"kind": {"group": "sympozium.ai", "version": "v1", "kind": "AgentRun"}},
         {"kind": {"group": "evil.ai", "version": "v1alpha1", "kind": "AgentRun"}},
         {"kind": {"group": "sympozium.ai", "version": "v1alpha1", "kind": "Pod"}},

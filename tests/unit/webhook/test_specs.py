@@ -59,6 +59,17 @@ WRONG = {
     "no CPU for a skill": (
         review("SkillPack", skills=SKILLS, sidecar={"image": "i", "resources": {"cpu": "0"}}), "spec.sidecar.resources.cpu",
     ),
+    "an expression": (
+        review("SympoziumTrigger", instanceRef="i", task="{{ event. }}", source={"kubernetesEvent": {}}), "spec.task",
+    ),
+    "a key": (
+        review("SympoziumTrigger", instanceRef="i", task="t", source={"kubernetesEvent": {}}, dedupeKey="1 +"),
+        "spec.dedupeKey",
+    ),
+    "an age": (
+        review("SympoziumTrigger", instanceRef="i", task="t", source={"kubernetesEvent": {}}, cooldown="9000h"),
+        "spec.cooldown",
+    ),
 }  # fmt: skip
 
 
@@ -87,6 +98,9 @@ SECRETS = {
         {"personas": [{"name": "p", "systemPrompt": "s"}], "authRefs": [{"secret": "theirs"}]}, "spec.authRefs[0].secret",
     ),
     "SkillPack": ({"skills": SKILLS, "sidecar": {"image": "i", "secretRef": "theirs"}}, "spec.sidecar.secretRef"),
+    "SympoziumTrigger": (
+        {"instanceRef": "i", "task": "t", "source": {"webhook": {"secretRef": "theirs"}}}, "spec.source.webhook.secretRef",
+    ),
 }  # fmt: skip
 
 
@@ -98,6 +112,21 @@ async def test_nobody_gets_to_a_secret_through_an_agent(world: World, kind: str)
     assert (answer.code, [cause.field for cause in answer.causes]) == (403, [field])
     world.rights.add(("alice", "get", "secrets", "", "ns", "theirs"))
     assert (await world.admit(review(kind, **spec))).allowed
+
+
+async def test_a_trigger_hears_what_its_author_may_hear(world: World) -> None:
+    def trigger(*namespaces: str) -> dict:
+        source = {"kubernetesEvent": {"namespaces": list(namespaces)}}
+        return review("SympoziumTrigger", instanceRef="i", task="t", source=source)
+
+    answer = await world.admit(trigger())
+    assert (answer.code, answer.causes[0].field) == (403, "spec.source.kubernetesEvent.namespaces")
+    world.rights.add(("alice", "list", "events", "", "ns", ""))
+    assert (await world.admit(trigger())).allowed
+    answer = await world.admit(trigger("ns", "theirs"))
+    assert "alice may not list events in namespace theirs" in answer.message
+    world.rights.add(("alice", "list", "events", "", "theirs", ""))
+    assert (await world.admit(trigger("ns", "theirs"))).allowed
 
 
 async def test_nobody_hands_on_rights_that_they_do_not_have(world: World) -> None:
