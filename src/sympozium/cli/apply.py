@@ -1,6 +1,8 @@
 """`sympozium apply` and `sympozium delete`: server-side apply of manifests, and their removal."""
 
-from sympozium.cli.discovery import by_kind, resolve_one
+from sympozium.actions import apply as action
+from sympozium.actions.discovery import by_kind, resolve_one
+from sympozium.actions.errors import ActionError, UsageError
 from sympozium.cli.failures import CommandError, one_line
 from sympozium.cli.manifests import Manifest, read
 from sympozium.cli.output import full_name, say
@@ -20,43 +22,18 @@ async def apply(session: Session, paths: list[str], *, force: bool) -> None:
 
 
 async def _apply_one(session: Session, manifest: Manifest, *, force: bool) -> None:
-    obj = manifest.obj
     try:
-        resource = await by_kind(session.client, obj["apiVersion"], obj["kind"])
-    except CommandError as exc:
-        raise CommandError(f"{manifest.source}: {exc}", exc.code) from exc
-    scope = _scope(session, resource, manifest)
-    if "name" not in obj["metadata"]:
-        made = await session.client.create(resource, obj, scope)
-        say(f"{full_name(made)} created")
-        return
-    before = await session.client.find(resource, obj["metadata"]["name"], scope)
-    path = resource.path(scope, obj["metadata"]["name"])
-    query = {
-        "fieldManager": session.client.field_manager,
-        "force": "true" if force else "false",
-        "fieldValidation": "Strict",
-    }
-    after = await session.client.request(
-        "PATCH", path, body=obj, query=query, content_type="application/apply-patch+yaml"
-    )
-    say(f"{full_name(after)} {_what_happened(before, after)}")
-
-
-def _what_happened(before: dict[str, object] | None, after: dict[str, object]) -> str:
-    if before is None:
-        return "created"
-    versions = [o["metadata"]["resourceVersion"] for o in (before, after)]  # type: ignore[index]
-    return "unchanged" if versions[0] == versions[1] else "configured"
+        applied = await action.apply(session.client, manifest.obj, namespace=session.namespace, force=force)
+    except ActionError as exc:
+        raise ActionError(f"{manifest.source}: {exc}") from exc
+    say(f"{full_name(applied.obj)} {applied.what}")
 
 
 def _scope(session: Session, resource: Resource, manifest: Manifest) -> str | None:
-    if not resource.namespaced:
-        return None
-    namespace = manifest.obj["metadata"].get("namespace") or session.namespace
-    if not isinstance(namespace, str):
-        raise CommandError(f"{manifest.source}: metadata.namespace is not text")
-    return namespace
+    try:
+        return action.scope_of(resource, action.metadata(manifest.obj), session.namespace)
+    except UsageError as exc:
+        raise ActionError(f"{manifest.source}: {exc}") from exc
 
 
 async def delete(session: Session, words: str | None, names: list[str], paths: list[str]) -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from sympozium import yamlio
-from sympozium.cli.discovery import resolve_one
+from sympozium.actions.discovery import resolve_one
 from sympozium.cli.failures import CommandError
 from sympozium.cli.output import paint, print_rows, say
 from sympozium.cli.session import Session

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sympozium.cli.discovery import resolve
+from sympozium.actions.discovery import resolve
 from sympozium.cli.failures import CommandError
 from sympozium.cli.output import check_format, print_objects, print_rows, rows, say
 from sympozium.cli.session import Session

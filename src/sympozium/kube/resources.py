@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
+from sympozium.kube.errors import InvalidError
+
 Object = dict[str, Any]
 """A Kubernetes object as JSON."""
 Objects = list[Object]
@@ -38,15 +40,23 @@ class Resource:
         """The URL path. Without `namespace` a namespaced resource means all namespaces (list and watch only)."""
         root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
         if self.namespaced and namespace is not None:
+            _check_segment(namespace)
             root += f"/namespaces/{quote(namespace, safe='')}"
         path = f"{root}/{self.plural}"
         if name is not None:
             assert name, f"a name of {self.title} is empty"
             assert namespace is not None or not self.namespaced, f"{self.title} {name}: namespace is missing"
+            _check_segment(name)
             path += f"/{quote(name, safe=':')}"
         if subresource is not None:
             path += f"/{subresource}"
         return path
+
+
+def _check_segment(name: str) -> None:
+    """These two would not be names in a path, but the way to another object."""
+    if name in (".", ".."):
+        raise InvalidError(400, "BadRequest", f"{name!r} cannot be a name")
 
 
 NAMESPACES: Final = Resource("", "v1", "namespaces", "Namespace", namespaced=False)

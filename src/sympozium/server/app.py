@@ -13,9 +13,16 @@ from sympozium import __version__
 from sympozium.server import guards, problems
 from sympozium.server.parts import Parts
 from sympozium.server.problems import Problem
-from sympozium.server.routes import runs, session, streams
+from sympozium.server.routes import apply, catalogue, resources, runs, session, streams
 
-ROUTERS: Final[Sequence[APIRouter]] = (session.router, runs.router, streams.router)
+ROUTERS: Final[Sequence[APIRouter]] = (
+    session.router,
+    runs.router,
+    streams.router,
+    catalogue.router,
+    resources.router,
+    apply.router,
+)
 """Under `/api/v1`."""
 WEB: Final = Path(__file__).parent / "web"
 """The built dashboard."""

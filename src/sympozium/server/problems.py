@@ -77,10 +77,14 @@ def of_kubernetes(error: KubeError) -> Problem:
     return Problem(502, str(error))
 
 
+def of_action(error: ActionError) -> Problem:
+    """Why an action was not done, as our answer."""
+    status = next((status for kind, status in _OF_ACTIONS if isinstance(error, kind)), 409)
+    return Problem(status, str(error), headers={"Retry-After": "2"} if status == 503 else {})
+
+
+_OF_ACTIONS: Final = ((UsageError, 400), (MissingError, 404), (StaleError, 409), (UnavailableError, 503))
 _STATUSES: Final = frozenset(HTTPStatus)
-_ACTIONS: Final[Mapping[type[ActionError], int]] = {
-    UsageError: 400, MissingError: 404, StaleError: 409, UnavailableError: 503,
-}  # fmt: skip
 
 
 def install(app: FastAPI) -> None:
@@ -96,7 +100,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(ActionError)
     async def action(_request: Request, error: ActionError) -> JSONResponse:
-        return Problem(_ACTIONS[type(error)], str(error)).response()
+        return of_action(error).response()
 
     @app.exception_handler(BusError)
     async def bus(_request: Request, error: BusError) -> JSONResponse:

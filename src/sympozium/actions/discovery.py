@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from sympozium.cli.failures import EXIT_USAGE, CommandError
-from sympozium.kube import Client, Resource
+from sympozium.actions.errors import MissingError, UsageError
+from sympozium.kube import Client, NotFoundError, Resource
+from sympozium.names import is_subdomain
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,33 +47,33 @@ async def _of_version(client: Client, group: str, version: str, path: str) -> li
 
 
 async def resolve(client: Client, words: str) -> list[Resource]:
-    """The resources for `a,b,c`; a category gives all of its own. Raises CommandError for an unknown word."""
+    """The resources for `a,b,c`; a category gives all of its own. Raises MissingError for an unknown word."""
     everything = await served(client)
     chosen: list[Resource] = []
     for word in words.lower().split(","):
         by_name = [s.resource for s in everything if s.is_called(word)][:1]
         matches = by_name or [s.resource for s in everything if word in s.categories]
         if not matches:
-            raise CommandError(f"the server has no resource {word!r}; `kubectl api-resources` lists them")
+            raise MissingError(f"the server has no resource {word!r}; `kubectl api-resources` lists them")
         chosen += [m for m in matches if m not in chosen]
     return chosen
 
 
 async def resolve_one(client: Client, word: str) -> Resource:
-    """The one resource for a word. Raises CommandError."""
+    """The one resource for a word. Raises MissingError, UsageError."""
     found = await resolve(client, word)
     if len(found) != 1:
         names = ", ".join(resource.plural for resource in found)
-        raise CommandError(f"{word!r} means {len(found)} resources ({names}); name one", EXIT_USAGE)
+        raise UsageError(f"{word!r} means {len(found)} resources ({names}); name one")
     return found[0]
 
 
 async def by_kind(client: Client, api_version: str, kind: str) -> Resource:
-    """The resource of a manifest. Raises CommandError for a kind that is not served."""
+    """The resource of a manifest. Raises MissingError for a kind that is not served, KubeError."""
     group, _, version = api_version.rpartition("/")
+    if not is_subdomain(version) or (group and not is_subdomain(group)):
+        raise MissingError(f"{api_version!r} is no apiVersion; one looks like sympozium.ai/v1alpha1")
     path = f"/apis/{group}/{version}" if group else f"/api/{version}"
-    from sympozium.kube import NotFoundError
-
     try:
         entries = await _of_version(client, group, version, path)
     except NotFoundError:
@@ -82,4 +83,4 @@ async def by_kind(client: Client, api_version: str, kind: str) -> Resource:
             return entry.resource
     near = next((e.resource.kind for e in entries if e.resource.kind.lower() == kind.lower()), "")
     hint = f"; did you mean {near}?" if near else "; is its CRD installed? (kubectl api-resources)"
-    raise CommandError(f"the server knows no kind {kind!r} in {api_version!r}{hint}")
+    raise MissingError(f"the server knows no kind {kind!r} in {api_version!r}{hint}")
