@@ -1,4 +1,4 @@
-"""Commands for a person at a terminal: `init`, `top`."""
+"""Commands for a person at a terminal: `init`, `top`, `open`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -47,3 +47,13 @@ def top(namespace: Namespace = None, everywhere: Everywhere = False) -> int:
     from sympozium.cli.top import app as module
 
     return session.run(lambda s: module.top(s, everywhere=everywhere), namespace)
+
+
+@app.command("open")
+def open_dashboard(
+    only_print: Annotated[bool, typer.Option("--print", help="Print the link, open nothing.")] = False,
+) -> int:
+    """Open the dashboard, signed in by a link that works once."""
+    from sympozium.cli import opening, session
+
+    return session.run(lambda s: opening.open_dashboard(s, only_print=only_print))

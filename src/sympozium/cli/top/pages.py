@@ -157,7 +157,7 @@ def _counts(board: Board) -> Line:
 
 
 _HEAD = ("NAMESPACE", "RUN", "INSTANCE", "PHASE", "TIME", "STEPS", "TOKENS", "WHAT")
-_WIDTHS = (14, 34, 24, 17, 7, 6, 8)
+_WIDTHS = (14, 34, 24, 18, 7, 6, 8)
 _NARROW = 100
 
 
