@@ -114,3 +114,23 @@ def test_a_session_lasts_twelve_hours_at_most(server: ApiServer) -> None:
         ends = browser.get("/api/v1/session").json()["expiresAt"]
         seconds = time.mktime(time.strptime(ends, "%Y-%m-%dT%H:%M:%SZ")) - time.timezone - time.time()
         assert 11.9 * 3600 < seconds <= 12 * 3600
+
+
+def test_guards_stand_before_the_routes(server: ApiServer) -> None:
+    large = server.ask("POST", "/session/token", {"token": "x" * 2_000_000})
+    assert large.status_code == 413
+    assert large.headers["content-type"] == "application/problem+json"
+    assert server.ask("GET", "/session", Host="evil.example").status_code == 421
+    answer = server.ask("GET", "/session")
+    assert answer.headers["cache-control"] == "no-store"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert "server" not in answer.headers
+    assert "access-control-allow-origin" not in server.ask("GET", "/session", Origin=server.url).headers
+
+
+def test_guessing_tokens_ends_and_those_who_are_known_go_on(server: ApiServer) -> None:
+    assert server.ask("GET", "/session", token="operator-token").status_code == 200
+    codes = {server.ask("GET", "/session", token=f"guess-{number}").status_code for number in range(80)}
+    assert codes == {401, 429}
+    assert server.ask("GET", "/session", token="operator-token").status_code == 200
+    assert server.ask("GET", "/session", token="stranger-token").status_code == 429

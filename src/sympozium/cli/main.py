@@ -13,6 +13,7 @@ from sympozium.cli.failures import EXIT_ERROR, EXIT_USAGE, CommandError, one_lin
 from sympozium.cli.interactive import app as interactive_app
 from sympozium.cli.options import DataDirectory, Everywhere, Files, Namespace, Output, only_json
 from sympozium.cli.policy.commands import app as policy_app
+from sympozium.cli.serve import serve_app
 
 app = typer.Typer(
     help="A Kubernetes-native control plane for AI agents.",
@@ -24,9 +25,6 @@ app = typer.Typer(
 )
 approvals_app = typer.Typer(help="What waits for a person, and the person's decision.", no_args_is_help=True)
 pack_app = typer.Typer(help="Teams of agents: the catalogue, and enabling them.", no_args_is_help=True)
-serve_app = typer.Typer(
-    help="Run one part of the control plane (what `up` and the chart start).", no_args_is_help=True
-)
 app.add_typer(interactive_app)
 app.add_typer(approvals_app, name="approvals")
 app.add_typer(audit_app, name="audit")
@@ -375,73 +373,6 @@ def pack_disable(name: str, namespace: Namespace = None) -> None:
 
 
 # -- parts
-
-
-HealthPort = Annotated[
-    int, typer.Option(help="Loopback port of /healthz, /readyz and /metrics; 0 for none.", min=0, max=65535)
-]
-
-
-@serve_app.command("controller")
-def serve_controller(health_port: HealthPort = 0) -> int:
-    """Run the controllers."""
-    from sympozium.controllers.main import run as serve
-
-    return serve(health_port=health_port)
-
-
-@serve_app.command("webhook")
-def serve_webhook(
-    port: Annotated[int, typer.Option(help="Port of the webhook on 127.0.0.1.", min=0, max=65535)],
-    url_base: Annotated[
-        str, typer.Option(help="How the API server reaches it, such as https://127.0.0.1:9443.")
-    ],
-    health_port: HealthPort = 0,
-) -> int:
-    """Run the admission webhook."""
-    from sympozium.webhook.main import run as serve
-
-    return serve(port=port, url_base=url_base, health_port=health_port)
-
-
-@serve_app.command("apiserver")
-def serve_apiserver(
-    port: Annotated[
-        int, typer.Option(help="Port to listen on; 0 picks a free one.", min=0, max=65535)
-    ] = 8080,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    state_dir: Annotated[
-        Path | None, typer.Option(help="Directory for its ledger of usage; without one it is kept in memory.")
-    ] = None,
-    max_streams: Annotated[int, typer.Option(help="Live streams that may be open.", min=1)] = 2000,
-    max_streams_per_caller: Annotated[
-        int, typer.Option(help="Live streams that one credential may have open.", min=1)
-    ] = 100,
-    health_port: HealthPort = 0,
-) -> int:
-    """Run the API server, with the dashboard."""
-    from sympozium.server.main import run as serve
-
-    return serve(
-        host=host,
-        port=port,
-        state_dir=state_dir,
-        health_port=health_port,
-        max_streams=max_streams,
-        max_streams_per_caller=max_streams_per_caller,
-    )
-
-
-@serve_app.command("egress")
-def serve_egress(
-    port: Annotated[int, typer.Option(help="Port of the proxy.", min=1, max=65535)] = 8889,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "0.0.0.0",  # noqa: S104 - in a pod
-    health_port: HealthPort = 0,
-) -> int:
-    """Run the proxy through which runs with a closed network reach names (for clusters)."""
-    from sympozium.egress.main import run as serve
-
-    return serve(port=port, host=host, health_port=health_port)
 
 
 _PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}

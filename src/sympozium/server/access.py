@@ -12,7 +12,7 @@ import hashlib
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
 
@@ -21,6 +21,7 @@ from fastapi import Depends, Request
 
 from sympozium.kube import Client
 from sympozium.kube.kubeconfig import BearerAuth
+from sympozium.server.guards.rates import Known
 from sympozium.server.problems import Problem
 from sympozium.server.signin.session import TOKEN_LIMIT, Method, Session
 
@@ -156,7 +157,31 @@ def credential(request: Request) -> Credential | None:
 def as_caller(request: Request, found: Credential) -> Caller:
     """Whoever has this credential."""
     parts = request.app.state.parts
-    return Caller(found, parts.kube.acting_as(found.auth, field_manager=FIELD_MANAGER), parts.reviews)
+    auth = _Noted(found.auth, found.key, parts.known)
+    return Caller(found, parts.kube.acting_as(auth, field_manager=FIELD_MANAGER), parts.reviews)
+
+
+class _Noted(httpx2.Auth):
+    """Notes whether Kubernetes accepts a credential."""
+
+    def __init__(self, auth: httpx2.Auth, key: str, known: Known) -> None:
+        self._auth = auth
+        self._key = key
+        self._known = known
+
+    def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
+        flow = self._auth.auth_flow(request)
+        sent = next(flow)
+        while True:
+            response = yield sent
+            if response.status_code == 401:
+                self._known.discard(self._key)
+            else:
+                self._known.add(self._key)
+            try:
+                sent = flow.send(response)
+            except StopIteration:
+                return
 
 
 async def caller(request: Request) -> Caller:

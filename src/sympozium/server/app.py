@@ -10,7 +10,8 @@ from fastapi.routing import APIRoute
 from starlette.types import ASGIApp
 
 from sympozium import __version__
-from sympozium.server import guards, problems
+from sympozium.server import problems
+from sympozium.server.guards.order import around
 from sympozium.server.parts import Parts
 from sympozium.server.problems import Problem
 from sympozium.server.routes import apply, catalogue, resources, runs, session, streams
@@ -32,7 +33,7 @@ def build(parts: Parts) -> ASGIApp:
     """The application over its parts, behind its guards."""
     app = declare()
     app.state.parts = parts
-    return guards.around(app, parts)
+    return around(app, parts)
 
 
 def declare() -> FastAPI:

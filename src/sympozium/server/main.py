@@ -9,40 +9,28 @@ import contextlib
 import logging
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 import uvicorn
 
 from sympozium.server.app import build
-from sympozium.server.connection import Connection
-from sympozium.server.parts import Parts, Settings
-from sympozium.server.streams.registry import MOST, MOST_PER_CALLER
+from sympozium.server.guards.connections import Certificate, bounded
+from sympozium.server.parts import Parts, background
+from sympozium.server.settings import Settings
 from sympozium.telemetry import health, logs
 
 log = logging.getLogger(__name__)
 _DRAIN_SECONDS: Final = 10
 
 
-def run(
-    *,
-    host: str = "127.0.0.1",
-    port: int = 8080,
-    state_dir: Path | None = None,
-    health_port: int = 0,
-    max_streams: int = MOST,
-    max_streams_per_caller: int = MOST_PER_CALLER,
-    log_level: str = "INFO",
-) -> int:
+def run(settings: Settings, *, health_port: int = 0, log_level: str = "INFO") -> int:
     """Serve until SIGTERM or SIGINT; returns the exit code.
 
-    `health_port` 0 serves no health endpoint. Raises ConfigError without a usable kubeconfig, OSError when a port
-    is in use.
+    `health_port` 0 serves no health endpoint. Raises ConfigError without a usable kubeconfig and for settings that
+    contradict each other, OSError when a port is in use.
     """
+    settings.check()
     logs.setup("apiserver", level=log_level)
-    settings = Settings(
-        host, port, state_dir, max_streams=max_streams, max_streams_per_caller=max_streams_per_caller
-    )
     asyncio.run(_serve(settings, health_port or None))
     return 0
 
@@ -56,11 +44,16 @@ class _Server(uvicorn.Server):
 
 
 async def _serve(settings: Settings, health_port: int | None) -> None:
-    async with Parts.connect(settings) as parts:
+    certificate = None
+    if settings.tls_cert and settings.tls_key:
+        certificate = Certificate(settings.tls_cert, settings.tls_key)
+    async with Parts.connect(settings) as parts, background(*([certificate.follow()] if certificate else [])):
         config = uvicorn.Config(
-            build(parts), host=settings.host, port=settings.port, http=Connection, ws="none", lifespan="off",
-            log_config=None, access_log=False, server_header=False, timeout_keep_alive=75,
-            timeout_graceful_shutdown=_DRAIN_SECONDS,
+            build(parts), host=settings.host, port=settings.port, ws="none", lifespan="off",
+            http=bounded(settings.max_connections), log_config=None, access_log=False, server_header=False,
+            timeout_keep_alive=75, timeout_graceful_shutdown=_DRAIN_SECONDS,
+            proxy_headers=bool(settings.trusted_proxies), forwarded_allow_ips=list(settings.trusted_proxies),
+            ssl_context_factory=(lambda *_: certificate.context) if certificate else None,
         )  # fmt: skip
         server = _Server(config)
 
@@ -76,6 +69,7 @@ async def _serve(settings: Settings, health_port: int | None) -> None:
             return [*parts.unready(), *([] if server.started else ["not listening yet"])]
 
         async with health.serve(health_port, unready):
-            log.info("serving on http://%s:%d", settings.host, settings.port)
+            scheme = "https" if certificate else "http"
+            log.info("serving on %s://%s:%d", scheme, settings.host, settings.port)
             await server.serve()
     log.info("stopped")

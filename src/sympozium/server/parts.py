@@ -2,9 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -14,24 +13,14 @@ from sympozium.server.access import FIELD_MANAGER, Reviews
 from sympozium.server.bus import Bus
 from sympozium.server.copies import Copies
 from sympozium.server.feed.hub import Hub
+from sympozium.server.guards.rates import Known
 from sympozium.server.runs.listing import Listing
+from sympozium.server.settings import Settings
 from sympozium.server.signin.signin import SignIn
 from sympozium.server.streams.changes import Frames
-from sympozium.server.streams.registry import MOST, MOST_PER_CALLER, Registry
+from sympozium.server.streams.registry import Registry
 
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """From the command line. `state_dir` None keeps the ledger of usage in memory."""
-
-    host: str = "127.0.0.1"
-    port: int = 8080
-    state_dir: Path | None = None
-    public_url: str | None = None
-    """How browsers reach this server, `https://sympozium.example.org`, where that is not its own address."""
-    installation: str | None = None
-    max_streams: int = MOST
-    max_streams_per_caller: int = MOST_PER_CALLER
+__all__ = ["Parts", "PartsOf", "Settings", "parts"]
 
 
 @dataclass(slots=True)
@@ -45,6 +34,9 @@ class Parts:
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the process shall end: every stream waits on it too, since the HTTP server tells streams nothing."""
 
+    known: Known = field(default_factory=Known)
+    is_endpoint_host: Callable[[str], bool] = lambda _name: False
+    """Whether an instance's endpoint is served under this host name."""
     listing: Listing = field(init=False)
     signin: SignIn = field(init=False)
     bus: Bus = field(init=False)

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 CONTENT_TYPE: Final = "application/problem+json"
 _REASONS: Final[Mapping[int, str]] = {
     400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 405: "MethodNotAllowed",
-    409: "Conflict", 413: "RequestEntityTooLarge", 415: "UnsupportedMediaType", 422: "Invalid",
+    408: "Timeout", 409: "Conflict", 413: "RequestEntityTooLarge", 414: "URITooLong", 415: "UnsupportedMediaType", 422: "Invalid",
     429: "TooManyRequests", 503: "ServiceUnavailable", 504: "Timeout",
 }  # fmt: skip
 

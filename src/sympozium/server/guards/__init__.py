@@ -1,18 +1,12 @@
 """What stands before the routes: ASGI middlewares, none of which holds a stream back.
 
-    origin      requests that a page of another site makes the browser send, or that came under a foreign name
+    connections  how many there are, how long a request may take to arrive, TLS; below HTTP
+    journal      a log line and metrics of every request, refused ones too
+    headers      what browsers are told of every answer
+    hosts        names under which we answer, against DNS rebinding
+    bodies       how large a request may be, and how long its body may take
+    origin       requests that a page of another site makes the browser send
+    rates        how many requests one credential and one address may send
 
-`around` puts them in their order.
+`order.around` puts them in their order; between the last two a session is opened (signin.signin).
 """
-
-from starlette.types import ASGIApp
-
-from sympozium.server.guards.origin import SameOrigin
-from sympozium.server.parts import Parts
-from sympozium.server.signin.signin import Sessions
-
-
-def around(app: ASGIApp, parts: Parts) -> ASGIApp:
-    """The application behind its guards."""
-    guarded: ASGIApp = Sessions(app, parts.signin)
-    return SameOrigin(guarded, public_url=parts.settings.public_url)

@@ -1,0 +1,105 @@
+"""`sympozium serve`: the parts of the control plane, as processes."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sympozium.cli.failures import EXIT_USAGE, CommandError
+
+serve_app = typer.Typer(
+    help="Run one part of the control plane (what `up` and the chart start).", no_args_is_help=True
+)
+
+HealthPort = Annotated[
+    int, typer.Option(help="Loopback port of /healthz, /readyz and /metrics; 0 for none.", min=0, max=65535)
+]
+
+
+@serve_app.command("controller")
+def serve_controller(health_port: HealthPort = 0) -> int:
+    """Run the controllers."""
+    from sympozium.controllers.main import run as serve
+
+    return serve(health_port=health_port)
+
+
+@serve_app.command("webhook")
+def serve_webhook(
+    port: Annotated[int, typer.Option(help="Port of the webhook on 127.0.0.1.", min=0, max=65535)],
+    url_base: Annotated[
+        str, typer.Option(help="How the API server reaches it, such as https://127.0.0.1:9443.")
+    ],
+    health_port: HealthPort = 0,
+) -> int:
+    """Run the admission webhook."""
+    from sympozium.webhook.main import run as serve
+
+    return serve(port=port, url_base=url_base, health_port=health_port)
+
+
+@serve_app.command("apiserver")
+def serve_apiserver(
+    port: Annotated[
+        int, typer.Option(help="Port to listen on; 0 picks a free one.", min=0, max=65535)
+    ] = 8080,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    state_dir: Annotated[
+        Path | None, typer.Option(help="Directory for its ledger of usage; without one it is kept in memory.")
+    ] = None,
+    public_url: Annotated[
+        str | None,
+        typer.Option(
+            help="How browsers reach it, where a proxy stands before it.", envvar="SYMPOZIUM_PUBLIC_URL"
+        ),
+    ] = None,
+    installation: Annotated[
+        str | None, typer.Option(help="What the dashboard calls this installation; else its host.")
+    ] = None,
+    cors_origin: Annotated[
+        list[str] | None, typer.Option(help="Pages of this origin may send bearer tokens; may be repeated.")
+    ] = None,
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(help="Address or network of a proxy whose X-Forwarded-* is believed; may be repeated."),
+    ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(help="Certificate chain (PEM); read again when it changes.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None,
+    max_body: Annotated[int, typer.Option(help="Bytes that a request's body may have.", min=1024)] = 1024
+    * 1024,
+    max_connections: Annotated[int, typer.Option(help="Connections at a time.", min=10)] = 4096,
+    max_streams: Annotated[int, typer.Option(help="Live streams that may be open.", min=1)] = 2000,
+    max_streams_per_caller: Annotated[
+        int, typer.Option(help="Live streams that one credential may have open.", min=1)
+    ] = 100,
+    health_port: HealthPort = 0,
+) -> int:
+    """Run the API server, with the dashboard (docs/api.md)."""
+    from sympozium.kube.errors import ConfigError
+    from sympozium.server.main import run as serve
+    from sympozium.server.settings import Settings
+
+    settings = Settings(
+        host=host, port=port, state_dir=state_dir, public_url=public_url, installation=installation,
+        cors_origins=cors_origin or (), trusted_proxies=trusted_proxy or (), tls_cert=tls_cert, tls_key=tls_key,
+        max_body=max_body, max_connections=max_connections,
+        max_streams=max_streams, max_streams_per_caller=max_streams_per_caller,
+    )  # fmt: skip
+    try:
+        return serve(settings, health_port=health_port)
+    except ConfigError as exc:
+        raise CommandError(str(exc), EXIT_USAGE) from exc
+
+
+@serve_app.command("egress")
+def serve_egress(
+    port: Annotated[int, typer.Option(help="Port of the proxy.", min=1, max=65535)] = 8889,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "0.0.0.0",  # noqa: S104 - in a pod
+    health_port: HealthPort = 0,
+) -> int:
+    """Run the proxy through which runs with a closed network reach names (for clusters)."""
+    from sympozium.egress.main import run as serve
+
+    return serve(port=port, host=host, health_port=health_port)
