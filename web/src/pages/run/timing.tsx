@@ -45,7 +45,7 @@ function Waterfall({ spans }: { spans: Span[] }) {
         <ul class="legend" aria-label="Colours">
           {used.map((kind) => (
             <li key={kind}>
-              <span class={`swatch ${kind}`} /> {KINDS[kind]}
+              <span class={`swatch of-${kind}`} /> {KINDS[kind]}
             </li>
           ))}
         </ul>
@@ -77,7 +77,7 @@ function Waterfall({ spans }: { spans: Span[] }) {
               </th>
               <td class="lane">
                 <span
-                  class={`bar ${span.kind} ${span.status ?? ""} ${running ? "running" : ""}`}
+                  class={`bar of-${span.kind} ${span.status ?? ""} ${running ? "running" : ""}`}
                   style={{
                     left: `${((start - from) / whole) * 100}%`,
                     width: `${((end - start) / whole) * 100}%`,

@@ -219,7 +219,7 @@ function columns(ns: string, sort: string): Column<RunSummary>[] {
     {
       key: "phase",
       title: "Phase",
-      width: "176px",
+      width: "192px",
       render: (run) => <Phase phase={run.phase} suspended={run.suspended} reason={run.reason} />,
     },
     {
