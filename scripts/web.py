@@ -172,8 +172,6 @@ def check() -> None:
 def types(node: Path) -> None:
     """src/api/openapi.d.ts from openapi.json, when that is newer."""
     source, target = WEB / "openapi.json", WEB / "src/api/openapi.d.ts"
-    if not source.exists():
-        return
     if target.exists() and target.stat().st_mtime >= source.stat().st_mtime:
         return
     run(node, "openapi-typescript", source.name, "-o", str(target.relative_to(WEB)), quiet=True)

@@ -1,4 +1,19 @@
-/** The shapes of `/api/v1` that pages use, under short names. */
+/** The shapes of `/api/v1` that pages use, under short names: the OpenAPI document's, as `scripts/web.py check` makes them. */
+import type { components } from "./openapi";
+
+type Schemas = components["schemas"];
+
+export type Session = Schemas["Session"];
+export type Match = Schemas["Match"];
+/** In a list, with where it has what was searched for. */
+export type RunSummary = Schemas["RunSummary"] & { match?: Match[] };
+export type RunPage = Schemas["RunPage"];
+export type RunDetail = Omit<Schemas["RunDetail"], "object" | "conditions"> & {
+  object: KubeObject;
+  conditions: Condition[];
+};
+export type RunWritten = Schemas["RunWritten"];
+export type RunTree = Schemas["RunTree"];
 
 // biome-ignore lint/suspicious/noExplicitAny: objects of Kubernetes are open
 export type KubeObject = Record<string, any> & {
@@ -12,80 +27,6 @@ export type KubeObject = Record<string, any> & {
     creationTimestamp?: string;
   };
 };
-
-export interface Session {
-  user: { name: string; groups: string[] } | null;
-  method: "token" | "link" | "oidc" | null;
-  expiresAt: string | null;
-  signIn: { oidc: boolean; link: boolean; token: boolean };
-  version: string;
-}
-
-export interface Match {
-  field: string;
-  before: string;
-  hit: string;
-  after: string;
-}
-
-export interface RunSummary {
-  namespace: string;
-  name: string;
-  uid: string;
-  instance: string;
-  displayName: string | null;
-  pack: string | null;
-  persona: string | null;
-  schedule: string | null;
-  parent: string | null;
-  trigger: { kind: string; name: string | null; user: string | null } | null;
-  phase: string;
-  reason: string | null;
-  error: string | null;
-  task: string;
-  result: string | null;
-  createdAt: string;
-  startedAt: string | null;
-  completedAt: string | null;
-  durationMs: number | null;
-  steps: number;
-  toolCalls: number;
-  inputTokens: number;
-  outputTokens: number;
-  cost: { amount: string; currency: string } | null;
-  model: string | null;
-  policy: { name: string; generation: number } | null;
-  waitingApproval: string | null;
-  suspended: boolean;
-  queue: { position: number; reason: string } | null;
-  match?: Match[] | null;
-}
-
-export interface RunPage {
-  items: RunSummary[];
-  cursor: string | null;
-  total: number;
-  facets: Record<string, Record<string, number>>;
-  partial: boolean;
-}
-
-export interface RunDetail {
-  summary: RunSummary;
-  object: KubeObject;
-  conditions: Condition[];
-  children: number;
-}
-
-export interface RunWritten {
-  run: RunSummary;
-  warnings: string[];
-}
-
-export interface RunTree {
-  run: RunSummary;
-  children: RunTree[];
-  hidden: number;
-}
 
 export interface Condition {
   type: string;

@@ -50,7 +50,7 @@ export function Shell() {
         Skip to the page
       </button>
       <Connection />
-      <div class="topbar">
+      <header class="topbar">
         <Button
           look="quiet"
           icon={MenuIcon}
@@ -60,7 +60,7 @@ export function Shell() {
         <Brand />
         <span class="grow" />
         <Button look="quiet" icon={SearchIcon} label="Go to anything" onClick={openPalette} />
-      </div>
+      </header>
       {drawer.value && (
         <button
           type="button"
@@ -92,7 +92,7 @@ function Brand() {
 
 function Side() {
   return (
-    <div class={`side ${drawer.value ? "open" : ""}`}>
+    <aside class={`side ${drawer.value ? "open" : ""}`} aria-label="Navigation">
       <Brand />
       <div class="side-tools">
         <NamespacePicker />
@@ -121,7 +121,7 @@ function Side() {
         })}
       </nav>
       <Foot />
-    </div>
+    </aside>
   );
 }
 
@@ -187,7 +187,7 @@ function Foot() {
     <div class="side-foot">
       <div class="who clip" title={who?.user?.groups.join(", ")}>
         <span class="clip">{who?.user?.name}</span>
-        <small class="clip">{who && `Sympozium ${who.version}`}</small>
+        <small class="clip">{who && `${who.installation} · ${who.version}`}</small>
       </div>
       <Button
         look="quiet"

@@ -69,7 +69,7 @@ export function Phase({
 }: {
   phase: string | null | undefined;
   suspended?: boolean;
-  reason?: string | null;
+  reason?: string | null | undefined;
 }) {
   const name = phase || "Pending";
   if (suspended && !ENDED.has(name)) {
