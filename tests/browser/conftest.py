@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
-from browser.harness import DESKTOP, Person, admin_token, chromium, sign_in_link, url_of
 from playwright.sync_api import Browser
 
+from browser.harness import DESKTOP, Person, admin_token, chromium, sign_in_link, url_of
 from sympozium.testing import Cluster
 
 

@@ -2,9 +2,9 @@
 
 import re
 
-from browser.harness import DESKTOP, PHONE, Person, admin_token, sign_in_link, url_of
 from playwright.sync_api import Browser, expect
 
+from browser.harness import DESKTOP, PHONE, Person, admin_token, sign_in_link, url_of
 from sympozium.testing import Cluster
 
 BUDGET = 120_000
