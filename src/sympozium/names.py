@@ -34,6 +34,11 @@ def digest(*parts: str, length: int = _HASH_LENGTH) -> str:
     return hashlib.sha256(framed.encode()).hexdigest()[:length]
 
 
+def label_value(name: str) -> str:
+    """The name itself where it fits into a label, else shortened with a hash."""
+    return name if len(name) <= 63 else derive(name)
+
+
 def derive(*parts: str, limit: int = 63) -> str:
     """A DNS label from the parts, joined by `-`; the same parts always give the same name.
 

@@ -30,9 +30,9 @@ HOSTNAMES: Final = ("*.localhost",)
 _NUMERIC: Final = frozenset("0123456789.")
 
 
-def digest(installation: bytes, namespace: str, instance: str, key: str) -> str:
-    """As in `status.webEndpoint.keyDigest`."""
-    message = f"endpoint\0{namespace}\0{instance}\0{key}".encode()
+def digest(installation: bytes, namespace: str, instance: str, key: str, *, of: str = "endpoint") -> str:
+    """As in `status.webEndpoint.keyDigest`; `of` tells what the name is of (`trigger`: `status.webhook.keyDigest`)."""
+    message = f"{of}\0{namespace}\0{instance}\0{key}".encode()
     return f"hmac-sha256:{hmac.new(installation, message, hashlib.sha256).hexdigest()}"
 
 

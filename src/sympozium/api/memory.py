@@ -12,7 +12,7 @@ from typing import Final
 from sympozium.api.base import Object
 from sympozium.api.instance import Memory
 from sympozium.api.meta import LABEL_COMPONENT, LABEL_INSTANCE
-from sympozium.names import derive
+from sympozium.names import derive, label_value
 
 KEY: Final = "MEMORY.md"
 COMPONENT: Final = "memory"
@@ -29,7 +29,7 @@ def config_map_name(instance: str) -> str:
 
 def labels(instance: str) -> dict[str, str]:
     """By which the notes are found. The value is the name's, shortened like every label of ours."""
-    return {LABEL_INSTANCE: instance if len(instance) <= 63 else derive(instance), LABEL_COMPONENT: COMPONENT}
+    return {LABEL_INSTANCE: label_value(instance), LABEL_COMPONENT: COMPONENT}
 
 
 def is_memory(config_map: Object, instance: str) -> bool:

@@ -17,8 +17,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from sympozium import durations
+from sympozium.api.base import Object
+from sympozium.api.meta import API_VERSION, LABEL_INSTANCE, LABEL_TRIGGER
 from sympozium.api.trigger import SympoziumTrigger, TriggerSpec
-from sympozium.names import derive, digest
+from sympozium.names import derive, digest, label_value
 
 if TYPE_CHECKING:
     from sympozium.cel.environment import Environment, Program
@@ -33,6 +35,12 @@ HOUR: Final = timedelta(hours=1)
 _PIECES: Final = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _MOST_PIECES: Final = 64
 _MARK: Final = " [shortened]"
+
+
+KEY_ANNOTATION: Final = "sympozium.ai/event-key"
+"""On a run: digest of the key of the event that caused it."""
+CAUSE_ANNOTATION: Final = "sympozium.ai/event"
+"""On a run: the event, in a line."""
 
 
 class TriggerError(Exception):
@@ -127,6 +135,40 @@ def key_of(spec: TriggerSpec, happened: Happened) -> str:
 
 def run_name(trigger: SympoziumTrigger, key: str, occasion: str) -> str:
     return derive(trigger.name, digest(trigger.metadata.uid, key, occasion))
+
+
+def path(namespace: str, name: str) -> str:
+    """Where requests to a trigger go, at the API server."""
+    return f"/hooks/{namespace}/{name}"
+
+
+def fired_by(run: Object) -> Fired:
+    """A run of a trigger, as its next decision sees it."""
+    meta = run["metadata"]
+    at = datetime.fromisoformat(meta["creationTimestamp"])
+    return Fired((meta.get("annotations") or {}).get(KEY_ANNOTATION, ""), at)
+
+
+def manifest(trigger: SympoziumTrigger, outcome: Outcome, cause: str) -> Object:
+    """The run of an event. It has no owner: deleting a trigger deletes no run."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "AgentRun",
+        "metadata": {
+            "name": outcome.name,
+            "namespace": trigger.namespace,
+            "labels": {
+                LABEL_TRIGGER: label_value(trigger.name),
+                LABEL_INSTANCE: label_value(trigger.spec.instance_ref),
+            },
+            "annotations": {KEY_ANNOTATION: outcome.key, CAUSE_ANNOTATION: cause[:500]},
+        },
+        "spec": {
+            "instanceRef": trigger.spec.instance_ref,
+            "task": outcome.task,
+            "trigger": {"kind": "Trigger", "name": trigger.name},
+        },
+    }
 
 
 def problems(spec: TriggerSpec) -> list[tuple[str, str]]:

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from sympozium import __version__
 from sympozium.server import problems
 from sympozium.server.guards.order import around
+from sympozium.server.hooks import route as hooks
 from sympozium.server.parts import Parts
 from sympozium.server.problems import Problem
 from sympozium.server.routes import apply, catalogue, resources, runs, session, streams
@@ -50,6 +51,7 @@ def declare() -> FastAPI:
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router, prefix="/api/v1")
+    app.include_router(hooks.router)
 
     @app.api_route(
         "/api/{path:path}", include_in_schema=False, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]

@@ -12,7 +12,7 @@ from typing import Final
 
 from sympozium.api.registry import KINDS
 from sympozium.kube import Client, Informer, Resource
-from sympozium.kube.informer import Handler
+from sympozium.kube.informer import Handler, Index
 from sympozium.kube.resources import Object
 from sympozium.server.models.runs import RunSummary
 from sympozium.server.runs.summary import summary
@@ -25,6 +25,8 @@ RESOURCES: Final = {kind.plural: Resource(kind.group, kind.version, kind.plural,
 AGENT_RUN: Final = RESOURCES[RUNS]
 _APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 _WAITING: Final = "waiting"
+BY_TRIGGER: Final = "trigger"
+TRIGGERS: Final = "sympoziumtriggers"
 
 
 class Copies:
@@ -36,7 +38,7 @@ class Copies:
                 client,
                 resource,
                 transform=lean,
-                indexers={_WAITING: _waiting_run} if plural == APPROVALS else None,
+                indexers=_INDEXES.get(plural),
             )
             for plural, resource in RESOURCES.items()
         }
@@ -105,6 +107,12 @@ class Copies:
         return waiting[0]["metadata"]["name"] if waiting else None
 
 
+def _trigger(run: Object) -> Iterable[str]:
+    trigger = run["spec"].get("trigger") or {}
+    if trigger.get("kind") == "Trigger" and trigger.get("name"):
+        yield f"{run['metadata']['namespace']}/{trigger['name']}"
+
+
 def lean(obj: Object) -> Object:
     """What is kept of an object."""
     metadata = obj["metadata"]
@@ -119,3 +127,9 @@ def _waiting_run(approval: Object) -> Iterable[str]:
     """The run of a request that nobody has decided."""
     if not (approval.get("status") or {}).get("decision"):
         yield f"{approval['metadata']['namespace']}/{approval['spec']['runRef']}"
+
+
+_INDEXES: Final[dict[str, dict[str, Index]]] = {
+    APPROVALS: {_WAITING: _waiting_run},
+    RUNS: {BY_TRIGGER: _trigger},
+}

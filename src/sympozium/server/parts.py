@@ -12,8 +12,10 @@ from sympozium.kube import Client
 from sympozium.server.access import FIELD_MANAGER, Reviews
 from sympozium.server.bus import Bus
 from sympozium.server.copies import Copies
+from sympozium.server.digestkey import DigestKey
 from sympozium.server.feed.hub import Hub
 from sympozium.server.guards.rates import Known
+from sympozium.server.hooks.fire import Hooks
 from sympozium.server.runs.listing import Listing
 from sympozium.server.settings import Settings
 from sympozium.server.signin.signin import SignIn
@@ -37,6 +39,7 @@ class Parts:
     known: Known = field(default_factory=Known)
     is_endpoint_host: Callable[[str], bool] = lambda _name: False
     """Whether an instance's endpoint is served under this host name."""
+    hooks: Hooks = field(init=False)
     listing: Listing = field(init=False)
     signin: SignIn = field(init=False)
     bus: Bus = field(init=False)
@@ -45,6 +48,7 @@ class Parts:
     streams: Registry = field(init=False)
 
     def __post_init__(self) -> None:
+        self.hooks = Hooks(self.kube, self.copies, DigestKey(self.kube))
         self.listing = Listing(self.copies)
         self.signin = SignIn(self.kube, public_url=self.settings.public_url)
         self.bus = Bus(self.kube)

@@ -1,7 +1,8 @@
 """What the API server may do as itself: run agents that have an endpoint, for whoever has the endpoint's key.
 
 It holds the right to create runs in all namespaces, so whoever takes it over would hold that too. What it may ask for is
-therefore no more than what the holder of a key may: a task, what was said before it, and the rest as the instance has it. It may end
+therefore no more than what the holder of a key may: a task, what was said before it, and the rest as the instance has it. The same
+for requests to triggers. It may end
 a run that it made, and change nothing else.
 """
 
@@ -11,9 +12,13 @@ from sympozium.api.base import Object
 from sympozium.api.config import ConfigSpec
 from sympozium.api.endpoint import is_served
 from sympozium.api.instance import SympoziumInstance
+from sympozium.api.meta import LABEL_TRIGGER
 from sympozium.api.run import AgentRun, RunSpec
+from sympozium.api.trigger import SympoziumTrigger
 from sympozium.policy import Effective, Violation, fill
+from sympozium.resources import TRIGGERS
 from sympozium.webhook.identity import APISERVER
+from sympozium.webhook.references import References
 from sympozium.webhook.review import Request
 
 _ASKED: Final = frozenset({"instance_ref", "task", "history", "session_key", "trigger"})
@@ -22,12 +27,18 @@ _KEPT: Final = frozenset({"managedFields", "resourceVersion", "generation"})
 """Of the metadata: what the Kubernetes API writes itself."""
 
 
-def created(
-    run: AgentRun, instance: SympoziumInstance, config: ConfigSpec, policy: Effective
+async def created(
+    run: AgentRun,
+    instance: SympoziumInstance,
+    config: ConfigSpec,
+    policy: Effective,
+    references: References,
 ) -> list[Violation]:
-    """What speaks against a run that the API server makes, after it was filled."""
+    """What speaks against a run that the API server makes, after it was filled. Raises what the API raises."""
     found = []
-    if not is_served(instance.spec):
+    if LABEL_TRIGGER in run.metadata.labels:
+        found += await _triggered(run, references)
+    elif not is_served(instance.spec):
         words = (
             f"SympoziumInstance {instance.name} has no endpoint: the API server runs for people as themselves"
         )
@@ -50,6 +61,17 @@ def created(
         if value
     ]
     return found
+
+
+async def _triggered(run: AgentRun, references: References) -> list[Violation]:
+    """Requests to a trigger become runs of the instance that it names, where it takes requests."""
+    name = run.metadata.labels[LABEL_TRIGGER]
+    found = await references.client.find(TRIGGERS, name, run.namespace)
+    spec = SympoziumTrigger.model_validate(found).spec if found else None
+    if spec is not None and spec.source.webhook is not None and spec.instance_ref == run.spec.instance_ref:
+        return []
+    words = f"no SympoziumTrigger {name} takes requests for SympoziumInstance {run.spec.instance_ref}"
+    return [Violation(f"metadata.labels[{LABEL_TRIGGER}]", words)]
 
 
 def updated(request: Request) -> list[Violation]:

@@ -29,12 +29,15 @@ def is_apiserver(user: User) -> bool:
 
 
 def trigger(user: User, run: Object) -> Trigger:
-    """What caused a run, by who creates it. Only the controllers are believed about a schedule or an agent."""
+    """What caused a run, by who creates it. Only the controllers are believed about a schedule or an agent.
+
+    The API server is believed about a trigger, whose requests it takes; `endpoints` looks which.
+    """
     schedule = (run.get("metadata", {}).get("labels") or {}).get(LABEL_SCHEDULE)
     if is_controller(user) and schedule:
         return Trigger(kind="Schedule", name=schedule, user=user.name)
     event = (run.get("metadata", {}).get("labels") or {}).get(LABEL_TRIGGER)
-    if is_controller(user) and event:
+    if (is_controller(user) or is_apiserver(user)) and event:
         return Trigger(kind="Trigger", name=event, user=user.name)
     if is_controller(user) and (parent := parent_name(run)):
         return Trigger(kind="Agent", name=parent, user=user.name)

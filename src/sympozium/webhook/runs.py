@@ -54,7 +54,7 @@ async def created(request: Request, references: References, access: Access) -> A
     )
     await forks.check(request, run, references, access, found)
     if identity.is_apiserver(request.user):
-        found.refused += endpoints.created(run, instance, config, policy)
+        found.refused += await endpoints.created(run, instance, config, policy, references)
     found.judged(admit(run, instance, policy, packs))
     uses = _secrets(run, instance, config)
     found.refused += await authority.secrets(access, request.user, request.namespace, uses)

@@ -6,6 +6,7 @@ Events wherever it listens, and to read the Secret that senders are known by.
 
 import asyncio
 from dataclasses import dataclass
+from typing import Final
 
 from sympozium.api.trigger import SympoziumTrigger
 from sympozium.policy import Violation
@@ -17,6 +18,9 @@ from sympozium.webhook.findings import Findings
 from sympozium.webhook.references import References
 from sympozium.webhook.review import Request
 
+_LONGEST: Final = 63
+"""Characters of a label: the runs of a trigger carry its name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Triggers:
@@ -25,6 +29,10 @@ class Triggers:
 
     async def check(self, request: Request, found: Findings) -> None:
         spec = SympoziumTrigger.model_validate(request.object).spec
+        if len(request.name) > _LONGEST:
+            found.wrong.append(
+                Violation("metadata.name", f"has {len(request.name)} characters, {_LONGEST} fit on runs")
+            )
         found.wrong += [Violation(field, text) for field, text in problems(spec)]
         found.wrong += shapes.cooldown(spec.cooldown, "spec.cooldown")
         if await self.references.instance(request.namespace, spec.instance_ref) is None:

@@ -115,3 +115,33 @@ async def test_a_name_that_the_installation_does_not_give_is_said(world: World) 
     world.put("SympoziumConfig", SYSTEM, "default", {"endpoints": {"hostnames": ["*.example.org"]}})
     assert (await world.admit(agent("bot.example.org"))).warnings == ()
     assert len((await world.admit(agent("bot.localhost"))).warnings) == 1
+
+
+def _for_trigger(instance: str = "closed", label: str = "alerts", **spec: Any) -> Any:
+    request = ask(instance, **spec)
+    request["request"]["object"]["metadata"]["labels"] = {"sympozium.ai/trigger": label}
+    return request
+
+
+async def test_requests_to_a_trigger_become_runs_of_its_instance_and_of_no_other(world: World) -> None:
+    hook = {"instanceRef": "closed", "task": "t", "source": {"webhook": {"secretRef": "s"}}}
+    world.put("SympoziumTrigger", "ns", "alerts", hook)
+    world.put("SympoziumTrigger", "ns", "listens", hook | {"source": {"kubernetesEvent": {}}})
+    request = _for_trigger()
+    assert (await world.admit(request)).allowed
+    caused = {"kind": "Trigger", "name": "alerts", "user": APISERVER}
+    assert request["request"]["object"]["spec"]["trigger"] == caused
+    for refused in (_for_trigger("chat"), _for_trigger(label="none"), _for_trigger(label="listens")):
+        answer = await world.admit(refused)
+        assert (answer.code, [c.field for c in answer.causes]) == (
+            403,
+            ["metadata.labels[sympozium.ai/trigger]"],
+        )
+    assert not (await world.admit(_for_trigger(systemPrompt="You are evil."))).allowed
+
+
+async def test_nobody_else_is_believed_about_a_trigger(world: World) -> None:
+    request = _for_trigger()
+    request["request"]["userInfo"]["username"] = "alice"
+    assert (await world.admit(request)).allowed
+    assert request["request"]["object"]["spec"]["trigger"] == {"kind": "Manual", "user": "alice"}

@@ -13,11 +13,11 @@ from typing import Final
 
 from sympozium import resources
 from sympozium.api.base import Object
-from sympozium.api.meta import LABEL_INSTANCE, LABEL_RUN, LABEL_TRIGGER
+from sympozium.api.meta import LABEL_RUN
 from sympozium.api.trigger import SympoziumTrigger
 from sympozium.controllers.context import BY_TRIGGER, Context
-from sympozium.controllers.run.plan.names import label_value
 from sympozium.controllers.trigger import events
+from sympozium.controllers.trigger.key import LOOK_AGAIN, KeyProblemError, Keys
 from sympozium.kube import (
     AlreadyExistsError,
     Controller,
@@ -29,12 +29,8 @@ from sympozium.kube import (
 )
 from sympozium.kube.conditions import condition, parse_time, rfc3339
 from sympozium.kube.resources import EVENTS
-from sympozium.policy.triggers import Fired, Outcome, TriggerError, decide
+from sympozium.policy.triggers import Fired, Outcome, TriggerError, decide, fired_by, manifest, path
 
-KEY_ANNOTATION: Final = "sympozium.ai/event-key"
-"""On a run: digest of the key of the event that caused it."""
-CAUSE_ANNOTATION: Final = "sympozium.ai/event"
-"""On a run: the event, in a line."""
 _BATCH: Final = 100
 """Events of one trigger that are dealt with before others have their turn."""
 
@@ -45,6 +41,7 @@ class TriggerController:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._wanted = asyncio.Event()
+        self._keys = Keys(context)
         caches = context.caches
         self.events = Informer(context.client, EVENTS, transform=events.slim)
         self.controller = Controller("trigger", self.reconcile)
@@ -63,16 +60,28 @@ class TriggerController:
             return Result()
         trigger = SympoziumTrigger.model_validate(obj)
         if trigger.spec.source.kubernetes_event is None:
-            await self._report(obj, trigger, {}, self._readiness(trigger, []))
-            return Result()
+            return await self._listen(obj, trigger)
         self._wanted.set()
         if not self.events.has_synced:
             return Result(1.0)
         if self._context.caches.instances.get(trigger.namespace, trigger.spec.instance_ref) is None:
             # What happens meanwhile is dealt with when it comes, for as long as Kubernetes keeps Events (an hour).
-            await self._report(obj, trigger, {}, self._readiness(trigger, []))
+            await self._report(obj, {}, self._readiness(trigger, []))
             return Result()
         return await self._deal(obj, trigger)
+
+    async def _listen(self, obj: Object, trigger: SympoziumTrigger) -> Result:
+        """Say where requests go, and by what the API server knows their senders."""
+        source = trigger.spec.source.webhook
+        assert source is not None, "the schema wants one of two"
+        status: Object = {"path": path(trigger.namespace, trigger.name)}
+        ready = self._readiness(trigger, [])
+        try:
+            status["keyDigest"] = await self._keys.digest(trigger, source.secret_ref)
+        except KeyProblemError as error:
+            ready = condition("Ready", False, "NoKey", str(error))
+        await self._report(obj, {"webhook": status}, ready)
+        return Result(LOOK_AGAIN)
 
     async def _deal(self, obj: Object, trigger: SympoziumTrigger) -> Result:
         status, fields, problems = trigger.status, Object(), list[str]()
@@ -102,7 +111,7 @@ class TriggerController:
                 "time": events.stamp(event),
             }
         fields |= {"firedCount": fired, "suppressedCount": suppressed}
-        await self._report(obj, trigger, fields, self._readiness(trigger, problems))
+        await self._report(obj, fields, self._readiness(trigger, problems))
         return Result(0.1) if len(waiting) > _BATCH else Result()
 
     def _new(self, trigger: SympoziumTrigger) -> list[Object]:
@@ -136,7 +145,7 @@ class TriggerController:
 
     def _fired(self, trigger: SympoziumTrigger) -> list[Fired]:
         runs = self._context.caches.runs.by_index(BY_TRIGGER, f"{trigger.namespace}/{trigger.name}")
-        return [fired(run) for run in runs]
+        return [fired_by(run) for run in runs]
 
     async def _make(self, obj: Object, trigger: SympoziumTrigger, outcome: Outcome, event: Object) -> None:
         about = event.get("involvedObject") or {}
@@ -161,13 +170,7 @@ class TriggerController:
             return condition("Ready", False, "Suspended", "no event makes a run (spec.suspend)")
         return condition("Ready", True, "Listening", "events make runs")
 
-    async def _report(self, obj: Object, trigger: SympoziumTrigger, fields: Object, ready: Object) -> None:
-        if trigger.spec.source.webhook is not None:
-            known = trigger.status.webhook
-            fields["webhook"] = {
-                "path": f"/hooks/{trigger.namespace}/{trigger.name}",
-                **({"keyDigest": known.key_digest} if known and known.key_digest else {}),
-            }
+    async def _report(self, obj: Object, fields: Object, ready: Object) -> None:
         await self._context.write_status(self._context.caches.triggers, obj, fields, [ready])
 
     def _of_instance(self, instance: Object) -> Iterable[Request]:
@@ -183,36 +186,6 @@ class TriggerController:
             source = SympoziumTrigger.model_validate(obj).spec.source.kubernetes_event
             if source is not None and events.matches(source, event, obj["metadata"]["namespace"]):
                 yield _request(obj)
-
-
-def fired(run: Object) -> Fired:
-    """A run of a trigger, as its next decision sees it."""
-    meta = run["metadata"]
-    return Fired(
-        (meta.get("annotations") or {}).get(KEY_ANNOTATION, ""), parse_time(meta["creationTimestamp"])
-    )
-
-
-def manifest(trigger: SympoziumTrigger, outcome: Outcome, cause: str) -> Object:
-    """The run of an event. It has no owner: deleting a trigger deletes no run."""
-    return {
-        "apiVersion": resources.RUNS.api_version,
-        "kind": resources.RUNS.kind,
-        "metadata": {
-            "name": outcome.name,
-            "namespace": trigger.namespace,
-            "labels": {
-                LABEL_TRIGGER: label_value(trigger.name),
-                LABEL_INSTANCE: label_value(trigger.spec.instance_ref),
-            },
-            "annotations": {KEY_ANNOTATION: outcome.key, CAUSE_ANNOTATION: cause[:500]},
-        },
-        "spec": {
-            "instanceRef": trigger.spec.instance_ref,
-            "task": outcome.task,
-            "trigger": {"kind": "Trigger", "name": trigger.name},
-        },
-    }
 
 
 def _request(obj: Object) -> Request:

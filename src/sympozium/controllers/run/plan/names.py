@@ -2,9 +2,13 @@
 
 from sympozium.api.meta import LABEL_INSTANCE, LABEL_RUN
 from sympozium.api.run import AgentRun
-from sympozium.names import derive, digest
+from sympozium.names import derive, digest, label_value
 
-_LABEL_LIMIT = 63
+__all__ = [
+    "agent_schedule", "approval", "child", "cluster_role", "env_name", "job", "label_value", "labels", "owned",
+    "skill_account", "skill_container",
+]  # fmt: skip
+
 # Kubernetes appends five letters and a dash to the name of a Job for its pods, which are labels.
 _JOB_LIMIT = 57
 LABEL_RUN_NAMESPACE = "sympozium.ai/run-namespace"
@@ -12,11 +16,6 @@ LABEL_RUN_NAMESPACE = "sympozium.ai/run-namespace"
 
 ANNOTATION_POLICY = "sympozium.ai/policy"
 """On a pod: fingerprint of the rules that its tool server was told, and that its rights and network follow."""
-
-
-def label_value(name: str) -> str:
-    """The name itself where it fits into a label, else shortened with a hash."""
-    return name if len(name) <= _LABEL_LIMIT else derive(name)
 
 
 def labels(run: AgentRun) -> dict[str, str]:
