@@ -63,6 +63,10 @@ class ApiServer:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def running(self) -> bool:
+        return self._process is not None
+
     def start(self) -> None:
         """Returns when it is ready."""
         argv = [sys.executable, "-m", "sympozium", "serve", "apiserver", "--port", str(self.port)]

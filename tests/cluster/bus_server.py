@@ -14,9 +14,11 @@ from sympozium.up.ports import pick
 class BusServer:
     """`url` and `keyring` are what the parts get."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, monitored: bool = False) -> None:
+        """`monitored`: it tells its figures at `monitor` (https://docs.nats.io/running-a-nats-service/nats_admin/monitoring)."""
         self.keyring = Keyring.generate()
         self.port = pick(set())
+        self.monitor = pick({self.port}) if monitored else 0
         self.url = f"nats://127.0.0.1:{self.port}"
         self._log = directory / "nats.log"
         self._config = prepare(self.keyring, directory, self.port)
@@ -25,8 +27,9 @@ class BusServer:
     async def start(self) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [tool("nats-server"), "-c", str(self._config)], stdout=log, stderr=log
-            )
+                [tool("nats-server"), "-c", str(self._config), *(["-m", str(self.monitor)] if self.monitor else [])],
+                stdout=log, stderr=log,
+            )  # fmt: skip
         async with asyncio.timeout(20):
             while True:
                 assert self._process.poll() is None, self._log.read_text()

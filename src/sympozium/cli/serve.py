@@ -74,6 +74,12 @@ def serve_apiserver(
     max_streams_per_caller: Annotated[
         int, typer.Option(help="Live streams that one credential may have open.", min=1)
     ] = 100,
+    stream_stall: Annotated[
+        float, typer.Option(help="Seconds in which a client must take what a stream sends.", min=0.1)
+    ] = 20,
+    stream_recheck: Annotated[
+        float, typer.Option(help="Seconds after which a stream asks again whether it may go on.", min=1)
+    ] = 30,
     health_port: HealthPort = 0,
 ) -> int:
     """Run the API server, with the dashboard (docs/api.md)."""
@@ -86,6 +92,7 @@ def serve_apiserver(
         cors_origins=cors_origin or (), trusted_proxies=trusted_proxy or (), tls_cert=tls_cert, tls_key=tls_key,
         max_body=max_body, max_connections=max_connections,
         max_streams=max_streams, max_streams_per_caller=max_streams_per_caller,
+        stream_stall=stream_stall, stream_recheck=stream_recheck,
     )  # fmt: skip
     try:
         return serve(settings, health_port=health_port)

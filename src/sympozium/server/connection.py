@@ -9,8 +9,8 @@ from typing import Any, Final
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HANG_UP: Final = "hang_up"
-"""In `scope["state"]`: `hang_up(last)` sends the last bytes of a chunked response and ends the connection."""
-_LAST_SECONDS: Final = 5.0
+"""In `scope["state"]`: `hang_up(last, seconds)` sends the last bytes of a chunked response and ends the connection,
+which is cut when they are not taken in that time."""
 
 
 class Connection(HttpToolsProtocol):
@@ -19,12 +19,12 @@ class Connection(HttpToolsProtocol):
         state: dict[str, Any] = {**self.app_state, HANG_UP: self._hang_up}
         self.app_state = state
 
-    def _hang_up(self, last: bytes) -> None:
-        """What was written before is sent first, for a client that reads after all; not for long."""
+    def _hang_up(self, last: bytes, seconds: float) -> None:
+        """What was written before is sent first, for a client that reads after all."""
         transport = self.transport
         if transport.is_closing():
             transport.abort()
             return
         transport.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(last), last))
         transport.close()
-        self.loop.call_later(_LAST_SECONDS, transport.abort)
+        self.loop.call_later(seconds, transport.abort)

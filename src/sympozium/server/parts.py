@@ -58,6 +58,7 @@ class Parts:
             self.draining,
             most=self.settings.max_streams,
             most_per_caller=self.settings.max_streams_per_caller,
+            check_every=self.settings.stream_recheck,
         )
 
     def unready(self) -> list[str]:

@@ -12,6 +12,8 @@ MAX_BODY: Final = 1024 * 1024
 MAX_CONNECTIONS: Final = 4096
 MAX_STREAMS: Final = 2000
 MAX_STREAMS_PER_CALLER: Final = 100
+STREAM_STALL: Final = 20.0
+STREAM_RECHECK: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,10 @@ class Settings:
     max_connections: int = MAX_CONNECTIONS
     max_streams: int = MAX_STREAMS
     max_streams_per_caller: int = MAX_STREAMS_PER_CALLER
+    stream_stall: float = STREAM_STALL
+    """Seconds in which a client must take what a stream sends."""
+    stream_recheck: float = STREAM_RECHECK
+    """Seconds after which a stream asks again whether it may go on."""
 
     def check(self) -> None:
         """Raises ConfigError that names the flag."""

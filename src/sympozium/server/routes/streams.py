@@ -51,7 +51,8 @@ async def run_events(
 ) -> EventStream:
     """What a run says: all that is stored after the given place, then live, until the run has ended."""
     ref = await _run(parts, caller, namespace, name)
-    return EventStream(_opened(parts, caller, ref, _place(after, last_event_id), (), listed=False))
+    opened = _opened(parts, caller, ref, _place(after, last_event_id), (), listed=False)
+    return EventStream(opened, send_seconds=parts.settings.stream_stall)
 
 
 @router.get("/stream", response_class=EventStream, status_code=200, responses=_EVENTS)
@@ -89,7 +90,8 @@ async def stream(
     scopes = [Scope(caller, plural, namespace or []) for plural in plurals]
     for scope in scopes:
         await scope.open()
-    return EventStream(_opened(parts, caller, ref, _place(after, last_event_id), scopes, listed=listed))
+    opened = _opened(parts, caller, ref, _place(after, last_event_id), scopes, listed=listed)
+    return EventStream(opened, send_seconds=parts.settings.stream_stall)
 
 
 @router.get("/namespaces/{namespace}/runs/{name}/transcript", response_model=Transcript)

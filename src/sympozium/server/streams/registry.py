@@ -7,11 +7,10 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
 from sympozium.server.problems import Problem
+from sympozium.server.settings import MAX_STREAMS, MAX_STREAMS_PER_CALLER, STREAM_RECHECK
 from sympozium.server.streams.viewer import Viewer
 from sympozium.telemetry.metrics import counter, gauge
 
-MOST: Final = 2000
-MOST_PER_CALLER: Final = 100
 _GOODBYE: Final = 1.0
 _OPEN: Final = gauge("sympozium_apiserver_streams", "Streams that are open.")
 SLOW: Final = counter(
@@ -23,9 +22,15 @@ class Registry:
     """`draining` is set when the server stops: each stream says goodbye then."""
 
     def __init__(
-        self, draining: asyncio.Event, *, most: int = MOST, most_per_caller: int = MOST_PER_CALLER
+        self,
+        draining: asyncio.Event,
+        *,
+        most: int = MAX_STREAMS,
+        most_per_caller: int = MAX_STREAMS_PER_CALLER,
+        check_every: float = STREAM_RECHECK,
     ) -> None:
         self.draining = draining
+        self._check_every = check_every
         self._most = most
         self._most_per_caller = most_per_caller
         self._viewers: set[Viewer] = set()
@@ -75,7 +80,7 @@ class Registry:
 
     @asynccontextmanager
     async def viewer(self) -> AsyncIterator[Viewer]:
-        viewer = Viewer(self.draining)
+        viewer = Viewer(self.draining, check_every=self._check_every)
         self._viewers.add(viewer)
         try:
             yield viewer

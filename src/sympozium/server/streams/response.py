@@ -1,7 +1,7 @@
 """A viewer over ASGI. A client that does not read is let go, so that nothing piles up for it.
 
 Below us uvicorn holds at most 64 KiB and one chunk for a connection, then `send` waits. A chunk that is not taken within
-SEND_SECONDS ends the stream: the last event says why, for a client that reads on after all, and the connection is cut
+its time ends the stream: the last event says why, for a client that reads on after all, and the connection is cut
 when that is not read either.
 """
 
@@ -15,13 +15,15 @@ from starlette.types import Receive, Scope, Send
 
 from sympozium.server.connection import HANG_UP
 from sympozium.server.feed.frames import frame
+from sympozium.server.settings import STREAM_STALL
 from sympozium.server.streams.registry import SLOW
 from sympozium.server.streams.viewer import Viewer
 
-SEND_SECONDS: Final = 20.0
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _SLOW: Final = frame("dropped", {"reason": "this client reads too slowly: connect again, with the last id"})
 _BYE: Final = frame("bye", {})
+_LAST_SECONDS: Final = {_SLOW: 5.0, _BYE: 0.5}
+"""For a client that reads too slowly, to hear why; a server that stops waits less."""
 
 
 class EventStream(Response):
@@ -30,7 +32,7 @@ class EventStream(Response):
     media_type = "text/event-stream"
 
     def __init__(
-        self, opened: AbstractAsyncContextManager[Viewer], *, send_seconds: float = SEND_SECONDS
+        self, opened: AbstractAsyncContextManager[Viewer], *, send_seconds: float = STREAM_STALL
     ) -> None:
         self._opened = opened
         self._send_seconds = send_seconds
@@ -76,7 +78,7 @@ async def _gone(receive: Receive) -> None:
 
 
 def _hang_up(scope: Scope, last: bytes) -> None:
-    hang_up: Callable[[bytes], None] | None = scope.get("state", {}).get(HANG_UP)
+    hang_up: Callable[[bytes, float], None] | None = scope.get("state", {}).get(HANG_UP)
     if hang_up is None:
         raise RuntimeError("this server cannot cut a connection whose client does not read")
-    hang_up(last)
+    hang_up(last, _LAST_SECONDS[last])

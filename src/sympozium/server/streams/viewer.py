@@ -13,9 +13,9 @@ from typing import Any, Final, Protocol
 from sympozium.kube import ApiError, KubeError
 from sympozium.server.feed.frames import PING, frame
 from sympozium.server.problems import Problem, of_kubernetes
+from sympozium.server.settings import STREAM_RECHECK
 
 PING_SECONDS: Final = 15.0
-CHECK_SECONDS: Final = 30.0
 UNCHECKED_SECONDS: Final = 120.0
 """How long a stream goes on while nobody can say whether it may."""
 _RETRY_MS: Final = (1000, 3000)
@@ -39,7 +39,7 @@ class Viewer:
     """`wake` it when a source has something. `sources` and `check` are set before `chunks` is read."""
 
     def __init__(
-        self, draining: asyncio.Event, *, ping: float = PING_SECONDS, check_every: float = CHECK_SECONDS
+        self, draining: asyncio.Event, *, ping: float = PING_SECONDS, check_every: float = STREAM_RECHECK
     ) -> None:
         self.sources: Sequence[Source] = ()
         self.check: Check | None = None
