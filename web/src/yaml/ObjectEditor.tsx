@@ -123,7 +123,11 @@ export function ObjectEditor({ place, kind, object, marks = [], onText, onSaved,
     keepDraft(key, mine && text !== fresh ? { text, base: newest } : null);
   };
   const current = refused?.of === text ? refused : null;
-  const shown = current?.marks.length ? [...current.marks, ...marks] : marks;
+  // What both the check and the server found is said once.
+  const others = (current?.marks ?? []).filter(
+    (one) => !marks.some((mark) => mark.path === one.path && mark.line === one.line),
+  );
+  const shown = [...others, ...marks];
   return (
     <div class="object-editor">
       {theirs && <Conflict before={original} theirs={theirs} onTake={take} />}

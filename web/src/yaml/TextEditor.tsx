@@ -85,7 +85,7 @@ export function TextEditor({ label, text, onText, marks = [], onSubmit, readOnly
           />
         </div>
       </div>
-      <ul class="findings" id={described} aria-label={`Problems of ${label}`} hidden={!marks.length}>
+      <ul class="findings" id={described} aria-label="Problems" hidden={!marks.length}>
         {marks.map((mark) => (
           <li key={`${mark.line} ${mark.path} ${mark.message}`} class={mark.severity}>
             <button type="button" onClick={() => jump(mark.line)}>

@@ -1,5 +1,5 @@
 /** The inbox: what waits for a person, what it would do, and the person's decision. */
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Items } from "../../api/govern";
 import type { ApprovalSummary } from "../../api/types";
 import { useWatched } from "../../api/useWatched";
@@ -13,6 +13,7 @@ import { Decide } from "./decide";
 import { Detail } from "./detail";
 import { asWanted, keyOf, moved, nextWaiting, ordered, type Wanted, wantedStates } from "./inbox";
 import { ApprovalList } from "./list";
+import { waiting } from "./waiting";
 
 const TITLES: Record<Wanted, string> = { waiting: "Waiting", decided: "Decided", all: "All" };
 
@@ -20,26 +21,30 @@ export default function Approvals(_: PageProps) {
   const { query } = location.value;
   const wanted = asWanted(query.get("state"));
   const selected = query.get("selected");
-  const fetched = useWatched<Items<ApprovalSummary>>(
-    "/approvals",
+  const others = useWatched<Items<ApprovalSummary>>(
+    wanted === "waiting" ? null : "/approvals",
     { state: wanted, namespace: namespace.value },
     ["approvalrequests"],
     namespace.value,
   );
-  const items = ordered(fetched.data?.items ?? []);
+  const fetched = wanted === "waiting" ? waiting.value : others;
+  const items = useMemo(() => ordered(fetched.data?.items ?? []), [fetched.data]);
   const [deciding, setDeciding] = useState<"approve" | "deny" | null>(null);
   const detail = useRef<HTMLElement>(null);
 
   // What was decided (or ran out) leaves the list of those that wait; it stays in sight until the person goes on.
-  const known = useRef(new Map<string, ApprovalSummary>());
-  for (const item of items) known.current.set(keyOf(item), item);
-  const listed = items.find((item) => keyOf(item) === selected) ?? null;
-  const shown = listed ?? (selected ? (known.current.get(selected) ?? null) : null);
+  const last = useRef<ApprovalSummary | null>(null);
+  const listed = useMemo(() => items.find((item) => keyOf(item) === selected) ?? null, [items, selected]);
+  if (listed) last.current = listed;
+  const kept = last.current && keyOf(last.current) === selected ? last.current : null;
+  const shown = listed ?? kept;
   const gone = shown !== null && listed === null;
 
   useEffect(() => {
-    if (!selected && items[0] && window.matchMedia("(min-width: 761px)").matches) select(keyOf(items[0]));
-  }, [items.length > 0, wanted]);
+    // While another state is being read, the list is still the old one.
+    if (!selected && !fetched.loading && items[0] && window.matchMedia("(min-width: 761px)").matches)
+      select(keyOf(items[0]));
+  }, [items.length > 0, fetched.loading, wanted]);
   const select = (key: string | null) => setQuery({ selected: key });
   const move = (by: number) => select(moved(items, selected, by));
   const decide = (what: "approve" | "deny") => {
@@ -65,7 +70,10 @@ export default function Approvals(_: PageProps) {
               type="button"
               class="chip"
               aria-pressed={state === wanted}
-              onClick={() => setQuery({ state: state === "waiting" ? null : state, selected: null })}
+              onClick={() => {
+                last.current = null;
+                setQuery({ state: state === "waiting" ? null : state, selected: null });
+              }}
             >
               {TITLES[state]}
               {state === wanted && fetched.data && <span class="count">{items.length}</span>}

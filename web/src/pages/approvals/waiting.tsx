@@ -1,24 +1,31 @@
-/** How many calls wait for a person: watched as long as the dashboard is open, since that is what it is left open for. */
+/**
+ * What waits for a person: watched as long as the dashboard is open, since that is what it is left open for.
+ *
+ * The number in the navigation is always there, so it is what reads the list; the page shows the same list.
+ */
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { Items } from "../../api/govern";
+import type { Fetched } from "../../api/hooks";
 import type { ApprovalSummary } from "../../api/types";
 import { useWatched } from "../../api/useWatched";
 import { namespace } from "../../app/router";
 
-export const waiting = signal<number | null>(null);
+export type Approvals = Fetched<Items<ApprovalSummary>>;
+
+export const waiting = signal<Approvals>({ data: null, problem: null, loading: true, reload: () => {} });
 
 export function WaitingCount() {
-  const { data } = useWatched<Items<ApprovalSummary>>(
+  const fetched = useWatched<Items<ApprovalSummary>>(
     "/approvals",
     { state: "waiting", namespace: namespace.value },
     ["approvalrequests"],
     namespace.value,
   );
-  const count = data?.items.length ?? null;
   useEffect(() => {
-    waiting.value = count;
-  }, [count]);
+    waiting.value = fetched;
+  }, [fetched.data, fetched.problem, fetched.loading]);
+  const count = fetched.data?.items.length ?? 0;
   if (!count) return null;
   return (
     <span class="count wait">

@@ -138,7 +138,7 @@ function Consequences({ pack }: { pack: PackSummary }) {
       <dd>
         <ul>
           <li>
-            <a href={href("/runs", { ns: pack.namespace, pack: pack.name })}>its runs</a> and their records
+            <a href={href("/runs", { ns: pack.namespace, pack: pack.name })}>its runs and their records</a>
           </li>
           <li>Secrets with keys</li>
           <li>what the agents remember</li>
