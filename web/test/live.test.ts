@@ -10,13 +10,13 @@ interface Opened {
   end: () => void;
 }
 
-/** A network whose every connection the test holds; `refuse` makes the next ones fail. */
+/** A network whose every connection the test holds; `refuse` makes the next ones fail, with `named` those of a namespace. */
 function network() {
   const opened: Opened[] = [];
-  const state: { refuse: Problem | null } = { refuse: null };
+  const state: { refuse: Problem | null; named: boolean } = { refuse: null, named: false };
   const transport: Transport = {
     async open(params, lastEventId, abort) {
-      if (state.refuse) throw state.refuse;
+      if (state.refuse && (!state.named || params.namespace)) throw state.refuse;
       let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
       const body = new ReadableStream<Uint8Array>({
         start(given) {
@@ -58,11 +58,38 @@ describe("one connection", () => {
     const { opened, transport } = network();
     const live = new Live(transport);
     live.subscribe({ watch: ["agentruns"], namespace: "a" }, () => undefined);
-    live.subscribe({ watch: ["approvalrequests", "agentruns"], run: "a/x", after: "7" }, () => undefined);
+    live.subscribe(
+      { watch: ["approvalrequests", "agentruns"], namespace: "b", run: "a/x", after: "7" },
+      () => undefined,
+    );
     await settle();
     expect(opened.map(({ params, lastEventId }) => ({ params, lastEventId }))).toEqual([
-      { params: { watch: ["agentruns", "approvalrequests"], namespace: "a", run: "a/x" }, lastEventId: "7" },
+      {
+        params: {
+          watch: ["agentruns", "approvalrequests"],
+          list: "false",
+          namespace: ["a", "b"],
+          run: "a/x",
+        },
+        lastEventId: "7",
+      },
     ]);
+    expect(live.state.value).toBe("open");
+  });
+
+  test("is of all namespaces when one part wants all, and when one may not be seen whole", async () => {
+    const { opened, state, transport } = network();
+    const live = new Live(transport);
+    live.subscribe({ watch: ["agentruns"], namespace: "a" }, () => undefined);
+    const end = live.subscribe({ watch: ["agentruns"] }, () => undefined);
+    await settle();
+    expect(last(opened).params).toEqual({ watch: ["agentruns"], list: "false" });
+    state.refuse = new Problem({ title: "Forbidden", status: 403 });
+    state.named = true;
+    live.subscribe({ watch: ["approvalrequests"], namespace: "a" }, () => undefined);
+    end();
+    await settle();
+    expect(last(opened).params).toEqual({ watch: ["agentruns", "approvalrequests"], list: "false" });
     expect(live.state.value).toBe("open");
   });
 

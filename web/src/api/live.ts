@@ -4,7 +4,8 @@
  * A browser gives a server six connections for all its tabs, so a tab has one stream whatever its page watches, and a
  * hidden tab has none. Every page says what it wants by `subscribe`; the connection asks for the union. When it
  * breaks it comes back with a growing pause and resumes the run's events after the last one that was seen, so
- * nothing is lost; what changed among kinds meanwhile is told again by the server (`reset`).
+ * nothing is lost. Of kinds it only tells what changes: `synced` means that from here on nothing is missed, and whoever
+ * read something before it reads that again.
  *
  * Read by fetch and not by EventSource: that cannot send Last-Event-ID for a new connection, and says neither why it
  * was refused nor when to come back.
@@ -74,6 +75,8 @@ export class Live {
   #lastId: string | null = null;
   #run: string | null = null;
   #paused = false;
+  /** A namespace that is named is refused when one of the kinds may not be seen there; without names what may be seen comes. */
+  #unnamed = false;
   #failures = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #settle: ReturnType<typeof setTimeout> | undefined;
@@ -118,12 +121,17 @@ export class Live {
   #union(): Record<string, string | readonly string[]> | null {
     const watch = new Set<string>();
     const params: Record<string, string | readonly string[]> = {};
+    const namespaces = new Set<string>();
     for (const { wanted } of this.#subscriptions) {
       for (const kind of wanted.watch ?? []) watch.add(kind);
-      if (wanted.namespace) params.namespace = wanted.namespace;
+      if (wanted.watch) namespaces.add(wanted.namespace ?? "");
       if (wanted.run) params.run = wanted.run;
     }
-    if (watch.size) params.watch = [...watch].sort();
+    if (watch.size) {
+      params.watch = [...watch].sort();
+      params.list = "false";
+      if (!namespaces.has("") && !this.#unnamed) params.namespace = [...namespaces].sort();
+    }
     return watch.size || params.run ? params : null;
   }
 
@@ -208,6 +216,11 @@ export class Live {
 
   #lost(params: Record<string, string | readonly string[]>, problem: Problem | null): void {
     this.#abort = null;
+    if (problem?.status === 403 && params.namespace && !this.#unnamed) {
+      this.#unnamed = true;
+      this.#refresh();
+      return;
+    }
     // What a person may not see does not become visible by asking again.
     if (problem && [400, 401, 403, 404, 422].includes(problem.status)) {
       this.state.value = "refused";

@@ -51,17 +51,11 @@ export function useWatched<T>(
   const again = useRef<ReturnType<typeof throttled> | null>(null);
   again.current ??= throttled(() => reload.current());
   useEffect(() => () => again.current?.end(), []);
-  // What the stream lists when it begins is what was just fetched; after a lost connection it is news.
-  const listing = useRef(new Map<string, boolean>());
   useLive(
     where === null ? null : { watch: kinds, ...(namespace ? { namespace } : {}) },
     ({ event, data }) => {
-      const kind = String(data?.kind ?? "");
-      if (event === "reset") listing.current.set(kind, listing.current.has(kind));
-      else if (event === "synced") {
-        if (listing.current.get(kind)) again.current?.ask();
-        listing.current.set(kind, true);
-      } else if (event === "change" && listing.current.get(kind) !== false) again.current?.ask();
+      // `synced`: the stream begins, or is back. What was read before may be older than what it tells from here on.
+      if ((event === "change" || event === "synced") && kinds.includes(data?.kind)) again.current?.ask();
     },
   );
   return fetched;

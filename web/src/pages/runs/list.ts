@@ -139,8 +139,9 @@ export function useRunList(params: Params, namespace: string): RunList {
   useLive({ watch: ["agentruns"], namespace }, (event: LiveEvent) => {
     if (event.data?.kind !== "agentruns") return;
     if (event.event === "synced") {
-      // The first one comes with the page itself.
+      // The first one mostly comes with the page itself, unless the connection was there before.
       if (synced.current) void reload();
+      else soon();
       synced.current = true;
     } else if (event.event === "change") {
       const { rows, known } = applyChange(
