@@ -1,11 +1,18 @@
 """SympoziumSchedule: runs at set times."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
 from sympozium.api.base import Duration, Model, Name, Time
 from sympozium.api.shared import Parent, Resource, RunType, Status
+
+FIRE_ANNOTATION: Final = "sympozium.ai/fire"
+"""A token that somebody writes on a schedule to make one run at once; the same token never makes a second."""
+FIRED_ANNOTATION: Final = "sympozium.ai/fired"
+"""The token that was dealt with."""
+TICK_ANNOTATION: Final = "sympozium.ai/tick"
+"""On a run: the tick (RFC 3339) or the token (`fire:...`) that caused it."""
 
 
 class ScheduleSpec(Model):

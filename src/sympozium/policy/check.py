@@ -4,6 +4,7 @@ What can be right and probably is not, is `lint`'s.
 """
 
 from collections.abc import Iterator
+from typing import Final
 
 from sympozium import durations, names, quantities
 from sympozium.api.policy import PolicySpec
@@ -13,9 +14,17 @@ from sympozium.policy.tools import FEATURE_GATES
 from sympozium.policy.verdict import Violation
 from sympozium.policy.when import ConditionError, compiled
 
+MOST_RULES: Final = 1000
+_RULES: Final = "spec.toolGating.rules"
+
 
 def problems(spec: PolicySpec) -> list[Violation]:
-    """The mistakes of a policy, with the path of each and what to write instead."""
+    """The mistakes of a policy, with the path of each and what to write instead.
+
+    Of one with too many rules that alone is said: each condition is compiled, while others wait.
+    """
+    if spec.tool_gating and len(spec.tool_gating.rules) > MOST_RULES:
+        return [Violation(_RULES, f"more than {MOST_RULES}: use globs, or a default")]
     return [*_rules(spec), *_sandbox(spec), *_egress(spec), *_gates(spec), *_approvals(spec), *_images(spec)]
 
 

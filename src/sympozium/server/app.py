@@ -15,7 +15,19 @@ from sympozium.server.guards.order import around
 from sympozium.server.hooks import route as hooks
 from sympozium.server.parts import Parts
 from sympozium.server.problems import Problem
-from sympozium.server.routes import apply, catalogue, resources, runs, session, streams
+from sympozium.server.routes import (
+    agents,
+    apply,
+    approvals,
+    catalogue,
+    packs,
+    policies,
+    resources,
+    runs,
+    schedules,
+    session,
+    streams,
+)
 
 ROUTERS: Final[Sequence[APIRouter]] = (
     session.router,
@@ -24,6 +36,11 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     catalogue.router,
     resources.router,
     apply.router,
+    approvals.router,
+    packs.router,
+    schedules.router,
+    policies.router,
+    agents.router,
 )
 """Under `/api/v1`."""
 WEB: Final = Path(__file__).parent / "web"

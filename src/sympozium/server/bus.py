@@ -19,7 +19,9 @@ from sympozium.actions.errors import ActionError
 from sympozium.bus import messages
 from sympozium.bus.connection import connect
 from sympozium.bus.errors import BusError
+from sympozium.bus.history import Stored, Verifier, stored
 from sympozium.bus.keyring import READER_INBOX
+from sympozium.bus.subjects import RunRef
 from sympozium.kube import Client, KubeError
 
 log = logging.getLogger(__name__)
@@ -45,6 +47,17 @@ class Bus:
         """Hear when the connection is lost, is back or is another; returns what ends that."""
         self._listeners.add(listener)
         return lambda: self._listeners.discard(listener)
+
+    async def transcript(self, run: RunRef) -> list[Stored]:
+        """What a run has said so far, verified, in order. Raises BusError."""
+        if self.connection is None or self.controller is None:
+            raise BusError("the bus, where transcripts are, does not answer")
+        verifier = Verifier(run, self.controller)
+        return [
+            Stored(raw.sequence, message)
+            async for raw in stored(self.connection, run)
+            if (message := verifier.take(raw)) is not None
+        ]
 
     async def run(self) -> None:
         """Be connected until cancelled."""

@@ -6,6 +6,7 @@ https://www.rfc-editor.org/rfc/rfc9457
 """
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
@@ -77,6 +78,12 @@ def of_kubernetes(error: KubeError) -> Problem:
     return Problem(502, str(error))
 
 
+def line_of(words: str) -> tuple[int, str]:
+    """The line of a text that an error is about (`yaml:3:5: what is wrong`), and the rest of its words."""
+    found = _LINE.match(words)
+    return (int(found[1]), words[found.end() :]) if found else (1, words)
+
+
 def of_action(error: ActionError) -> Problem:
     """Why an action was not done, as our answer."""
     status = next((status for kind, status in _OF_ACTIONS if isinstance(error, kind)), 409)
@@ -84,6 +91,7 @@ def of_action(error: ActionError) -> Problem:
 
 
 _OF_ACTIONS: Final = ((UsageError, 400), (MissingError, 404), (StaleError, 409), (UnavailableError, 503))
+_LINE: Final = re.compile(r"^yaml:(\d+)(?::\d+)?: ")
 _STATUSES: Final = frozenset(HTTPStatus)
 
 

@@ -6,7 +6,6 @@ are warnings too.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Final
 
 from sympozium.api import cron, unimplemented
 from sympozium.api.config import NAME as CONFIG_NAME, SympoziumConfig
@@ -24,7 +23,6 @@ from sympozium.webhook.review import Answer, Request, allow, forbidden, unknown
 from sympozium.webhook.skillpacks import SkillPacks
 from sympozium.webhook.triggers import Triggers
 
-_RULES: Final = 1000
 _Check = Callable[[Request, Findings], Awaitable[None]]
 
 
@@ -71,12 +69,6 @@ class Specs:
                     f"{request.name} is reserved for the built-in policy: choose another name",
                 )
             )
-        rules = policy.spec.tool_gating.rules if policy.spec.tool_gating else []
-        if len(rules) > _RULES:
-            found.wrong.append(
-                Violation("spec.toolGating.rules", f"more than {_RULES}: use globs, or a default")
-            )
-            return  # each condition is compiled, while others wait
         found.wrong += problems(policy.spec)
 
     async def _schedule(self, request: Request, found: Findings) -> None:

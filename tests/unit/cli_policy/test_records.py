@@ -134,7 +134,7 @@ def test_what_is_shown_counts_groups_and_gives_an_example(capsys: pytest.Capture
     recorded = calls.of(
         _messages(_intent("c1"), _intent("c2"), _intent("c3", "deny", args={"password": "[masked]"}))
     )
-    result = backtest.Result(runs=2, silent=1)
+    result = backtest.Result(runs=2, unread=["team/gone"])
     candidate = Effective.of(_policy(toolGating={"defaultAction": "deny", "rules": []}))
     result.judged = backtest.judge(_run(), recorded, candidate)
     show("new", result, "since ever")

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from sympozium.api import SympoziumSchedule
+from sympozium.api.ticks import Schedule
 from sympozium.controllers.schedule.controller import manifest
 from sympozium.controllers.schedule.decide import Decision, Fire, Made, decide, surplus
-from sympozium.controllers.schedule.ticks import Schedule
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 ONE = NOON + timedelta(hours=1)

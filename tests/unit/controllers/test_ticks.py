@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given, strategies as st
 
-from sympozium.controllers.schedule.ticks import MISSED_LIMIT, Schedule, jitter, stamp
+from sympozium.api.ticks import MISSED_LIMIT, Schedule, jitter, stamp
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 

@@ -6,29 +6,32 @@ often that was so is said.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sympozium import durations
-from sympozium.actions.bus import open_reader
 from sympozium.actions.errors import MissingError, UsageError
 from sympozium.actions.policies import calls
 from sympozium.actions.policies.calls import Recorded
-from sympozium.api.config import NAME as CONFIG_NAME, SympoziumConfig
+from sympozium.api.config import NAME as CONFIG_NAME, ConfigSpec, SympoziumConfig
 from sympozium.api.meta import SYSTEM_NAMESPACE
 from sympozium.api.policy import SympoziumPolicy
 from sympozium.api.run import AgentRun
 from sympozium.api.shared import ToolPolicy
+from sympozium.bus.history import Stored
 from sympozium.bus.subjects import RunRef
 from sympozium.kube import Client
 from sympozium.kube.conditions import parse_time
+from sympozium.kube.resources import Object
 from sympozium.policy import Call, Effective, Verdict, gate
 from sympozium.policy.context import of_run
 from sympozium.policy.resolve import lookup
-from sympozium.resources import CONFIGS, POLICIES, RUNS
+from sympozium.resources import CONFIGS, POLICIES
 
+Read = Callable[[RunRef], Awaitable[Sequence[Stored]]]
+"""The verified messages of a run, in order."""
 _DAYS: Final = re.compile(r"^([0-9]+)d(.*)$")
 
 
@@ -51,10 +54,12 @@ class Result:
 
     runs: int = 0
     judged: list[Judged] = field(default_factory=list)
-    left: int = 0
-    """Older runs of the time that were not looked at, since there was a limit."""
-    silent: int = 0
-    """Runs of the time that have no transcript (any more)."""
+    unread: list[str] = field(default_factory=list)
+    """`namespace/name` of the runs that have no transcript (any more)."""
+
+    @property
+    def silent(self) -> int:
+        return len(self.unread)
 
     @property
     def partial(self) -> int:
@@ -73,39 +78,33 @@ def since(text: str) -> timedelta:
         raise UsageError(f"{text}: write a time as 30d, 12h or 1d12h") from exc
 
 
-async def backtest(
-    client: Client,
-    candidate: SympoziumPolicy,
-    *,
-    begin: datetime,
-    namespace: str | None,
-    instance: str | None = None,
-    limit: int | None = None,
-) -> Result:
-    """Judge the runs since `begin`, of one namespace or of all; with `limit` the newest of them.
+def newest(
+    runs: Iterable[Object], *, begin: datetime, instance: str | None = None, limit: int | None = None
+) -> tuple[list[AgentRun], int]:
+    """The runs since `begin`, of one instance or of all, the newest first; and how many `limit` leaves out."""
+    chosen = [
+        run
+        for run in runs
+        if instance in (None, run["spec"]["instanceRef"])
+        and parse_time(run["metadata"]["creationTimestamp"]) >= begin
+    ]
+    chosen.sort(key=lambda run: str(run["metadata"]["creationTimestamp"]), reverse=True)
+    kept = chosen[:limit]
+    return [AgentRun.model_validate(run) for run in kept], len(chosen) - len(kept)
 
-    Raises KubeError, BusError, and what `open_reader` raises.
-    """
-    effective = Effective.of(candidate, floor=await floor_of(client))
-    found = [AgentRun.model_validate(run) for run in await client.list(RUNS, namespace)]
-    chosen = sorted(
-        (
-            run
-            for run in found
-            if run.metadata.creation_timestamp
-            and parse_time(run.metadata.creation_timestamp) >= begin
-            and instance in (None, run.spec.instance_ref)
-        ),
-        key=lambda run: run.metadata.creation_timestamp or "",
-        reverse=True,
-    )
-    result = Result(left=0 if limit is None else max(0, len(chosen) - limit))
-    async with open_reader(client) as reader:
-        for run in chosen[:limit]:
-            messages = await reader.transcript(RunRef(run.namespace, run.name, run.metadata.uid))
-            result.silent += not messages
-            result.runs += 1
-            result.judged += judge(run, calls.of(messages), effective)
+
+async def backtest(
+    candidate: SympoziumPolicy, floor: SympoziumPolicy | None, runs: Sequence[AgentRun], read: Read
+) -> Result:
+    """Judge the calls of runs. `read` gives the transcript of one; what it raises ends the backtest."""
+    effective = Effective.of(candidate, floor=floor)
+    result = Result()
+    for run in runs:
+        messages = await read(RunRef(run.namespace, run.name, run.metadata.uid))
+        if not messages:
+            result.unread.append(f"{run.namespace}/{run.name}")
+        result.runs += 1
+        result.judged += judge(run, calls.of(messages), effective)
     return result
 
 
@@ -130,7 +129,6 @@ def as_json(policy: str, result: Result) -> dict[str, Any]:
     return {
         "policy": policy,
         "runs": result.runs,
-        "runsLeft": result.left,
         "runsWithoutTranscript": result.silent,
         "calls": len(result.judged),
         "partialArguments": result.partial,
@@ -159,9 +157,14 @@ async def policy_of(client: Client, namespace: str, name: str) -> SympoziumPolic
     raise MissingError(f"no SympoziumPolicy {name} in {namespace} or {SYSTEM_NAMESPACE}")
 
 
+async def config_of(client: Client) -> ConfigSpec:
+    """The installation's; the defaults where nobody has configured it."""
+    config = await client.find(CONFIGS, CONFIG_NAME, SYSTEM_NAMESPACE)
+    return SympoziumConfig.model_validate(config).spec if config else ConfigSpec()
+
+
 async def floor_of(client: Client) -> SympoziumPolicy | None:
     """The policy that holds for every run of the installation."""
-    config = await client.find(CONFIGS, CONFIG_NAME, SYSTEM_NAMESPACE)
-    name = SympoziumConfig.model_validate(config).spec.floor_policy_ref if config else None
+    name = (await config_of(client)).floor_policy_ref
     obj = await client.find(POLICIES, name, SYSTEM_NAMESPACE) if name else None
     return SympoziumPolicy.model_validate(obj) if obj else None

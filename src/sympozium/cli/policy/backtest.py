@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from sympozium.actions.bus import open_reader
 from sympozium.actions.errors import ActionError, MissingError, UsageError
 from sympozium.actions.policies import backtest as judging, sources
 from sympozium.actions.policies.backtest import Judged, Result
@@ -13,6 +14,7 @@ from sympozium.actions.policies.sources import KIND
 from sympozium.api.policy import SympoziumPolicy
 from sympozium.cli.output import paint, plain, print_rows, say
 from sympozium.cli.session import Session
+from sympozium.resources import RUNS
 
 _CHANGES = {"deny": "newly denied", "ask": "newly asked", "allow": "newly allowed"}
 _COLOURS = {"deny": "31", "ask": "33", "allow": "32"}
@@ -40,9 +42,10 @@ async def backtest(
     candidate = await _named(session, policy) if isinstance(policy, str) else policy
     begin = datetime.now(UTC) - age
     namespace = None if everywhere else session.namespace
-    result = await judging.backtest(
-        session.client, candidate, begin=begin, namespace=namespace, instance=instance
-    )
+    floor = await judging.floor_of(session.client)
+    runs, _ = judging.newest(await session.client.list(RUNS, namespace), begin=begin, instance=instance)
+    async with open_reader(session.client) as reader:
+        result = await judging.backtest(candidate, floor, runs, reader.transcript)
     where = "all namespaces" if everywhere else f"namespace {session.namespace}"
     if output == "json":
         say(json.dumps(judging.as_json(candidate.name, result), indent=2, ensure_ascii=False))

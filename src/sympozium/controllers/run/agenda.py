@@ -19,12 +19,12 @@ from sympozium.api.approval import ANNOTATION_CALL
 from sympozium.api.base import Object
 from sympozium.api.meta import LABEL_INSTANCE, LABEL_PARENT, owner_reference
 from sympozium.api.shared import Parent
+from sympozium.api.ticks import Schedule
 from sympozium.controllers.context import Context, MissingError
 from sympozium.controllers.run.answer import Answer, unfit
 from sympozium.controllers.run.fold import head
 from sympozium.controllers.run.plan import names
 from sympozium.controllers.run.port import Request
-from sympozium.controllers.schedule.ticks import Schedule
 from sympozium.kube import AlreadyExistsError, ForbiddenError, InvalidError, NotFoundError
 from sympozium.names import is_label
 from sympozium.policy import Effective, limits, lineage

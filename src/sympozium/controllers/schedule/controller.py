@@ -12,12 +12,11 @@ from sympozium.api import memory
 from sympozium.api.base import Object
 from sympozium.api.meta import LABEL_INSTANCE, LABEL_SCHEDULE
 from sympozium.api.run import TERMINAL
-from sympozium.api.schedule import SympoziumSchedule
+from sympozium.api.schedule import FIRED_ANNOTATION, TICK_ANNOTATION, SympoziumSchedule
+from sympozium.api.ticks import Schedule
 from sympozium.controllers.context import BY_SCHEDULE, Context
 from sympozium.controllers.run.plan.names import label_value
 from sympozium.controllers.schedule.decide import (
-    FIRED_ANNOTATION,
-    TICK_ANNOTATION,
     Decision,
     Fire,
     Made,
@@ -25,7 +24,6 @@ from sympozium.controllers.schedule.decide import (
     decide,
     surplus,
 )
-from sympozium.controllers.schedule.ticks import Schedule
 from sympozium.kube import AlreadyExistsError, Controller, ForbiddenError, InvalidError, Request, Result
 from sympozium.kube.conditions import condition, parse_time, rfc3339
 

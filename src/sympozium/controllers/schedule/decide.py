@@ -6,17 +6,10 @@ from datetime import datetime, timedelta
 
 from sympozium import durations
 from sympozium.api.run import TERMINAL
-from sympozium.api.schedule import SympoziumSchedule
-from sympozium.controllers.schedule.ticks import Schedule, jitter, stamp
+from sympozium.api.schedule import FIRE_ANNOTATION, FIRED_ANNOTATION, SympoziumSchedule
+from sympozium.api.ticks import Schedule, jitter, stamp
 from sympozium.kube.conditions import parse_time
 from sympozium.names import derive
-
-FIRE_ANNOTATION = "sympozium.ai/fire"
-"""A token that somebody writes on a schedule to make one run at once; the same token never makes a second."""
-FIRED_ANNOTATION = "sympozium.ai/fired"
-"""The token that was dealt with."""
-TICK_ANNOTATION = "sympozium.ai/tick"
-"""On a run: the tick (RFC 3339) or the token (`fire:...`) that caused it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """`POST /api/v1/apply`: documents as people keep them in files, applied as the caller."""
 
-import re
 from typing import Final
 
 from fastapi import APIRouter
@@ -14,11 +13,10 @@ from sympozium.kube.resources import without_noise
 from sympozium.names import is_label
 from sympozium.server.access import CallerOf
 from sympozium.server.models.resources import Applied, AppliedObject, ApplyOrder
-from sympozium.server.problems import Problem, of_kubernetes
+from sympozium.server.problems import Problem, line_of, of_kubernetes
 
 router = APIRouter(tags=["resources"])
 _NAME: Final = "yaml"
-_LINE: Final = re.compile(rf"^{_NAME}:(\d+)")
 _DOCUMENTS: Final = 200
 
 
@@ -55,9 +53,8 @@ def _documents(text: str) -> list[Sourced]:
     try:
         found = sources.documents(text, _NAME)
     except ActionError as error:
-        line = _LINE.match(str(error))
-        words = _LINE.sub("", str(error)).lstrip(":0123456789 ")
-        raise _at(Problem(422, words), int(line[1]) if line else 1) from error
+        line, words = line_of(str(error))
+        raise _at(Problem(422, words), line) from error
     if not found:
         raise Problem(422, "there is no object in this text")
     if len(found) > _DOCUMENTS:
