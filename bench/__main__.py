@@ -14,6 +14,7 @@ NAMES = (
     "record",
     "webhook",
     "live",
+    "streams",
 )
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ class ApiServer:
                 [*argv, "--health-port", str(self.health), *self.arguments],
                 env={**os.environ, "KUBECONFIG": str(self._kubeconfig)}, stderr=log, stdout=log,
             )  # fmt: skip
-        until(self._ready, f"the API server on port {self.port} is ready: {self.log}")
+        until(self._ready, f"the API server on port {self.port} is ready: {self.log}", timeout=60)
 
     def stop(self) -> int:
         return self.kill(signal.SIGTERM)

@@ -5,6 +5,10 @@
     parts       what all requests share: the server's own client, access reviews, copies, the bus
     access      who asks: a Caller with a Kubernetes client of their own
     copies      all objects of our kinds, kept by watches
+    bus         one connection to the bus, to read with
+    feed/       live runs: one reader of the bus for all who look at a run
+    streams/    streams over HTTP: changes of kinds, viewers, limits, the end
+    connection  a connection that can be cut
     problems    errors as RFC 9457 problems
     runs/       what is made of runs: summaries
     models/     the JSON of answers and requests; web/openapi.json is made from it

@@ -6,7 +6,6 @@ while: after that the stream ends too, since a right that nobody can confirm is 
 
 import asyncio
 import random
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Final, Protocol
 
@@ -23,6 +22,10 @@ _RETRY_MS: Final = (1000, 3000)
 
 Check = Callable[[], Awaitable[None]]
 """Raises the Problem or KubeError for which the stream ends."""
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 class Source(Protocol):
@@ -49,7 +52,7 @@ class Viewer:
         self._ping = ping
         self._check_every = check_every
         self._woken = asyncio.Event()
-        self._confirmed = time.monotonic()
+        self._confirmed = _now()
 
     def wake(self) -> None:
         self._woken.set()
@@ -57,14 +60,14 @@ class Viewer:
     async def chunks(self) -> AsyncIterator[bytes]:
         """Whole events, until the stream ends."""
         yield b"retry: %d\n\n" % random.randint(*_RETRY_MS)  # noqa: S311 - spreads the clients
-        ping_at = time.monotonic() + self._ping
+        ping_at = _now() + self._ping
         check_at = self._next_check()
         while True:
             self._woken.clear()
             if self._draining.is_set():
                 yield frame("bye", {})
                 return
-            if time.monotonic() >= check_at:
+            if _now() >= check_at:
                 check_at = self._next_check()
                 if (problem := await self._withdrawn()) is not None:
                     yield frame("problem", problem.body())
@@ -75,21 +78,21 @@ class Viewer:
                     sent = True
                     yield chunk
             if sent:
-                ping_at = time.monotonic() + self._ping
+                ping_at = _now() + self._ping
                 continue
             if all(source.ended for source in self.sources):
                 return
-            if time.monotonic() >= ping_at:
-                ping_at = time.monotonic() + self._ping
+            if _now() >= ping_at:
+                ping_at = _now() + self._ping
                 yield PING
             await self._sleep(min(ping_at, check_at))
 
     def _next_check(self) -> float:
-        return time.monotonic() + self._check_every * random.uniform(0.8, 1.0)  # noqa: S311 - spreads the reviews
+        return _now() + self._check_every * random.uniform(0.8, 1.0)  # noqa: S311 - spreads the reviews
 
     async def _sleep(self, until: float) -> None:
         """Until woken, and not longer than `until` or a source's patience."""
-        left = until - time.monotonic()
+        left = until - _now()
         left = min([left, *(source.patience for source in self.sources if source.patience is not None)])
         try:
             async with asyncio.timeout(max(left, 0)):
@@ -110,10 +113,10 @@ class Viewer:
             return self._unconfirmed(error)
         except KubeError as error:
             return self._unconfirmed(error)
-        self._confirmed = time.monotonic()
+        self._confirmed = _now()
         return None
 
     def _unconfirmed(self, error: KubeError) -> Problem | None:
-        if time.monotonic() - self._confirmed < UNCHECKED_SECONDS:
+        if _now() - self._confirmed < UNCHECKED_SECONDS:
             return None
         return of_kubernetes(error)
