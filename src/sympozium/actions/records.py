@@ -108,8 +108,15 @@ async def records(client: Client, namespace: str | None) -> list[Listed]:
 async def record(client: Client, namespace: str, name: str, *, uid: str | None = None) -> Record:
     """`uid` says which one, where several runs had the name. Raises MissingError, AmbiguousError, KubeError, BusError."""
     async with open_records(client) as opened:
-        subject = await _subject(client, opened, namespace, name, uid)
-        text = await _text(opened, subject)
+        return await from_store(opened, client, namespace, name, uid=uid)
+
+
+async def from_store(
+    opened: Records, client: Client, namespace: str, name: str, *, uid: str | None = None
+) -> Record:
+    """`record` over a connection that is open already; raises as that does."""
+    subject = await _subject(client, opened, namespace, name, uid)
+    text = await _text(opened, subject)
     found = subject.rpartition(".")[2]
     run = await client.find(RUNS, name, namespace)
     same = run is not None and run["metadata"]["uid"] == found

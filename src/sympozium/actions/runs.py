@@ -63,9 +63,31 @@ async def retry(client: Client, namespace: str, name: str) -> Object:
         raise StaleError(
             f"agentrun {name} has not ended ({phase_of(run)}): cancel it first, or start another"
         )
+    spec, labels = _again(run)
+    labels[LABEL_RETRY_OF] = name if len(name) <= _LABEL_LIMIT else derive(name)
+    return await client.create(
+        RUNS, _manifest(namespace, new_name(spec["instanceRef"]), labels, spec), namespace
+    )
+
+
+async def fork(client: Client, namespace: str, name: str, *, step: int, task: str | None = None) -> Object:
+    """A new run that begins with the conversation of another one up to a step, caused by whoever asks. Raises MissingError.
+
+    Without `task` it has the task of the other run. Admission says whether that step is there and may be read.
+    """
+    spec, labels = _again(await find(client, namespace, name))
+    spec.pop("history", None)  # the source's conversation has it
+    spec |= {"forkFrom": {"runName": name, "step": step}} | ({"task": task} if task else {})
+    return await client.create(
+        RUNS, _manifest(namespace, new_name(spec["instanceRef"]), labels, spec), namespace
+    )
+
+
+def _again(run: Object) -> tuple[Object, dict[str, str]]:
+    """Spec and labels for a run that does the same, without what is of the first one alone."""
     old = run["spec"]
     spec = {key: value for key, value in old.items() if key not in _OF_THE_FIRST}
-    if old.get("sessionKey") == f"{old['instanceRef']}:{name}":
+    if old.get("sessionKey") == f"{old['instanceRef']}:{run['metadata']['name']}":
         del spec["sessionKey"]  # filled in for a run that named none: the new one has its own
     labels = {
         key: value
@@ -73,10 +95,7 @@ async def retry(client: Client, namespace: str, name: str) -> Object:
         # Ours tie a run to what caused it: a schedule would count the new one as its own.
         if key == LABEL_INSTANCE or not key.partition("/")[0].endswith(GROUP)
     }
-    labels[LABEL_RETRY_OF] = name if len(name) <= _LABEL_LIMIT else derive(name)
-    return await client.create(
-        RUNS, _manifest(namespace, new_name(old["instanceRef"]), labels, spec), namespace
-    )
+    return spec, labels
 
 
 async def cancel(client: Client, namespace: str, name: str) -> Object:

@@ -30,7 +30,7 @@ _FAILURES: Final = (ActionError, KubeError, BusError, NatsError, OSError, Timeou
 
 
 class Bus:
-    """`connection` and `controller` (the key by which messages are believed) are None until there was one."""
+    """`connection`, `controller` (the key by which messages are believed) and `record_key` are None until there was one."""
 
     def __init__(self, kube: Client) -> None:
         self._kube = kube
@@ -38,6 +38,8 @@ class Bus:
         self._listeners: set[Callable[[], None]] = set()
         self.connection: Nats | None = None
         self.controller: Ed25519PublicKey | None = None
+        self.record_key: str | None = None
+        """By which records are believed, in base64."""
 
     @property
     def connected(self) -> bool:
@@ -84,6 +86,7 @@ class Bus:
             access.url, access.user, name="apiserver", inbox=READER_INBOX, changed=self._tell
         )
         self.controller = messages.public_key(access.controller_key)
+        self.record_key = access.record_key
         self.connection = connection
         self._tell()
 

@@ -14,7 +14,8 @@ from sympozium.api.run import AgentRun
 from sympozium.bus.history import Stored
 from sympozium.bus.messages import POLICY_APPLIED
 from sympozium.bus.subjects import RunRef
-from sympozium.kube import Client
+from sympozium.kube import Client, ForbiddenError
+from sympozium.kube.resources import Object
 from sympozium.policy.resolve import lookup
 from sympozium.resources import POLICIES
 
@@ -31,6 +32,8 @@ class Explanation:
     """By name: those that a verdict names and that are there."""
     generations: dict[str, int] = field(default_factory=dict)
     """Of the policies in the cluster, now."""
+    unseen: set[str] = field(default_factory=set)
+    """Policies that whoever asks may not read: the rules of a verdict have no place then."""
 
 
 async def explain(client: Client, namespace: str, name: str, *, kept: Sequence[Sourced] = ()) -> Explanation:
@@ -61,13 +64,22 @@ async def _find_policies(client: Client, explanation: Explanation, kept: Sequenc
     if explanation.run.status.policy:
         wanted.add(explanation.run.status.policy.name)
     for name in sorted(wanted):
-        for namespace, _ in lookup(explanation.run.namespace, name):
-            if policy := await client.find(POLICIES, name, namespace):
-                explanation.policies[name] = rules.from_cluster(policy)
-                explanation.generations[name] = policy["metadata"]["generation"]
-                break
-        if name in in_files:
-            explanation.policies[name] = in_files[name]
+        try:
+            policy = await _find(client, explanation.run.namespace, name)
+        except ForbiddenError:
+            explanation.unseen.add(name)
+            continue
+        if policy:
+            explanation.policies[name] = rules.from_cluster(policy)
+            explanation.generations[name] = policy["metadata"]["generation"]
+    explanation.policies |= {name: kept for name, kept in in_files.items() if name in wanted}
+
+
+async def _find(client: Client, run_namespace: str, name: str) -> Object | None:
+    for namespace, _ in lookup(run_namespace, name):
+        if policy := await client.find(POLICIES, name, namespace):
+            return policy
+    return None
 
 
 def _applied(messages: list[Stored]) -> list[Mapping[str, Any]]:
