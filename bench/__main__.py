@@ -15,6 +15,7 @@ NAMES = (
     "webhook",
     "live",
     "streams",
+    "server_runs",
 )
 
 if __name__ == "__main__":

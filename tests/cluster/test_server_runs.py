@@ -1,17 +1,19 @@
 """Runs over the API server, with a real Kubernetes API: lists, search, what others may not see, actions."""
 
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
 import pytest
 
-from cluster.api_server import ApiServer, installed, server
+from cluster.api_server import ApiServer, installed
 from sympozium.testing.client import Object
 from sympozium.testing.kube import KubeAPI
-from sympozium.testing.resources import AGENT_RUN
+from sympozium.testing.resources import AGENT_RUN, SCHEDULE, SYMPOZIUM_CONFIG as CONFIG
 from sympozium.testing.waiting import until
 
-__all__ = ["installed", "server"]
+__all__ = ["installed"]
 ROLES = [("viewer", "sympozium-view"), ("operator", "sympozium-view"), ("operator", "sympozium-edit")]
 
 
@@ -30,6 +32,14 @@ def kube(installed: KubeAPI) -> KubeAPI:
             }
         )  # fmt: skip
     return installed
+
+
+@pytest.fixture(scope="module")
+def server(installed: KubeAPI, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """With a ledger in a file."""
+    directory = tmp_path_factory.mktemp("apiserver")
+    with ApiServer(installed, directory, "--state-dir", str(directory)) as running:
+        yield running
 
 
 def create(
@@ -92,6 +102,7 @@ def test_who_has_rights_in_one_namespace_learns_nothing_of_others(kube: KubeAPI,
     page = listed(server, q="walrus", limit="1")
     assert (names(page), page["total"], page["cursor"], page["partial"]) == (["walrus-1"], 1, None, True)
     assert page["facets"]["instance"] == {"mine": 1}
+    assert listed(server, q="walrus", namespace="ours")["partial"] is False
     stranger = listed(server, "stranger-token", q="walrus")
     assert (stranger["items"], stranger["total"], stranger["partial"]) == ([], 0, True)
     answer = ask(server, namespace="theirs")
@@ -221,3 +232,160 @@ def condition() -> Object:
         "message": "",
         "lastTransitionTime": "2026-11-27T10:00:00Z",
     }
+
+
+def ended(phase: str = "Succeeded", ago: timedelta = timedelta(), **status: Any) -> Object:
+    """A status with tokens, of a run that took a minute."""
+    end = datetime.now(UTC) - ago
+    started, completed = (
+        (end - back).strftime("%Y-%m-%dT%H:%M:%SZ") for back in (timedelta(minutes=1), timedelta())
+    )
+    usage = {
+        "inputTokens": 1000,
+        "outputTokens": 100,
+        "totalTokens": 1100,
+        "toolCalls": 3,
+        "durationMs": 60_000,
+    }
+    return {"phase": phase, "startedAt": started, "completedAt": completed, "tokenUsage": usage, **status}
+
+
+def used(server: ApiServer, token: str = "admin-token", **query: Any) -> Any:
+    with server.client(token) as client:
+        answer = client.get("/api/v1/usage", params=query)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_usage_is_kept_when_runs_and_the_server_are_gone(kube: KubeAPI, server: ApiServer) -> None:
+    prices = {
+        "currency": "EUR",
+        "models": [{"model": "m*", "inputPerMillion": "2", "outputPerMillion": "20"}],
+    }
+    kube.apply(
+        {
+            "apiVersion": "sympozium.ai/v1alpha1", "kind": "SympoziumConfig",
+            "metadata": {"name": "default", "namespace": "sympozium-system"}, "spec": {"prices": prices},
+        }
+    )  # fmt: skip
+    pack = {"sympozium.ai/pack": "ledger"}
+    create(kube, "spent-1", labels=pack, model={"model": "m1"}, status=ended())
+    create(kube, "spent-2", labels=pack, model={"model": "x9"}, status=ended("Failed"))
+    create(kube, "spent-3", "theirs", labels=pack, model={"model": "m1"}, status=ended())
+
+    def row(token: str, **query: Any) -> Any:
+        rows = used(server, token, by="pack", **query)["rows"]
+        return next((row for row in rows if row["keys"] == {"pack": "ledger"}), None)
+
+    until(lambda: (row("admin-token") or {}).get("runs") == 3, "the ledger has them")
+    mine = row("viewer-token")
+    assert mine == {
+        "keys": {"pack": "ledger"}, "runs": 2, "succeeded": 1, "failed": 1, "inputTokens": 2000, "outputTokens": 200,
+        "toolCalls": 6, "durationMs": 120_000, "cost": "0.004",
+    }  # fmt: skip
+    whole = used(server)
+    assert (whole["currency"], whole["unpriced"], whole["partial"], whole["note"]) == (
+        "EUR",
+        ["x9"],
+        False,
+        None,
+    )
+    assert "2000" not in str(used(server, "stranger-token"))
+    assert used(server, "stranger-token")["totals"]["runs"] == 0
+    shown = listed(server, pack="ledger", sort="-cost")["items"]
+    assert [(run["name"], run["cost"]) for run in shown] == [
+        ("spent-1", {"amount": "0.004", "currency": "EUR"}),
+        ("spent-2", None),
+    ]
+    for name, namespace in (("spent-1", "ours"), ("spent-2", "ours"), ("spent-3", "theirs")):
+        kube.delete(AGENT_RUN, name, namespace)
+    until(lambda: listed(server, "admin-token", pack="ledger")["total"] == 0, "the runs are gone")
+    assert row("viewer-token") == mine
+    server.kill()
+    server.start()
+    assert row("viewer-token") == mine
+    server.stop()
+    (server.directory / "usage.db").write_bytes(b"what a bad disk leaves" * 100)
+    server.start()
+    assert "was damaged" in used(server)["note"]
+    assert row("viewer-token") is None
+    assert server.ask("GET", "/usage?by=colour", token="viewer-token").status_code == 422
+    assert server.ask("GET", "/usage?by=day&by=day", token="viewer-token").status_code == 422
+    assert server.ask("GET", "/usage?namespace=theirs", token="viewer-token").status_code == 403
+
+
+def test_the_overview_has_what_the_caller_may_see(kube: KubeAPI, server: ApiServer) -> None:
+    for namespace in ("ours", "theirs"):
+        create(kube, "goes-on", namespace, status={"phase": "Running"})
+        approval = {
+            "runRef": "goes-on",
+            "tool": "execute_command",
+            "target": "shell",
+            "args": {},
+            "argsDigest": "sha256:" + "0" * 64,
+            "requestedAt": "2026-11-27T10:00:00Z",
+            "expiresAt": "2036-11-27T10:00:00Z",
+        }
+        kube.create(
+            {
+                "apiVersion": "sympozium.ai/v1alpha1",
+                "kind": "ApprovalRequest",
+                "metadata": {"name": "asks"},
+                "spec": approval,
+            },
+            namespace,
+        )
+        create(kube, "failed-now", namespace, status=ended("Failed", error="it broke"))
+        create(kube, "failed-once", namespace, status=ended("Failed", timedelta(days=2)))
+        kube.apply(
+            {
+                "apiVersion": "sympozium.ai/v1alpha1", "kind": "SympoziumSchedule",
+                "metadata": {"name": "nightly", "namespace": namespace},
+                "spec": {"instanceRef": "sre", "schedule": "@daily", "task": "look"},
+            }
+        )  # fmt: skip
+        kube.patch(
+            SCHEDULE,
+            "nightly",
+            {"status": {"nextRunTime": "2026-11-28T00:00:00Z"}},
+            namespace,
+            subresource="status",
+        )
+
+    def overview(token: str, **query: str) -> Any:
+        with server.client(token) as client:
+            answer = client.get("/api/v1/overview", params=query)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    until(lambda: len(overview("viewer-token")["next"]) == 1, "the schedule is seen")
+    until(lambda: "failed-once" in names(listed(server)), "the runs are seen")
+    seen = overview("viewer-token")
+    assert "goes-on" in [run["name"] for run in seen["running"]]
+    failed = [run["name"] for run in seen["failed"]]
+    assert "failed-now" in failed
+    assert "failed-once" not in failed
+    assert {run["namespace"] for part in ("running", "failed", "recent") for run in seen[part]} == {"ours"}
+    assert seen["next"] == [
+        {"namespace": "ours", "schedule": "nightly", "instance": "sre", "at": "2026-11-28T00:00:00Z"}
+    ]
+    assert [(w["namespace"], w["run"], w["mayDecide"]) for w in seen["waiting"]] == [
+        ("ours", "goes-on", False)
+    ]
+    assert next(run for run in seen["running"] if run["name"] == "goes-on")["waitingApproval"] == "asks"
+    assert seen["partial"] is True
+    assert seen["stopped"] is False
+    assert seen["tokens"]["today"] + seen["tokens"]["week"] > 0
+    everywhere = overview("admin-token")
+    assert everywhere["phases"]["Running"] > seen["phases"]["Running"]
+    assert len(everywhere["next"]) == 2
+    stranger = overview("stranger-token")
+    assert (stranger["phases"], stranger["recent"], stranger["next"], stranger["tokens"]["week"]) == (
+        {},
+        [],
+        [],
+        0,
+    )
+    kube.patch(CONFIG, "default", {"spec": {"suspend": True}}, "sympozium-system")
+    until(lambda: overview("viewer-token")["stopped"], "it says that all is stopped")
+    kube.patch(CONFIG, "default", {"spec": {"suspend": None}}, "sympozium-system")

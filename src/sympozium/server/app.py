@@ -20,6 +20,7 @@ from sympozium.server.routes import (
     apply,
     approvals,
     catalogue,
+    inspection,
     memory,
     packs,
     policies,
@@ -27,7 +28,9 @@ from sympozium.server.routes import (
     runs,
     schedules,
     session,
+    stop,
     streams,
+    usage,
 )
 
 ROUTERS: Final[Sequence[APIRouter]] = (
@@ -43,6 +46,9 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     schedules.router,
     policies.router,
     agents.router,
+    usage.router,
+    inspection.router,
+    stop.router,
 )
 """Under `/api/v1`."""
 WEB: Final = Path(__file__).parent / "web"

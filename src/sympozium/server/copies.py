@@ -10,16 +10,20 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
+from sympozium.api.config import NAME as CONFIG_NAME
+from sympozium.api.meta import SYSTEM_NAMESPACE
 from sympozium.api.registry import KINDS
 from sympozium.kube import Client, Informer, Resource
 from sympozium.kube.informer import Handler, Index
 from sympozium.kube.resources import Object
 from sympozium.server.models.runs import RunSummary
+from sympozium.server.runs.prices import Prices
 from sympozium.server.runs.summary import summary
 
 RUNS: Final = "agentruns"
 INSTANCES: Final = "sympoziuminstances"
 APPROVALS: Final = "approvalrequests"
+CONFIGS: Final = "sympoziumconfigs"
 RESOURCES: Final = {kind.plural: Resource(kind.group, kind.version, kind.plural, kind.kind) for kind in KINDS}
 """By plural."""
 AGENT_RUN: Final = RESOURCES[RUNS]
@@ -42,6 +46,7 @@ class Copies:
             )
             for plural, resource in RESOURCES.items()
         }
+        self._prices: tuple[Object | None, Prices] = (None, Prices())
         self._listeners: dict[str, dict[Handler, None]] = {plural: {} for plural in RESOURCES}
         for plural, informer in self._informers.items():
             informer.add_handler(self._teller(self._listeners[plural]))
@@ -92,13 +97,28 @@ class Copies:
                 group.create_task(informer.run())
 
     def summary(self, run: Object) -> RunSummary:
-        """With what the instance and the approvals of the run say about it."""
+        """With what the instance and the approvals of the run say about it, and its cost."""
         instance = self[INSTANCES].get(run["metadata"]["namespace"], run["spec"]["instanceRef"])
-        return summary(
+        found = summary(
             run,
             display_name=instance["spec"].get("displayName") if instance else None,
             waiting_approval=self.waiting_approval(run),
         )
+        found.cost = self.prices.cost(found.model, found.input_tokens, found.output_tokens)
+        return found
+
+    @property
+    def config(self) -> Object | None:
+        """SympoziumConfig `default`."""
+        return self[CONFIGS].get(SYSTEM_NAMESPACE, CONFIG_NAME)
+
+    @property
+    def prices(self) -> Prices:
+        """Today's."""
+        config = self.config
+        if self._prices[0] is not config:
+            self._prices = (config, Prices.of(config))
+        return self._prices[1]
 
     def waiting_approval(self, run: Object) -> str | None:
         """The name of the request that a run waits for."""

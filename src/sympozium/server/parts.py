@@ -17,6 +17,7 @@ from sympozium.server.feed.hub import Hub
 from sympozium.server.guards.rates import Known
 from sympozium.server.hooks.fire import Hooks
 from sympozium.server.runs.listing import Listing
+from sympozium.server.runs.usage import Usage
 from sympozium.server.settings import Settings
 from sympozium.server.signin.signin import SignIn
 from sympozium.server.streams.changes import Frames
@@ -41,6 +42,7 @@ class Parts:
     """Whether an instance's endpoint is served under this host name."""
     hooks: Hooks = field(init=False)
     listing: Listing = field(init=False)
+    usage: Usage = field(init=False)
     signin: SignIn = field(init=False)
     bus: Bus = field(init=False)
     hub: Hub = field(init=False)
@@ -50,6 +52,7 @@ class Parts:
     def __post_init__(self) -> None:
         self.hooks = Hooks(self.kube, self.copies, DigestKey(self.kube))
         self.listing = Listing(self.copies)
+        self.usage = Usage(self.copies, self.settings.state_dir)
         self.signin = SignIn(self.kube, public_url=self.settings.public_url)
         self.bus = Bus(self.kube)
         self.hub = Hub(self.bus, self.copies)
@@ -67,6 +70,7 @@ class Parts:
             *(["stopping"] if self.draining.is_set() else []),
             *self.copies.unready(),
             *self.listing.unready(),
+            *self.usage.unready(),
         ]
 
     @contextlib.asynccontextmanager
@@ -76,6 +80,7 @@ class Parts:
         async with background(
             self.copies.run(),
             self.listing.run(),
+            self.usage.run(),
             self.signin.keys.follow(self.kube),
             self.bus.run(),
             self.hub.run(),

@@ -44,7 +44,7 @@ def time(moment: datetime) -> str:
 
 
 def add(index: Index, *runs: dict[str, Any]) -> None:
-    index.update({(r["metadata"]["namespace"], r["metadata"]["name"]): Row.of(r) for r in runs})
+    index.update([Row.of(r) for r in runs])
 
 
 def index(*runs: dict[str, Any]) -> Index:

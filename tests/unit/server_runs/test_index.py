@@ -24,7 +24,7 @@ def test_the_newest_come_first_and_a_namesake_replaces() -> None:
     assert found(made, sort="created") == ["older", "old", "new"]
     add(made, run("older", age=10, phase="Running"))
     assert found(made) == ["new", "older", "old"]
-    made.update({("team", "new"): None, ("team", "never-there"): None})
+    made.update([], [("team", "new"), ("team", "never-there")])
     assert found(made) == ["older", "old"]
 
 

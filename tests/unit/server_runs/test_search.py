@@ -107,7 +107,7 @@ def test_nothing_that_is_typed_is_syntax(words: str) -> None:
 @settings(max_examples=100, deadline=None)
 def test_a_text_is_found_by_any_of_its_words(words: list[str]) -> None:
     made = MADE
-    made.update({("team", "r2"): None})
+    made.update([], [("team", "r2")])
     add(made, run("r1", instance="0", task="-- ".join(words)))
     for word in [*words, words[0][:1]]:
         assert made.page(Query(words=word)).total == 1

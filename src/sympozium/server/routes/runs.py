@@ -15,7 +15,9 @@ from sympozium.kube import Client
 from sympozium.kube.resources import Object
 from sympozium.resources import RUNS
 from sympozium.server.access import Attributes, Caller, CallerOf
+from sympozium.server.models.inspection import Fork
 from sympozium.server.models.runlists import Match, NewRun, RunDetail, RunItem, RunPage, RunTree, RunWritten
+from sympozium.server.names import NamePath, NamespacePath, NamespaceQuery
 from sympozium.server.parts import Parts, PartsOf
 from sympozium.server.problems import Problem
 from sympozium.server.runs import family
@@ -32,7 +34,7 @@ _SEARCHED: Final = 200
 async def list_runs(
     caller: CallerOf,
     parts: PartsOf,
-    namespace: Name = "",
+    namespace: NamespaceQuery = None,
     phase: Annotated[list[Phase], Parameter()] = [],  # noqa: B006 - FastAPI copies it
     instance: Name = "",
     pack: Name = "",
@@ -76,7 +78,9 @@ async def list_runs(
 
 
 @router.post("/namespaces/{namespace}/runs", status_code=201)
-async def create_run(caller: CallerOf, parts: PartsOf, namespace: str, wanted: NewRun) -> RunWritten:
+async def create_run(
+    caller: CallerOf, parts: PartsOf, namespace: NamespacePath, wanted: NewRun
+) -> RunWritten:
     """Create an AgentRun as the caller; admission decides, and what it warns of is handed on."""
     order = actions.Wanted(
         instance=wanted.instance, task=wanted.task, model=wanted.model, timeout=wanted.timeout,
@@ -86,14 +90,14 @@ async def create_run(caller: CallerOf, parts: PartsOf, namespace: str, wanted: N
 
 
 @router.get("/namespaces/{namespace}/runs/{name}")
-async def get_run(caller: CallerOf, parts: PartsOf, namespace: str, name: str) -> RunDetail:
+async def get_run(caller: CallerOf, parts: PartsOf, namespace: NamespacePath, name: NamePath) -> RunDetail:
     """One run, read as the caller."""
     run = await caller.kube.get(RUNS, name, namespace)
     run["metadata"].pop("managedFields", None)
     may_list = await caller.may(Attributes("list", RUNS.plural, namespace))
     children = family.children(parts.copies, namespace, name) if may_list else []
     return RunDetail(
-        summary=parts.listing.show(run),
+        summary=parts.copies.summary(run),
         object=run,
         conditions=(run.get("status") or {}).get("conditions") or [],
         children=len(children),
@@ -101,7 +105,7 @@ async def get_run(caller: CallerOf, parts: PartsOf, namespace: str, name: str) -
 
 
 @router.get("/namespaces/{namespace}/runs/{name}/tree")
-async def run_tree(caller: CallerOf, parts: PartsOf, namespace: str, name: str) -> RunTree:
+async def run_tree(caller: CallerOf, parts: PartsOf, namespace: NamespacePath, name: NamePath) -> RunTree:
     """The family of a run: from the first run that led to it, with all that were started from there."""
     await caller.require(Attributes("list", RUNS.plural, namespace))
     found = family.tree(parts.copies, namespace, name)
@@ -111,38 +115,54 @@ async def run_tree(caller: CallerOf, parts: PartsOf, namespace: str, name: str) 
 
 
 @router.post("/namespaces/{namespace}/runs/{name}/cancel")
-async def cancel_run(caller: CallerOf, parts: PartsOf, namespace: str, name: str) -> RunWritten:
+async def cancel_run(
+    caller: CallerOf, parts: PartsOf, namespace: NamespacePath, name: NamePath
+) -> RunWritten:
     """Order its end; it is Cancelled when its pod is gone. 409 for a run that has ended."""
     return await _written(caller, parts, lambda kube: actions.cancel(kube, namespace, name))
 
 
 @router.post("/namespaces/{namespace}/runs/{name}/suspend")
-async def suspend_run(caller: CallerOf, parts: PartsOf, namespace: str, name: str) -> RunWritten:
+async def suspend_run(
+    caller: CallerOf, parts: PartsOf, namespace: NamespacePath, name: NamePath
+) -> RunWritten:
     """Order that nothing begins in it any more. 409 for a run that has ended."""
     return await _written(caller, parts, lambda kube: actions.suspend(kube, namespace, name))
 
 
 @router.post("/namespaces/{namespace}/runs/{name}/resume")
-async def resume_run(caller: CallerOf, parts: PartsOf, namespace: str, name: str) -> RunWritten:
+async def resume_run(
+    caller: CallerOf, parts: PartsOf, namespace: NamespacePath, name: NamePath
+) -> RunWritten:
     """Let it go on. 409 for a run that has ended."""
     return await _written(caller, parts, lambda kube: actions.resume(kube, namespace, name))
 
 
 @router.post("/namespaces/{namespace}/runs/{name}/retry", status_code=201)
-async def retry_run(caller: CallerOf, parts: PartsOf, namespace: str, name: str) -> RunWritten:
+async def retry_run(caller: CallerOf, parts: PartsOf, namespace: NamespacePath, name: NamePath) -> RunWritten:
     """A new run of the same spec, created by the caller; the answer is that one. 409 for a run that has not ended."""
     return await _written(caller, parts, lambda kube: actions.retry(kube, namespace, name))
+
+
+@router.post("/namespaces/{namespace}/runs/{name}/fork", status_code=201)
+async def fork_run(
+    caller: CallerOf, parts: PartsOf, namespace: NamespacePath, name: NamePath, wanted: Fork
+) -> RunWritten:
+    """A new run, created by the caller, that begins with the conversation of this one up to a step; the answer is that one."""
+    return await _written(
+        caller, parts, lambda kube: actions.fork(kube, namespace, name, step=wanted.step, task=wanted.task)
+    )
 
 
 async def _written(caller: Caller, parts: Parts, write: Callable[[Client], Awaitable[Object]]) -> RunWritten:
     warnings: list[str] = []
     caller.kube.on_warning = warnings.append  # the client is this request's own
-    return RunWritten(run=parts.listing.show(await write(caller.kube)), warnings=warnings)
+    return RunWritten(run=parts.copies.summary(await write(caller.kube)), warnings=warnings)
 
 
 def _tree(parts: Parts, found: family.Tree) -> RunTree:
     children = [_tree(parts, child) for child in found.children]
-    return RunTree(run=parts.listing.show(found.run), children=children, hidden=found.hidden)
+    return RunTree(run=parts.copies.summary(found.run), children=children, hidden=found.hidden)
 
 
 def _milliseconds(time: Any) -> int | None:

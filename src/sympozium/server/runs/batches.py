@@ -6,40 +6,61 @@ stand still meanwhile. The thread is one, and is the only one in what it works o
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
 from sympozium.kube import Informer
-from sympozium.kube.resources import Object, key_of
+from sympozium.kube.resources import Object, Objects, key_of
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-Key = tuple[str, str]
-Changes = Mapping[Key, Object | None]
-"""The newest of each run; None for one that is gone."""
+Keys = Sequence[Any]
 _BATCH: Final = 100
 _RETRY_SECONDS: Final = 5.0
+
+
+class StartOverError(Exception):
+    """What was taken so far is lost: everything that there is must be given again."""
 
 
 class Batches:
     """Give `changed` to an informer, and let `run` go on beside the requests."""
 
-    def __init__(self, name: str, apply: Callable[[Changes], None]) -> None:
-        """`apply` is called in the thread; an error of it is logged, and the batch tried again."""
+    def __init__(
+        self,
+        name: str,
+        apply: Callable[[Objects, Keys], None],
+        *,
+        key: Callable[[Object], Any] = key_of,
+        only: Callable[[Object], bool] = lambda _run: True,
+    ) -> None:
+        """`apply` is called in the thread with objects and with the keys of those that are gone, each key once.
+
+        An error of it is logged, and the batch tried again. `only` chooses the objects that are handed on.
+        """
         self._name = name
         self._apply = apply
+        self._key = key
+        self._only = only
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
-        self._pending: dict[Key, Object | None] = {}
+        self._pending: dict[Any, Object | None] = {}
         self._some = asyncio.Event()
         self._complete = False
 
     def changed(self, old: Object | None, new: Object | None) -> None:
         """A Handler of an informer."""
-        obj = new or old
-        assert obj is not None
-        self._pending[key_of(obj)] = new
-        self._some.set()
+        if new is not None:
+            self.take(new)
+        elif old is not None:
+            self._pending[self._key(old)] = None
+            self._some.set()
+
+    def take(self, obj: Object) -> None:
+        """The newest of an object."""
+        if self._only(obj):
+            self._pending[self._key(obj)] = obj
+            self._some.set()
 
     def unready(self) -> list[str]:
         return [] if self._complete else [f"{self._name} not complete yet"]
@@ -54,18 +75,28 @@ class Batches:
             await informer.wait_synced()
             while True:
                 while self._pending:
-                    await self._batch()
+                    await self._batch(informer)
                 self._complete = True
                 self._some.clear()
                 await self._some.wait()
         finally:
             self._thread.shutdown(wait=False)
 
-    async def _batch(self) -> None:
+    async def _batch(self, informer: Informer) -> None:
         taken = {key: self._pending.pop(key) for key in list(self._pending)[:_BATCH]}
+        objects = [obj for obj in taken.values() if obj is not None]
+        gone = [key for key, obj in taken.items() if obj is None]
         try:
-            await self.ask(self._apply, taken)
+            await self.ask(self._apply, objects, gone)
+        except StartOverError:
+            self._pending = {**taken, **self._pending}
+            self.start_over(informer)
         except Exception:
             log.exception("%s: %d changes were not taken; trying again", self._name, len(taken))
             self._pending = {**taken, **self._pending}  # what came meanwhile is newer
             await asyncio.sleep(_RETRY_SECONDS)
+
+    def start_over(self, informer: Informer) -> None:
+        """Give everything again."""
+        for obj in informer.list():
+            self.take(obj)

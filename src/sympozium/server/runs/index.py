@@ -26,7 +26,7 @@ FACET_VALUES: Final = 100
 _SCHEMA: Final = f"""
 CREATE TABLE runs (
     id INTEGER PRIMARY KEY, namespace TEXT NOT NULL, name TEXT NOT NULL, uid TEXT NOT NULL,
-    created INTEGER NOT NULL, duration INTEGER, input INTEGER NOT NULL, output INTEGER NOT NULL, phase TEXT NOT NULL,
+    created INTEGER NOT NULL, ended INTEGER NOT NULL, duration INTEGER, input INTEGER NOT NULL, output INTEGER NOT NULL, phase TEXT NOT NULL,
     instance TEXT, pack TEXT, persona TEXT, schedule TEXT, trigger TEXT, cause TEXT, model TEXT, labels TEXT NOT NULL,
     UNIQUE (namespace, name)
 );
@@ -45,6 +45,11 @@ class Row:
     columns: tuple[Any, ...]
     texts: tuple[str, ...]
 
+    @property
+    def key(self) -> Key:
+        namespace, name, *_ = self.columns
+        return namespace, name
+
     @classmethod
     def of(cls, run: Object) -> "Row":
         found = summary(run)
@@ -53,7 +58,7 @@ class Row:
         texts = (found.name, spec.get("task"), status.get("result"), status.get("error"), found.instance)
         return cls(
             (
-                found.namespace, found.name, found.uid, milliseconds(meta.get("creationTimestamp")), found.duration_ms,
+                found.namespace, found.name, found.uid, milliseconds(found.created_at), milliseconds(found.completed_at), found.duration_ms,
                 found.input_tokens or 0, found.output_tokens or 0, found.phase, found.instance, found.pack, found.persona,
                 found.schedule, cause.kind if cause else None, cause.name if cause else None, found.model,
                 orjson.dumps(meta.get("labels") or {}).decode(),
@@ -92,13 +97,14 @@ class Index:
 
     # -- what there is
 
-    def update(self, changes: Mapping[Key, Row | None]) -> None:
-        """Take runs as they are now; None for one that is gone."""
+    def update(self, rows: Iterable[Row], gone: Iterable[Key] = ()) -> None:
+        """Take runs as they are now, and forget those that are gone."""
         with self._transaction():
-            for key, row in changes.items():
+            for key in gone:
                 self._drop(key)
-                if row is not None:
-                    self._add(row)
+            for row in rows:
+                self._drop(row.key)
+                self._add(row)
 
     def price(self, prices: Mapping[str, tuple[float, float]]) -> None:
         """What a token of each model costs, by model: what `-cost` sorts by."""

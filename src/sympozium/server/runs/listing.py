@@ -8,19 +8,16 @@ import logging
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sympozium.api.config import NAME as CONFIG
-from sympozium.api.meta import SYSTEM_NAMESPACE
-from sympozium.kube.resources import Object
+from sympozium.kube.resources import Object, Objects, key_of
 from sympozium.server.copies import RUNS, Copies
 from sympozium.server.models.runs import RunSummary
-from sympozium.server.runs.batches import Batches, Changes
+from sympozium.server.runs.batches import Batches, Keys
 from sympozium.server.runs.index import Index, Key, Page, Row
 from sympozium.server.runs.prices import Prices
 from sympozium.server.runs.query import Query
 from sympozium.server.runs.search import Piece
 
 log = logging.getLogger(__name__)
-_CONFIGS = "sympoziumconfigs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +35,6 @@ class Listing:
         self._copies = copies
         self._index = Index()
         self._batches = Batches("the index of runs", self._take)
-        self._prices = (object(), Prices())
         copies.on_change(RUNS, self._batches.changed)
 
     def unready(self) -> list[str]:
@@ -49,29 +45,19 @@ class Listing:
         await self._batches.run(self._copies[RUNS])
 
     @property
-    def config(self) -> Object | None:
-        """SympoziumConfig `default`."""
-        return self._copies[_CONFIGS].get(SYSTEM_NAMESPACE, CONFIG)
-
-    @property
-    def prices(self) -> Prices:
-        """Today's."""
-        config = self.config
-        if self._prices[0] is not config:
-            self._prices = (config, Prices.of(config))
-        return self._prices[1]
+    def stopped(self) -> bool:
+        """Whether the installation is stopped, as far as the server has heard."""
+        return bool(((self._copies.config or {}).get("spec") or {}).get("suspend"))
 
     def show(self, run: Object) -> RunSummary:
-        """With its cost."""
-        found = self._copies.summary(run)
-        cost = self.prices.cost(found.model, found.input_tokens, found.output_tokens)
-        return found.model_copy(update={"cost": cost})
+        """A run as lists have it."""
+        return self._copies.summary(run)
 
     async def page(self, query: Query) -> Found:
         """Raises ValueError for a cursor or a label selector that cannot be read."""
-        page = await self._batches.ask(self._page, query, self.prices)
+        page = await self._batches.ask(self._page, query, self._copies.prices)
         items = [
-            (self.show(run), hit.pieces)
+            (self._copies.summary(run), hit.pieces)
             for hit in page.hits
             if (run := self._copies[RUNS].get(*hit.key)) is not None
         ]
@@ -80,7 +66,9 @@ class Listing:
     async def some(self, query: Query) -> list[RunSummary]:
         """The runs of one page, without counting any."""
         keys = await self._batches.ask(self._index.keys, query)
-        return [self.show(run) for key in keys if (run := self._copies[RUNS].get(*key)) is not None]
+        return [
+            self._copies.summary(run) for key in keys if (run := self._copies[RUNS].get(*key)) is not None
+        ]
 
     async def phases(self, namespaces: Collection[str] | None) -> dict[str, int]:
         return await self._batches.ask(self._index.phases, namespaces)
@@ -96,13 +84,16 @@ class Listing:
             self._index.price(prices.rates(self._index.models()))
         return self._index.page(query)
 
-    def _take(self, changes: Changes) -> None:
-        rows: dict[Key, Row | None] = {}
-        for key, run in changes.items():
+    def _take(self, runs: Objects, gone: Keys) -> None:
+        rows: list[Row] = []
+        hidden: list[Key] = []
+        for run in runs:
             try:
-                rows[key] = Row.of(run) if run else None
+                rows.append(Row.of(run))
             except (KeyError, TypeError, ValueError) as exc:
                 # The schema keeps such objects out; one that is older than the schema must not hide the others.
-                log.warning("agentrun %s/%s is not listed, it is not what it should be: %r", *key, exc)
-                rows[key] = None
-        self._index.update(rows)
+                log.warning(
+                    "agentrun %s/%s is not listed, it is not what it should be: %r", *key_of(run), exc
+                )
+                hidden.append(key_of(run))
+        self._index.update(rows, [*gone, *hidden])

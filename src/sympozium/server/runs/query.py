@@ -44,6 +44,7 @@ class Query:
     words: str = ""
     since: int | None = None
     until: int | None = None
+    ended_since: int | None = None
     sort: Sort = "-created"
     limit: int = 50
     cursor: str = ""
@@ -86,6 +87,8 @@ def base(query: Query) -> Condition:
         parts.append(("runs.created >= ?", [query.since]))
     if query.until is not None:
         parts.append(("runs.created < ?", [query.until]))
+    if query.ended_since is not None:
+        parts.append(("runs.ended >= ?", [query.ended_since]))
     if query.words.strip():
         # The hits are looked up once and used by all that counts and lists.
         parts.append(("runs.id IN (SELECT id FROM hits)", []))

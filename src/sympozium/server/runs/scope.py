@@ -16,13 +16,10 @@ _AT_ONCE: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """`namespaces` None: all."""
+    """`namespaces` None: all. `partial`: other namespaces were asked about too, and may have something."""
 
     namespaces: frozenset[str] | None
-
-    @property
-    def partial(self) -> bool:
-        return self.namespaces is not None
+    partial: bool = False
 
     def has(self, namespace: str) -> bool:
         return self.namespaces is None or namespace in self.namespaces
@@ -53,4 +50,4 @@ async def scope(
             return await caller.may(Attributes(verb, resource, name))
 
     allowed = await asyncio.gather(*(may(name) for name in found))
-    return Scope(frozenset(name for name, yes in zip(found, allowed, strict=True) if yes))
+    return Scope(frozenset(name for name, yes in zip(found, allowed, strict=True) if yes), partial=True)
