@@ -79,7 +79,8 @@ lock: $(VENV)/.dev ## write the lock files anew
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 --extra local --group dev pyproject.toml -o requirements/dev.txt
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 --extra local -c requirements/dev.txt pyproject.toml -o requirements/local.txt
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 -c requirements/dev.txt requirements/mutation.in -o requirements/mutation.txt
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 requirements/a2a.in -o requirements/a2a.txt
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 -c requirements/dev.txt requirements/node.in -o requirements/node.txt
 
 clean: ## remove what the targets made
-	@rm -rf $(VENV) .venv-litellm .venv-clients .venv-mutation web/node_modules src/sympozium/server/web mutants mutants.log .tools .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf $(VENV) .venv-litellm .venv-clients .venv-a2a .venv-mutation web/node_modules src/sympozium/server/web mutants mutants.log .tools .mypy_cache .ruff_cache .pytest_cache

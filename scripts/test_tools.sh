@@ -1,5 +1,5 @@
 #!/bin/sh
-# Real programs that only the tests need: a LiteLLM proxy and other people's Kubernetes clients, each in an
+# Real programs that only the tests need: a LiteLLM proxy, other people's Kubernetes clients and A2A's client, each in an
 # environment of its own; Debian's Chromium; an older kubectl (1.32), helm 3 and helm 4. All are locked; a second run does nothing.
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
@@ -7,6 +7,7 @@ cd "$here"
 
 sh scripts/test_environment.sh litellm
 sh scripts/test_environment.sh clients
+sh scripts/test_environment.sh a2a
 
 # The browser that the dashboard is walked with.
 if ! command -v chromium >/dev/null; then

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from sympozium import __version__
 from sympozium.server import problems
+from sympozium.server.agents.endpoints import Endpoints
 from sympozium.server.guards.order import around
 from sympozium.server.hooks import route as hooks
 from sympozium.server.parts import Parts
@@ -59,7 +60,7 @@ def build(parts: Parts) -> ASGIApp:
     """The application over its parts, behind its guards."""
     app = declare()
     app.state.parts = parts
-    return around(app, parts)
+    return around(Endpoints(app, parts), parts)
 
 
 def declare() -> FastAPI:

@@ -2,14 +2,18 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, field
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 
 from sympozium.kube import Client
 from sympozium.server.access import FIELD_MANAGER, Reviews
+from sympozium.server.agents.asked import Asking
+from sympozium.server.agents.directory import Directory
+from sympozium.server.agents.mcp import Mcp
 from sympozium.server.bus import Bus
 from sympozium.server.copies import Copies
 from sympozium.server.digestkey import DigestKey
@@ -38,9 +42,11 @@ class Parts:
     """Set when the process shall end: every stream waits on it too, since the HTTP server tells streams nothing."""
 
     known: Known = field(default_factory=Known)
-    is_endpoint_host: Callable[[str], bool] = lambda _name: False
-    """Whether an instance's endpoint is served under this host name."""
+    digest_key: DigestKey = field(init=False)
     hooks: Hooks = field(init=False)
+    directory: Directory = field(init=False)
+    asking: Asking = field(init=False)
+    mcp: Mcp = field(init=False)
     listing: Listing = field(init=False)
     usage: Usage = field(init=False)
     signin: SignIn = field(init=False)
@@ -50,12 +56,17 @@ class Parts:
     streams: Registry = field(init=False)
 
     def __post_init__(self) -> None:
-        self.hooks = Hooks(self.kube, self.copies, DigestKey(self.kube))
+        self.digest_key = DigestKey(self.kube)
+        self.hooks = Hooks(self.kube, self.copies, self.digest_key)
+        own = {"localhost", urlsplit(self.settings.public_url or "").hostname or ""}
+        self.directory = Directory(self.copies, frozenset(own))
         self.listing = Listing(self.copies)
         self.usage = Usage(self.copies, self.settings.state_dir)
         self.signin = SignIn(self.kube, public_url=self.settings.public_url)
         self.bus = Bus(self.kube)
         self.hub = Hub(self.bus, self.copies)
+        self.asking = Asking(self.kube, self.copies, self.hub)
+        self.mcp = Mcp(self.asking, self.draining)
         self.frames = Frames(self.copies)
         self.streams = Registry(
             self.draining,
@@ -84,6 +95,7 @@ class Parts:
             self.signin.keys.follow(self.kube),
             self.bus.run(),
             self.hub.run(),
+            self.mcp.run(),
             self.streams.run(),
         ):
             yield

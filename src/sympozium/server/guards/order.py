@@ -22,7 +22,7 @@ def around(app: ASGIApp, parts: Parts) -> ASGIApp:
     guarded = Sessions(guarded, parts.signin)
     guarded = SameOrigin(guarded, public_url=settings.public_url)
     guarded = Bodies(guarded, limit=settings.max_body)
-    guarded = Hosts(guarded, settings, parts.is_endpoint_host)
+    guarded = Hosts(guarded, settings, parts.directory.is_host)
     if settings.cors_origins:
         # Without credentials: a page of another origin speaks with a bearer token, never with a session.
         guarded = CORSMiddleware(
