@@ -6,6 +6,7 @@ import { throttled } from "../src/api/useWatched";
 import { enableBody, goes, shelf } from "../src/pages/packs/state";
 import { marksOf as marksOfFindings } from "../src/pages/policies/check";
 import { parseArguments } from "../src/pages/policies/try";
+import { inWords } from "../src/pages/policies/words";
 import { groupsOf, heaviest, weight } from "../src/pages/skills/rights";
 import { marksOf, mismatch, placePath } from "../src/yaml/save";
 
@@ -57,6 +58,8 @@ describe("packs", () => {
     expect(all.catalogue.map((one) => one.name)).toEqual(["offered"]);
     expect(shelf(packs, "reliab SITE").working.map((one) => one.name)).toEqual(["a"]);
     expect(shelf(packs, "reliab off").working).toEqual([]);
+    expect(shelf(packs, "", "team-b").working).toEqual([]);
+    expect(shelf(packs, "", "team-b").catalogue.map((one) => one.name)).toEqual(["offered"]);
   });
 
   it("are enabled with what was filled in, and nothing else", () => {
@@ -70,7 +73,7 @@ describe("packs", () => {
       task: "",
       excluded: [],
     };
-    expect(enableBody(empty)).toEqual({});
+    expect(enableBody(empty)).toEqual({ excludePersonas: [] });
     expect(
       enableBody({ ...empty, model: " m ", provider: "openai", secret: "key", excluded: ["x"] }),
     ).toEqual({
@@ -92,7 +95,12 @@ describe("packs", () => {
 });
 
 describe("rights", () => {
-  const right = (resources: string[], verbs: string[], apiGroups = [""]) => ({ apiGroups, resources, verbs });
+  const right = (resources: string[], verbs: string[], apiGroups = [""]) => ({
+    apiGroups,
+    resources,
+    verbs,
+    cluster: false,
+  });
   it.each([
     [["pods"], ["get", "list"], "reads"],
     [["pods"], ["get", "delete"], "writes"],
@@ -195,5 +203,31 @@ describe("reading again", () => {
     end();
     vi.advanceTimersByTime(5000);
     expect(run).toHaveBeenCalledTimes(2);
+  });
+});
+
+describe("a policy in words", () => {
+  it.each([
+    [undefined, "allows every tool"],
+    [{ toolGating: { defaultAction: "deny" } }, "denies every tool"],
+    [
+      {
+        toolGating: {
+          defaultAction: "deny",
+          rules: [
+            { tool: "read_*", action: "allow" },
+            { tool: "execute_command", action: "ask", when: "true", target: "k8s" },
+            { tool: "execute_command", action: "ask", when: "false", target: "k8s" },
+          ],
+        },
+      },
+      "asks about execute_command in k8s (some); allows read_*; denies the rest",
+    ],
+    [
+      { toolGating: { rules: ["a", "b", "c", "d", "e", "f"].map((tool) => ({ tool, action: "deny" })) } },
+      "denies a, b, c, d and 2 more; allows the rest",
+    ],
+  ])("%j", (spec, words) => {
+    expect(inWords(spec)).toBe(words);
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { days, series, ticks, type UsageRow, write } from "../src/pages/usage/figures";
 
-function row(day: string, model: string | null, tokens: number, cost: number | null = null): UsageRow {
+function row(day: string, model: string | null, tokens: number, cost: string | null = null): UsageRow {
   return {
     keys: { day, model },
     runs: 1,
@@ -39,7 +39,8 @@ describe("series", () => {
   });
 
   it("counts a run without a price as nothing", () => {
-    expect(series([row("2026-11-25", "a", 5)], "model", "cost", three)[0]?.total).toBe(0);
+    const rows = [row("2026-11-25", "a", 5), row("2026-11-26", "a", 5, "0.25")];
+    expect(series(rows, "model", "cost", three)[0]?.values).toEqual([0, 0.25, 0]);
   });
 });
 

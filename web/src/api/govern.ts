@@ -1,5 +1,5 @@
 /** What the pages under Agents and Govern read of `/api/v1`, under short names. */
-import type { KubeObject, RunSummary } from "./types";
+import type { ApprovalSummary, Condition, KubeObject, RunSummary } from "./types";
 
 export interface Items<T> {
   items: T[];
@@ -10,12 +10,9 @@ export interface Written {
   warnings: string[];
 }
 
-export interface Condition {
-  type: string;
-  status: string;
-  reason?: string;
-  message?: string;
-  lastTransitionTime?: string;
+export interface Approvals extends Items<ApprovalSummary> {
+  partial: boolean;
+  left: number;
 }
 
 export interface PersonaState {
@@ -50,7 +47,7 @@ export interface InstanceSummary {
   namespace: string;
   name: string;
   displayName: string | null;
-  model: string | null;
+  model: string;
   provider: string | null;
   baseURL: string | null;
   policy: string | null;
@@ -61,7 +58,7 @@ export interface InstanceSummary {
   active: number;
   total: number;
   lastRun: RunSummary | null;
-  endpoint: { status?: string | null; url?: string | null; authSecretName?: string | null } | null;
+  endpoint: { status: string | null; url: string | null; authSecretName: string | null } | null;
 }
 
 export interface ScheduleSummary {
@@ -74,24 +71,34 @@ export interface ScheduleSummary {
   suspended: boolean;
   phase: string | null;
   task: string;
-  past: { at: string; run: string | null; phase: string | null }[];
+  past: { at: string; run: string; phase: string }[];
   next: string[];
-  missed: number;
+  missed: number | null;
 }
 
-export interface Rights {
+export interface Fired {
+  namespace: string;
+  name: string;
+  warnings: string[];
+}
+
+export interface Right {
   apiGroups: string[];
   resources: string[];
   verbs: string[];
+  cluster: boolean;
 }
 
 export interface SkillSummary {
   namespace: string;
   name: string;
   description: string | null;
-  skills: { name: string; description?: string | null; content?: string }[];
+  category: string | null;
+  version: string | null;
+  phase: string | null;
+  skills: { name: string; description: string | null; content: string }[];
   sidecar: string | null;
-  rights: Rights[];
+  rights: Right[];
   usedBy: string[];
 }
 
@@ -106,7 +113,6 @@ export interface PolicySummary {
 export interface Finding {
   severity: "error" | "warning";
   line: number;
-  column: number | null;
   path: string;
   message: string;
   hint: string | null;
@@ -114,24 +120,37 @@ export interface Finding {
 
 export interface Tried {
   action: string;
-  layers: { policy: string; index: number | null; rule: string; reason: string | null; action: string }[];
   rule: string;
-  reason: string | null;
-  instead: string | null;
-  preview: { kind: string; text: string } | null;
+  reason: string;
+  instead: string;
+  layers: {
+    policy: string;
+    source: string;
+    index: number | null;
+    rule: string;
+    reason: string;
+    action: string;
+    watches: boolean;
+  }[];
+  unread: string[];
 }
 
 export interface Backtest {
   runs: number;
   calls: number;
   changes: {
+    namespace: string;
     run: string;
     callId: string;
     tool: string;
+    target: string;
+    args: unknown;
     before: string;
     after: string;
     rule: string;
-    reason: string | null;
+    reason: string;
   }[];
   unread: string[];
+  left: number;
+  partial: number;
 }

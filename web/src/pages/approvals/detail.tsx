@@ -83,12 +83,6 @@ export function Detail({ approval, gone, focus, onBack, onDecide }: Props) {
             <dd class="prose">{approval.reason}</dd>
           </>
         )}
-        {approval.rule && (
-          <>
-            <dt>Rule</dt>
-            <dd class="mono">{approval.rule}</dd>
-          </>
-        )}
         <dt>Asked</dt>
         <dd>
           <RelativeTime at={approval.requestedAt} />

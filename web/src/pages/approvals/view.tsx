@@ -1,11 +1,12 @@
 /** The inbox: what waits for a person, what it would do, and the person's decision. */
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import type { Items } from "../../api/govern";
+import type { Approvals } from "../../api/govern";
 import type { ApprovalSummary } from "../../api/types";
 import { useWatched } from "../../api/useWatched";
 import { useKeys } from "../../app/keyboard";
 import type { PageProps } from "../../app/pages";
 import { location, namespace, setQuery } from "../../app/router";
+import { plural } from "../../ui/format";
 import { CheckIcon } from "../../ui/icons";
 import { EmptyState, ErrorBox, Loading } from "../../ui/states";
 import "./approvals.css";
@@ -17,11 +18,11 @@ import { waiting } from "./waiting";
 
 const TITLES: Record<Wanted, string> = { waiting: "Waiting", decided: "Decided", all: "All" };
 
-export default function Approvals(_: PageProps) {
+export default function Inbox(_: PageProps) {
   const { query } = location.value;
   const wanted = asWanted(query.get("state"));
   const selected = query.get("selected");
-  const others = useWatched<Items<ApprovalSummary>>(
+  const others = useWatched<Approvals>(
     wanted === "waiting" ? null : "/approvals",
     { state: wanted, namespace: namespace.value },
     ["approvalrequests"],
@@ -85,6 +86,7 @@ export default function Approvals(_: PageProps) {
         </p>
       </header>
       {fetched.problem && <ErrorBox problem={fetched.problem} retry={fetched.reload} />}
+      {fetched.data && <Unseen of={fetched.data} />}
       {!fetched.data && !fetched.problem && <Loading />}
       {fetched.data && !items.length && !shown && <Empty wanted={wanted} />}
       {fetched.data && (items.length > 0 || shown) && (
@@ -121,6 +123,15 @@ export default function Approvals(_: PageProps) {
         />
       )}
     </div>
+  );
+}
+
+function Unseen({ of: { partial, left } }: { of: Approvals }) {
+  return (
+    <>
+      {partial && <p class="faint">Of the namespaces in which you may list approvals.</p>}
+      {left > 0 && <p class="faint">The newest; {plural(left, "decided call")} before them are not shown.</p>}
+    </>
   );
 }
 

@@ -5,18 +5,20 @@
  */
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import type { Items } from "../../api/govern";
+import type { Approvals } from "../../api/govern";
 import type { Fetched } from "../../api/hooks";
-import type { ApprovalSummary } from "../../api/types";
 import { useWatched } from "../../api/useWatched";
 import { namespace } from "../../app/router";
 
-export type Approvals = Fetched<Items<ApprovalSummary>>;
-
-export const waiting = signal<Approvals>({ data: null, problem: null, loading: true, reload: () => {} });
+export const waiting = signal<Fetched<Approvals>>({
+  data: null,
+  problem: null,
+  loading: true,
+  reload: () => {},
+});
 
 export function WaitingCount() {
-  const fetched = useWatched<Items<ApprovalSummary>>(
+  const fetched = useWatched<Approvals>(
     "/approvals",
     { state: "waiting", namespace: namespace.value },
     ["approvalrequests"],

@@ -1,6 +1,7 @@
 /** What an instance is made of, and what its controllers say of it. */
 import type { ComponentChildren } from "preact";
-import type { Condition, InstanceSummary } from "../../api/govern";
+import type { InstanceSummary } from "../../api/govern";
+import type { Condition } from "../../api/types";
 import { href, route } from "../../app/router";
 import { Badge } from "../../ui/badge";
 import { CopyButton } from "../../ui/code";

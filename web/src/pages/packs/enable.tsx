@@ -38,8 +38,8 @@ export function Enable({ pack, onClose, onDone }: Props) {
     setBusy(true);
     try {
       const where = `${path("namespaces", form.namespace, "packs", pack.name)}/enable`;
-      const done = await post<Partial<Written>>(where, enableBody(form));
-      toastWarnings(done?.warnings);
+      const done = await post<Written>(where, enableBody(form));
+      toastWarnings(done.warnings);
       toast(`${pack.name} is at work in ${form.namespace}`);
       onDone(form.namespace);
     } catch (error) {

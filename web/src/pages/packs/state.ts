@@ -10,10 +10,11 @@ export interface Shelf {
 const byName = (one: PackSummary, other: PackSummary) =>
   one.name.localeCompare(other.name) || one.namespace.localeCompare(other.namespace);
 
-/** What works, what was switched off, and what can be taken from the catalogue. */
-export function shelf(packs: readonly PackSummary[], text: string): Shelf {
+/** What works, what was switched off, and what can be taken from the catalogue, which is for every namespace. */
+export function shelf(packs: readonly PackSummary[], text: string, namespace = ""): Shelf {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
   const fits = packs.filter((pack) => {
+    if (namespace && !pack.catalogue && pack.namespace !== namespace) return false;
     const personas = pack.personas.flatMap((one) => [one.name, one.displayName]);
     const all = [pack.name, pack.description, pack.category, pack.namespace, ...personas]
       .join(" ")
@@ -44,13 +45,13 @@ export interface EnableBody {
   baseURL?: string;
   authRefs?: { secret: string; provider?: string }[];
   policyRef?: string;
-  excludePersonas?: string[];
+  excludePersonas: string[];
   taskOverride?: string;
 }
 
-/** Only what the person filled in: everything else stays the pack's, or the installation's default. */
+/** Who is left out, and what the person filled in: everything else stays the pack's, or the installation's default. */
 export function enableBody(form: EnableForm): EnableBody {
-  const body: EnableBody = {};
+  const body: EnableBody = { excludePersonas: [...form.excluded] };
   const model = form.model.trim();
   const provider = form.provider.trim();
   const secret = form.secret.trim();
@@ -59,7 +60,6 @@ export function enableBody(form: EnableForm): EnableBody {
   if (form.baseURL.trim()) body.baseURL = form.baseURL.trim();
   if (secret) body.authRefs = [{ secret, ...(provider ? { provider } : {}) }];
   if (form.policy) body.policyRef = form.policy;
-  if (form.excluded.length) body.excludePersonas = [...form.excluded];
   if (form.task.trim()) body.taskOverride = form.task.trim();
   return body;
 }

@@ -15,12 +15,7 @@ import { shelf } from "./state";
 export default function Packs(_: PageProps) {
   const [text, setText] = useState("");
   const [enabling, setEnabling] = useState<PackSummary | null>(null);
-  const packs = useWatched<Items<PackSummary>>(
-    "/packs",
-    { namespace: namespace.value },
-    ["personapacks", "sympoziuminstances"],
-    namespace.value,
-  );
+  const packs = useWatched<Items<PackSummary>>("/packs", {}, ["personapacks", "sympoziuminstances"]);
   return (
     <div class="page packs">
       <header class="page-head">
@@ -40,7 +35,7 @@ export default function Packs(_: PageProps) {
       </header>
       <Answer of={packs}>
         {({ items }) => {
-          const { working, idle, catalogue } = shelf(items, text);
+          const { working, idle, catalogue } = shelf(items, text, namespace.value);
           return (
             <>
               <Shelf title="At work" packs={working} onEnable={setEnabling} />

@@ -9,10 +9,12 @@ import { Button } from "../../ui/button";
 import { plural } from "../../ui/format";
 import { CheckIcon } from "../../ui/icons";
 import { ErrorBox, Note } from "../../ui/states";
+import { InstanceField, type InstanceKey, scopeOf } from "./instances";
 
 const LIMITS = [20, 100, 500];
 
-export function Backtest({ yaml, namespace, name }: { yaml: string; namespace: string; name: string }) {
+export function Backtest({ yaml, namespace }: { yaml: string; namespace: string }) {
+  const [instance, setInstance] = useState<InstanceKey | null>(null);
   const [limit, setLimit] = useState(LIMITS[0] ?? 20);
   const [tested, setTested] = useState<{ of: string; answer: Tested } | null>(null);
   const [problem, setProblem] = useState<Problem | null>(null);
@@ -21,8 +23,8 @@ export function Backtest({ yaml, namespace, name }: { yaml: string; namespace: s
     try {
       const answer = await post<Tested>("/policies/backtest", {
         yaml,
-        namespace,
-        name: name || undefined,
+        namespace: instance?.namespace ?? (scopeOf(namespace) || null),
+        instance: instance?.name ?? null,
         limit,
       });
       setTested({ of: yaml, answer });
@@ -34,9 +36,16 @@ export function Backtest({ yaml, namespace, name }: { yaml: string; namespace: s
   return (
     <div class="stack">
       <p class="muted">
-        The calls that past runs in {namespace} made, judged by the text in the editor instead of their
-        instance's policy. The installation's floor holds as it did.
+        The calls of past runs, judged by the text in the editor instead of their instance's policy. The
+        installation's floor holds as it did.
       </p>
+      <InstanceField
+        label="Runs of"
+        none={scopeOf(namespace) ? `every instance in ${namespace}` : "every instance that you may see"}
+        namespace={namespace}
+        value={instance}
+        onChange={setInstance}
+      />
       <div class="row">
         <label class="row tight">
           Newest
@@ -59,12 +68,12 @@ export function Backtest({ yaml, namespace, name }: { yaml: string; namespace: s
       </div>
       {problem && <ErrorBox problem={problem} />}
       {tested && tested.of !== yaml && <Note tone="wait">The text has changed since: judge them again.</Note>}
-      {tested && <Changes of={tested.answer} namespace={namespace} />}
+      {tested && <Changes of={tested.answer} />}
     </div>
   );
 }
 
-function Changes({ of, namespace }: { of: Tested; namespace: string }) {
+function Changes({ of }: { of: Tested }) {
   const judged = `${plural(of.calls, "call")} of ${plural(of.runs, "run")}`;
   return (
     <section class="stack" aria-live="polite" aria-label="What would have been different">
@@ -79,27 +88,36 @@ function Changes({ of, namespace }: { of: Tested; namespace: string }) {
       )}
       <ul class="changes">
         {of.changes.map((change) => (
-          <li key={`${change.run} ${change.callId}`}>
+          <li key={`${change.namespace} ${change.run} ${change.callId}`}>
             <div class="row tight">
-              <code>{change.tool}</code>
+              <code>
+                {change.tool}
+                {change.target && ` in ${change.target}`}
+              </code>
               <Verdict action={change.before} />
               <span aria-hidden="true">→</span>
               <span class="visually-hidden">would have been</span>
               <Verdict action={change.after} />
             </div>
+            <p class="mono clip" title={JSON.stringify(change.args)}>
+              {JSON.stringify(change.args)}
+            </p>
             <p class="faint">
-              <a href={href(route("/runs", namespace, change.run))}>{change.run}</a> ·{" "}
+              <a href={href(route("/runs", change.namespace, change.run))}>{change.run}</a> ·{" "}
               <code>{change.rule}</code>
             </p>
             {change.reason && <p class="prose muted">{change.reason}</p>}
           </li>
         ))}
       </ul>
-      {of.unread.length > 0 && (
+      {of.partial > 0 && (
         <Note tone="wait">
-          {plural(of.unread.length, "run")} could not be judged: {of.unread.join(", ")}
+          Of {plural(of.partial, "call")} the record has only a part of the arguments: a rule with a condition
+          may decide otherwise on the whole.
         </Note>
       )}
+      {of.left > 0 && <p class="faint">{plural(of.left, "older run")} beyond this number were not judged.</p>}
+      {of.unread.length > 0 && <Note tone="wait">Could not be judged: {of.unread.join("; ")}</Note>}
     </section>
   );
 }

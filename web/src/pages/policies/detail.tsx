@@ -4,6 +4,7 @@ import { useWatched } from "../../api/useWatched";
 import type { PageProps } from "../../app/pages";
 import { href } from "../../app/router";
 import { Badge } from "../../ui/badge";
+import { Code } from "../../ui/code";
 import { plural } from "../../ui/format";
 import { Answer, EmptyState } from "../../ui/states";
 import { PolicyEditor } from "./editor";
@@ -42,8 +43,8 @@ export default function Policy({ params }: PageProps) {
               </header>
               {one.effective && (
                 <details class="effective">
-                  <summary>In words</summary>
-                  <p class="prose">{one.effective}</p>
+                  <summary>With every default written out</summary>
+                  <Code text={one.effective} label="With every default" language="yaml" />
                 </details>
               )}
               <PolicyEditor namespace={namespace} name={name} object={one.object} onSaved={policies.reload} />

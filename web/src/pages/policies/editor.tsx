@@ -59,7 +59,7 @@ export function PolicyEditor({ namespace, name, object, onSaved }: Props) {
             {
               id: "past",
               title: "Past runs",
-              render: () => <Backtest yaml={text ?? ""} namespace={namespace} name={name} />,
+              render: () => <Backtest yaml={text ?? ""} namespace={namespace} />,
             },
           ]}
         />

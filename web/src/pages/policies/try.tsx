@@ -1,13 +1,12 @@
 /** "Try a call": what the text in the editor would say to a call, and which layer decides. Nothing is executed. */
 import { useState } from "preact/hooks";
 import { post } from "../../api/client";
-import type { InstanceSummary, Items, Tried } from "../../api/govern";
-import { useFetch } from "../../api/hooks";
+import type { Tried } from "../../api/govern";
 import { asProblem, type Problem } from "../../api/problem";
-import { Verdict } from "../../ui/badge";
+import { Badge, Verdict } from "../../ui/badge";
 import { Button } from "../../ui/button";
-import { Code } from "../../ui/code";
-import { ErrorBox } from "../../ui/states";
+import { ErrorBox, Note } from "../../ui/states";
+import { InstanceField, type InstanceKey } from "./instances";
 
 const TOOLS = [
   "execute_command",
@@ -46,10 +45,9 @@ export function TryCall({ yaml, namespace }: { yaml: string; namespace: string }
   const [tool, setTool] = useState("execute_command");
   const [target, setTarget] = useState("");
   const [text, setText] = useState(ARGUMENTS.execute_command ?? "{}");
-  const [instance, setInstance] = useState("");
+  const [instance, setInstance] = useState<InstanceKey | null>(null);
   const [answer, setAnswer] = useState<Tried | null>(null);
   const [problem, setProblem] = useState<Problem | null>(null);
-  const instances = useFetch<Items<InstanceSummary>>("/instances", { namespace });
 
   const choose = (name: string) => {
     setTool(name);
@@ -66,7 +64,7 @@ export function TryCall({ yaml, namespace }: { yaml: string; namespace: string }
     setProblem(null);
     try {
       const call = { tool, args: parsed.args, ...(target ? { target } : {}) };
-      const of = instance ? { instance: { namespace, name: instance } } : {};
+      const of = instance ? { instance } : {};
       setAnswer(await post<Tried>("/policies/try", { yaml, call, ...of }));
     } catch (error) {
       setProblem(asProblem(error));
@@ -115,17 +113,13 @@ export function TryCall({ yaml, namespace }: { yaml: string; namespace: string }
           onInput={(event) => setText(event.currentTarget.value)}
         />
       </label>
-      <label class="field">
-        <span>As a run of</span>
-        <select class="select" value={instance} onChange={(event) => setInstance(event.currentTarget.value)}>
-          <option value="">no instance in particular</option>
-          {(instances.data?.items ?? []).map((one) => (
-            <option key={one.name} value={one.name}>
-              {one.name}
-            </option>
-          ))}
-        </select>
-      </label>
+      <InstanceField
+        label="As a run of"
+        none="no instance in particular"
+        namespace={namespace}
+        value={instance}
+        onChange={setInstance}
+      />
       <div class="row">
         <Button type="submit" look="primary">
           What would it say?
@@ -157,7 +151,9 @@ function Answered({ of }: { of: Tried }) {
                   <Verdict action={layer.action} />
                 </th>
                 <td>
-                  <strong>{layer.policy}</strong> <code>{layer.rule}</code>
+                  <strong>{layer.policy}</strong> <span class="faint">{layer.source}</span>{" "}
+                  <code>{layer.rule}</code>
+                  {layer.watches && <Badge tone="wait">only watches</Badge>}
                   {layer.reason && <p class="prose muted">{layer.reason}</p>}
                 </td>
               </tr>
@@ -165,7 +161,7 @@ function Answered({ of }: { of: Tried }) {
           </tbody>
         </table>
       )}
-      {of.preview?.text && <Code text={of.preview.text} label="What it would do" wrap />}
+      {of.unread.length > 0 && <Note tone="wait">Not part of this answer: {of.unread.join("; ")}</Note>}
     </section>
   );
 }

@@ -7,6 +7,7 @@ import { Badge } from "../../ui/badge";
 import { PlusIcon, PolicyIcon } from "../../ui/icons";
 import { EmptyState, ErrorBox } from "../../ui/states";
 import { type Column, Table } from "../../ui/table";
+import { inWords } from "./words";
 
 const columns: Column<PolicySummary>[] = [
   {
@@ -34,13 +35,6 @@ const columns: Column<PolicySummary>[] = [
       ),
   },
   {
-    key: "default",
-    title: "Unnamed tools",
-    width: "124px",
-    wide: true,
-    render: ({ object }) => object.spec?.toolGating?.defaultAction ?? "allow",
-  },
-  {
     key: "rules",
     title: "Rules",
     width: "70px",
@@ -49,17 +43,13 @@ const columns: Column<PolicySummary>[] = [
     render: ({ object }) => object.spec?.toolGating?.rules?.length ?? 0,
   },
   {
-    key: "effective",
-    title: "In words",
+    key: "words",
+    title: "Tools",
     wide: true,
-    render: (one) => <span title={one.effective}>{firstLine(one.effective)}</span>,
+    render: ({ object }) => <span title={inWords(object.spec)}>{inWords(object.spec)}</span>,
   },
   { key: "bound", title: "Instances", width: "90px", number: true, render: (one) => one.boundInstances },
 ];
-
-function firstLine(text: string): string {
-  return text.split("\n").filter(Boolean).join("; ");
-}
 
 export default function Policies(_: PageProps) {
   const only = location.value.query.get("policy");

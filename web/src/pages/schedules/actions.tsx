@@ -1,30 +1,24 @@
 /** What a person can do with a schedule. */
 import { path, post } from "../../api/client";
-import type { ScheduleSummary } from "../../api/govern";
-import type { RunSummary } from "../../api/types";
+import type { Fired, ScheduleSummary } from "../../api/govern";
 import { href, navigate, route } from "../../app/router";
 import { Button } from "../../ui/button";
 import { PauseIcon, PlayIcon } from "../../ui/icons";
-import { toast } from "../../ui/toast";
+import { toast, toastWarnings } from "../../ui/toast";
 
 export function Actions({ of, onDone }: { of: ScheduleSummary; onDone: () => void }) {
   const where = path("namespaces", of.namespace, "schedules", of.name);
   const fire = async () => {
-    const run = await post<Partial<RunSummary>>(`${where}/fire`);
-    if (run?.name) {
-      toast(
-        <>
-          Started{" "}
-          <button
-            type="button"
-            class="link"
-            onClick={() => navigate(href(route("/runs", of.namespace, run.name ?? "")))}
-          >
-            {run.name}
-          </button>
-        </>,
-      );
-    } else toast(`${of.name} is fired`);
+    const { name, warnings } = await post<Fired>(`${where}/fire`);
+    toastWarnings(warnings);
+    toast(
+      <>
+        Started{" "}
+        <button type="button" class="link" onClick={() => navigate(href(route("/runs", of.namespace, name)))}>
+          {name}
+        </button>
+      </>,
+    );
     onDone();
   };
   const turn = async () => {

@@ -4,6 +4,7 @@ import { useWatched } from "../../api/useWatched";
 import type { PageProps } from "../../app/pages";
 import { href, location, route, setQuery } from "../../app/router";
 import { Phase } from "../../ui/badge";
+import { plural } from "../../ui/format";
 import { Answer, EmptyState, Note } from "../../ui/states";
 import { Tabs } from "../../ui/tabs";
 import { RelativeTime } from "../../ui/time";
@@ -78,10 +79,10 @@ export default function Schedule({ params }: PageProps) {
 function Ticks({ one }: { one: ScheduleSummary }) {
   return (
     <div class="stack">
-      {one.missed > 0 && (
+      {one.missed !== null && one.missed > 0 && (
         <Note tone="wait">
-          {one.missed} {one.missed === 1 ? "tick was" : "ticks were"} missed: its controller was away, or the
-          run before was still at work.
+          {plural(one.missed, "tick")} of the last hour made no run: the run before was still at work, or the
+          controller was away.
         </Note>
       )}
       <dl class="facts">
@@ -118,13 +119,9 @@ function Ticks({ one }: { one: ScheduleSummary }) {
             {[...one.past].reverse().map((tick) => (
               <li key={tick.at} class="row">
                 <span>{exact.format(Date.parse(tick.at))}</span>
-                {tick.run ? (
-                  <a href={href(route("/runs", one.namespace, tick.run))}>
-                    <Phase phase={tick.phase} />
-                  </a>
-                ) : (
-                  <span class="faint">no run</span>
-                )}
+                <a href={href(route("/runs", one.namespace, tick.run))}>
+                  <Phase phase={tick.phase} />
+                </a>
               </li>
             ))}
           </ol>

@@ -112,7 +112,6 @@ export default function Schedules(_: PageProps) {
       />
       <p class="legend faint wide-only">
         <span class="tick Succeeded" /> succeeded <span class="tick Failed" /> failed{" "}
-        <span class="tick Running" /> at work <span class="tick none" /> no run <span class="tick coming" />{" "}
         to come
       </p>
     </div>

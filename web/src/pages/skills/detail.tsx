@@ -1,13 +1,11 @@
 /** One skill pack: its instructions as the agent reads them, and the rights it asks for. */
-import type { Items, Rights, SkillSummary } from "../../api/govern";
-import type { KubeObject } from "../../api/types";
+import type { Items, Right, SkillSummary } from "../../api/govern";
 import { useWatched } from "../../api/useWatched";
 import type { PageProps } from "../../app/pages";
 import { href, location, route, setQuery } from "../../app/router";
 import { Code } from "../../ui/code";
 import { Answer, EmptyState, Note } from "../../ui/states";
 import { Tabs } from "../../ui/tabs";
-import { placePath } from "../../yaml/save";
 import { YamlTab } from "../../yaml/YamlTab";
 import { groupsOf, weight } from "./rights";
 import "./skills.css";
@@ -40,7 +38,7 @@ export default function Skill({ params }: PageProps) {
                 <h1>{name}</h1>
                 <span class="faint">in {namespace}</span>
               </header>
-              {one.description && <p class="muted">{one.description}</p>}
+              {one.description && <p class="muted prose">{one.description}</p>}
               <Tabs
                 label={`Parts of skill pack ${name}`}
                 chosen={location.value.query.get("tab") ?? "text"}
@@ -81,41 +79,23 @@ export default function Skill({ params }: PageProps) {
   );
 }
 
-interface Taught {
-  name: string;
-  description?: string;
-  content: string;
-  requires?: { bins?: string[]; tools?: string[] };
-}
-
 /** Markdown of people we do not know: shown as the text that the agent gets, not as a page. */
 function Instructions({ one }: { one: SkillSummary }) {
-  const place = { plural: "skillpacks", namespace: one.namespace, name: one.name };
-  const pack = useWatched<KubeObject>(placePath(place), {}, ["skillpacks"], one.namespace);
   return (
-    <Answer of={pack}>
-      {({ spec }) => (
-        <div class="stack">
-          {one.sidecar && (
-            <p class="muted">
-              Its commands run in a container of their own: <code>{one.sidecar}</code>
-            </p>
-          )}
-          {((spec?.skills ?? []) as Taught[]).map((skill) => (
-            <section key={skill.name} class="stack lesson">
-              <h2>{skill.name}</h2>
-              {skill.description && <p class="muted prose">{skill.description}</p>}
-              {skill.requires && (
-                <p class="faint">
-                  Needs {[...(skill.requires.bins ?? []), ...(skill.requires.tools ?? [])].join(", ")}
-                </p>
-              )}
-              <Code text={skill.content} label={`Instructions ${skill.name}`} wrap />
-            </section>
-          ))}
-        </div>
+    <div class="stack">
+      {one.sidecar && (
+        <p class="muted">
+          Its commands run in a container of their own: <code>{one.sidecar}</code>
+        </p>
       )}
-    </Answer>
+      {one.skills.map((skill) => (
+        <section key={skill.name} class="stack lesson">
+          <h2>{skill.name}</h2>
+          {skill.description && <p class="muted prose">{skill.description}</p>}
+          <Code text={skill.content} label={`Instructions ${skill.name}`} wrap />
+        </section>
+      ))}
+    </div>
   );
 }
 
@@ -137,12 +117,13 @@ function RightsOf({ one }: { one: SkillSummary }) {
               <th scope="col">Verbs</th>
               <th scope="col">Resources</th>
               <th scope="col">API groups</th>
+              <th scope="col">Where</th>
               <th scope="col">Weight</th>
             </tr>
           </thead>
           <tbody>
             {one.rights.map((right) => (
-              <Right key={JSON.stringify(right)} of={right} />
+              <Row key={JSON.stringify(right)} of={right} />
             ))}
           </tbody>
         </table>
@@ -151,12 +132,13 @@ function RightsOf({ one }: { one: SkillSummary }) {
   );
 }
 
-function Right({ of }: { of: Rights }) {
+function Row({ of }: { of: Right }) {
   return (
     <tr>
       <td>{of.verbs.join(", ")}</td>
       <td>{of.resources.join(", ")}</td>
       <td>{groupsOf(of)}</td>
+      <td>{of.cluster ? "the whole cluster" : "its namespace"}</td>
       <td>
         <RightsBadge weight={weight(of)} />
       </td>

@@ -1,8 +1,7 @@
 /** Figures of the usage page: what is asked, how rows become bars, and how numbers are written. */
 import { count, duration, money } from "../../ui/format";
 
-export interface UsageRow {
-  keys: Record<string, string | null>;
+export interface UsageSums {
   runs: number;
   succeeded: number;
   failed: number;
@@ -10,15 +9,21 @@ export interface UsageRow {
   outputTokens: number;
   toolCalls: number;
   durationMs: number;
-  cost: number | null;
+  /** A decimal number in text: null where no model of it has a price. */
+  cost: string | null;
+}
+
+export interface UsageRow extends UsageSums {
+  keys: Record<string, string | null>;
 }
 
 export interface Usage {
   rows: UsageRow[];
-  totals: Omit<UsageRow, "keys">;
+  totals: UsageSums;
   currency: string | null;
   unpriced: string[];
   note: string | null;
+  partial: boolean;
 }
 
 export const dimensions = ["pack", "persona", "instance", "model", "namespace", "user"] as const;
@@ -31,8 +36,8 @@ export function one<T>(all: readonly T[], text: string | null, otherwise: T): T 
   return all.find((value) => String(value) === text) ?? otherwise;
 }
 
-export function measureOf(row: Omit<UsageRow, "keys">, measure: Measure): number {
-  if (measure === "cost") return row.cost ?? 0;
+export function measureOf(row: UsageSums, measure: Measure): number {
+  if (measure === "cost") return Number(row.cost ?? 0);
   if (measure === "runs") return row.runs;
   return measure === "time" ? row.durationMs : row.inputTokens + row.outputTokens;
 }

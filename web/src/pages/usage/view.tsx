@@ -34,13 +34,13 @@ const MEASURES: Record<Measure, string> = {
 export default function UsagePage(_: PageProps) {
   const { query } = location.value;
   const dimension = one<Dimension>(dimensions, query.get("by"), "model");
-  const measure = one<Measure>(measures, query.get("measure"), "cost");
   const span = one<number>(spans, query.get("days"), 30);
   const today = Math.floor(Date.now() / DAY_MS) * DAY_MS;
   const all = days(span, today);
   const params = { since: `${all[0]}T00:00:00Z`, namespace: namespace.value };
   const byDay = useFetch<Usage>("/usage", { ...params, by: ["day", dimension] });
   const whole = useFetch<Usage>("/usage", { ...params, by: [dimension] });
+  const measure = one<Measure>(measures, query.get("measure"), whole.data?.currency ? "cost" : "tokens");
   return (
     <div class="page usage">
       <header class="page-head">
@@ -73,12 +73,18 @@ export default function UsagePage(_: PageProps) {
           ) : (
             <>
               <Totals of={usage} />
-              {usage.unpriced.length > 0 && (
+              {usage.currency && usage.unpriced.length > 0 && (
                 <Note tone="wait">
                   No price is known for {usage.unpriced.join(", ")}: what they cost is in none of these sums.
                 </Note>
               )}
+              {!usage.currency && (
+                <Note>
+                  This installation knows no prices: <code>spec.prices</code> of its SympoziumConfig has them.
+                </Note>
+              )}
               {usage.note && <Note>{usage.note}</Note>}
+              {usage.partial && <p class="faint">Of the namespaces whose runs you may list.</p>}
               <section class="card">
                 <header>
                   <h2>{MEASURES[measure]} by day</h2>
