@@ -24,7 +24,6 @@ function approval(name: string, more: Partial<ApprovalSummary> = {}): ApprovalSu
     argsDigest: `sha256:${name}`,
     preview: null,
     reason: null,
-    rule: null,
     requestedAt: "2026-11-27T11:00:00Z",
     expiresAt: "2026-11-27T13:00:00Z",
     decision: null,

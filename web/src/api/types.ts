@@ -56,34 +56,8 @@ export interface Span {
   parent: string | null;
 }
 
-export interface Preview {
-  kind: string;
-  text: string;
-  truncated: boolean;
-  problem?: string | null;
-}
-
-export interface ApprovalSummary {
-  namespace: string;
-  name: string;
-  run: string;
-  instance: string | null;
-  tool: string;
-  target: string | null;
-  args: unknown;
-  argsDigest: string;
-  preview: Preview | null;
-  reason: string | null;
-  rule: string | null;
-  requestedAt: string;
-  expiresAt: string | null;
-  decision: string | null;
-  decidedBy: string | null;
-  decidedAt: string | null;
-  comment: string | null;
-  scope: string | null;
-  mayDecide: boolean;
-}
+export type Preview = Schemas["Preview"];
+export type ApprovalSummary = Schemas["ApprovalSummary"];
 
 export interface Tick {
   namespace: string;

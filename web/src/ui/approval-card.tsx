@@ -61,11 +61,7 @@ export function ApprovalCard({ approval, onDecided }: Props) {
           <span class="faint">expires {relative(Date.parse(approval.expiresAt), now.value)}</span>
         )}
       </div>
-      {approval.reason && (
-        <p class="prose">
-          {approval.reason} {approval.rule && <span class="faint">{approval.rule}</span>}
-        </p>
-      )}
+      {approval.reason && <p class="prose">{approval.reason}</p>}
       {preview && preview.kind !== "none" ? (
         <div>
           <h4>

@@ -119,7 +119,13 @@ function Decided({ approval }: { approval: ApprovalSummary }) {
 }
 
 function Preview({ approval: { preview } }: { approval: ApprovalSummary }) {
-  if (!preview) return <Note>What it would do is not known before it is done: read the arguments.</Note>;
+  if (!preview || (preview.kind === "none" && !preview.text)) {
+    return (
+      <Note>
+        {preview?.problem || "What it would do is not known before it is done: read the arguments."}
+      </Note>
+    );
+  }
   const title = previewTitle(preview.kind);
   return (
     <section class="stack part">

@@ -111,8 +111,7 @@ export default function Schedules(_: PageProps) {
         }
       />
       <p class="legend faint wide-only">
-        <span class="tick Succeeded" /> succeeded <span class="tick Failed" /> failed{" "}
-        to come
+        <span class="tick Succeeded" /> succeeded <span class="tick Failed" /> failed to come
       </p>
     </div>
   );
