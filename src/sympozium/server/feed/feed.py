@@ -32,7 +32,7 @@ from sympozium.server.feed.text import Text
 log = logging.getLogger(__name__)
 _FAILURES: Final = (BusError, NatsError, OSError, TimeoutError)
 _FIRST_WAIT: Final = 0.001
-_LONGEST_WAIT: Final = 0.05
+_LONGEST_WAIT: Final = 0.01
 _PATIENCE: Final = 5.0
 """Seconds after which a message that was seen live and is not in the stream is given up."""
 _PIECE_PATIENCE: Final = 1.0
@@ -161,8 +161,6 @@ class Feed:
                 self.text.gap()
                 self.complete.set()
             self._take_pieces()
-            if read:
-                self._changed()
             self._give_up()
             if not self._awaited:
                 return
@@ -170,7 +168,7 @@ class Feed:
             await asyncio.sleep(wait)
 
     async def _read_stored(self) -> bool:
-        """Whether there was anything new."""
+        """Whether there was anything new. Ends with the stream, or with the last of what was seen live."""
         connection, verifier = self._bus.connection, self._verifier
         assert connection is not None, "there is a connection when this is read"
         assert verifier is not None, "its keys are known with the connection"
@@ -181,8 +179,9 @@ class Feed:
             message = verifier.take(raw)
             if message is not None:
                 self._show(raw.sequence, message)
-                if not self.complete.is_set():  # a long history is shown as it is read
-                    self._changed()
+                self._changed()
+            if not self._missed and not self._awaited:
+                break
         return self._read_to > before
 
     def _show(self, place: int, message: Message) -> None:
@@ -225,8 +224,9 @@ class Feed:
         key = hash(message.data)
         if key not in self._known:
             self._awaited[key] = time.monotonic() + _PATIENCE
-            if len(self._awaited) > _AWAITED:  # the stream is read to its end anyway
+            if len(self._awaited) > _AWAITED:
                 self._awaited.popitem(last=False)
+                self._missed = True
         self._stir.set()
 
     async def _seen_piece(self, message: Msg) -> None:
