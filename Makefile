@@ -75,6 +75,10 @@ mutation: $(VENV)/.dev ## is each line of policy, webhook and gate held by a uni
 	@sh scripts/test_environment.sh mutation requirements/dev.txt
 	@.venv-mutation/bin/python scripts/mutation.py --of "$(OF)"
 
+screenshots: $(VENV)/.dev dashboard ## pictures of every page of the dashboard, in docs/images
+	@sh scripts/test_tools.sh
+	@cd tests && $(CURDIR)/$(BIN)/python -m browser.screenshots
+
 lock: $(VENV)/.dev ## write the lock files anew
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 --extra local --group dev pyproject.toml -o requirements/dev.txt
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 --extra local -c requirements/dev.txt pyproject.toml -o requirements/local.txt

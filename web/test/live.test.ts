@@ -175,6 +175,19 @@ describe("a connection that breaks", () => {
     expect(live.state.value).toBe("open");
   });
 
+  test("ends when a right is withdrawn, with the reason", async () => {
+    const { opened, transport } = network();
+    const live = new Live(transport);
+    live.subscribe({ watch: ["agentruns"] }, () => undefined);
+    await settle();
+    last(opened).say('event: problem\ndata: {"title":"Forbidden","status":403,"detail":"no more"}\n\n');
+    await settle();
+    expect(live.state.value).toBe("refused");
+    expect(live.problem.value?.message).toBe("no more");
+    await later(120_000);
+    expect(opened.length).toBe(1);
+  });
+
   test("an overloaded server is asked again", async () => {
     const { opened, state, transport } = network();
     state.refuse = new Problem({ title: "Too many", status: 429 });

@@ -1,16 +1,15 @@
 """The application: routes over Parts, problems, the dashboard's files."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
-from fastapi.responses import FileResponse, Response
+from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp
 
 from sympozium import __version__
-from sympozium.server import problems
+from sympozium.server import dashboard, problems
 from sympozium.server.agents.endpoints import Endpoints
 from sympozium.server.guards.order import around
 from sympozium.server.hooks import route as hooks
@@ -52,8 +51,6 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     stop.router,
 )
 """Under `/api/v1`."""
-WEB: Final = Path(__file__).parent / "web"
-"""The built dashboard."""
 
 
 def build(parts: Parts) -> ASGIApp:
@@ -85,7 +82,7 @@ def declare() -> FastAPI:
     async def unknown(path: str) -> Response:
         raise Problem(404, f"/api/{path} is not there: /api/v1/openapi.json lists what is")
 
-    _serve_dashboard(app)
+    dashboard.serve(app)
     return app
 
 
@@ -97,19 +94,3 @@ def openapi() -> dict[str, Any]:
 def _operation_id(route: APIRoute) -> str:
     """The function's name: the dashboard's types are named by it."""
     return route.name
-
-
-def _serve_dashboard(app: FastAPI) -> None:
-    """Files of the build; for every other path its page, which finds its way by itself."""
-
-    @app.get("/{path:path}", include_in_schema=False)
-    async def file(path: str) -> Response:
-        found = (WEB / path).resolve()
-        if path and found.is_file() and found.is_relative_to(WEB):
-            cached = "public, max-age=31536000, immutable" if path.startswith("assets/") else "no-cache"
-            return FileResponse(found, headers={"Cache-Control": cached})
-        if path.startswith("assets/") or not (WEB / "index.html").is_file():
-            raise Problem(
-                404, f"/{path} is not there" if path else "the dashboard is not built: make install"
-            )
-        return FileResponse(WEB / "index.html", headers={"Cache-Control": "no-cache"})

@@ -18,10 +18,13 @@ from sympozium.up.ports import pick
 class ScriptedModel:
     """An OpenAI-compatible endpoint that follows a script (`docs/rehearsal.md`).
 
-    Use as a context manager; `base_url` is what a Secret or `baseURL` gets.
+    Use as a context manager; `base_url` is what a Secret or `baseURL` gets. `pace` is the seconds between the pieces of an
+    answer, for tests that watch it being written.
     """
 
-    def __init__(self, script: dict[str, Any] | str | None = None, *, api_key: str | None = None) -> None:
+    def __init__(
+        self, script: dict[str, Any] | str | None = None, *, api_key: str | None = None, pace: float = 0.0
+    ) -> None:
         self.port = pick(set())
         self.base_url = f"http://127.0.0.1:{self.port}/v1"
         self._directory = tempfile.TemporaryDirectory()
@@ -32,6 +35,8 @@ class ScriptedModel:
             argv += ["--script", str(path)]
         if api_key is not None:
             argv += ["--api-key", api_key]
+        if pace:
+            argv += ["--pace", str(pace)]
         self.log = Path(self._directory.name, "model.log")
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(argv, stdout=log, stderr=log, env={**os.environ})

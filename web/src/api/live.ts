@@ -13,10 +13,10 @@
 import { signal } from "@preact/signals";
 import { createParser } from "eventsource-parser";
 import { Problem, send } from "./client";
-import { asProblem, UNREACHABLE } from "./problem";
+import { asProblem, type ProblemBody, UNREACHABLE } from "./problem";
 
 export interface LiveEvent {
-  /** message, delta, partial, change, reset, synced, dropped, end */
+  /** message, delta, partial, change, reset, synced, dropped, end, bye */
   readonly event: string;
   readonly id: string | null;
   // biome-ignore lint/suspicious/noExplicitAny: each kind of event has its own data; the listener knows which
@@ -211,7 +211,18 @@ export class Live {
       this.problem.value = new Problem({ title: `An event of the stream is no JSON (${event})`, status: -1 });
       return;
     }
+    if (event === "problem") {
+      // What was allowed is not any more: the server ends the stream with its reason.
+      this.#refused(new Problem(data as ProblemBody));
+      return;
+    }
     for (const subscription of [...this.#subscriptions]) subscription.listen({ event, id, data });
+  }
+
+  #refused(problem: Problem): void {
+    this.#close();
+    this.state.value = "refused";
+    this.problem.value = problem;
   }
 
   #lost(params: Record<string, string | readonly string[]>, problem: Problem | null): void {
@@ -223,8 +234,7 @@ export class Live {
     }
     // What a person may not see does not become visible by asking again.
     if (problem && [400, 401, 403, 404, 422].includes(problem.status)) {
-      this.state.value = "refused";
-      this.problem.value = problem;
+      this.#refused(problem);
       return;
     }
     // A reading error has no status of the server: the connection broke.

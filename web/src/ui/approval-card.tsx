@@ -64,11 +64,11 @@ export function ApprovalCard({ approval, onDecided }: Props) {
       {approval.reason && <p class="prose">{approval.reason}</p>}
       {preview && preview.kind !== "none" ? (
         <div>
-          <h4>
+          <h3>
             {preview.kind === "diff" || preview.kind === "dry-run"
               ? "What it would change"
               : "What it would do"}
-          </h4>
+          </h3>
           <Code
             text={preview.text}
             label="Preview"

@@ -129,7 +129,7 @@ function Details({ call, namespace }: { call: Call; namespace: string }) {
   return (
     <div class="call-body stack">
       <div>
-        <h4>Arguments</h4>
+        <h3>Arguments</h3>
         <Code text={args} label="Arguments" wrap />
       </div>
       {verdict && (
@@ -159,17 +159,17 @@ function Details({ call, namespace }: { call: Call; namespace: string }) {
       )}
       {call.preview && (
         <div>
-          <h4>Preview that was shown</h4>
+          <h3>Preview that was shown</h3>
           <Code text={call.preview.text} label="Preview" language="diff" wrap />
           {call.preview.problem && <p class="faint prose">{call.preview.problem}</p>}
         </div>
       )}
       {outcome && (
         <div>
-          <h4>
+          <h3>
             Output <span class="faint">{bytes(outcome.bytes)}</span>
             {outcome.truncated && <span class="faint"> · shortened here; the model saw more</span>}
-          </h4>
+          </h3>
           <Code text={outcome.summary || "(empty)"} label="Output" wrap />
         </div>
       )}

@@ -87,7 +87,7 @@ function StepView({
   return (
     <article aria-label={step.number ? `Step ${step.number}` : "Before the first step"}>
       <header class="step-head">
-        <h3>{step.number ? `Step ${step.number}` : "Tool calls"}</h3>
+        <h2>{step.number ? `Step ${step.number}` : "Tool calls"}</h2>
         <span class="faint">
           <RelativeTime at={step.time} />
         </span>
