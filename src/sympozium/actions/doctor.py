@@ -4,7 +4,6 @@ Each check is a function that returns a Finding; one that fails to look is a fin
 """
 
 import asyncio
-import base64
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from sympozium import yamlio
+from sympozium.actions import endpoints, setup
+from sympozium.actions.endpoints import EndpointError
 from sympozium.actions.networkprobe import digest_of, probe
 from sympozium.api.config import SympoziumConfig
 from sympozium.api.images import Images
@@ -26,7 +27,6 @@ from sympozium.kube.resources import (
     LEASES,
     MUTATING_WEBHOOKS,
     NODES,
-    SECRETS,
     VALIDATING_WEBHOOKS,
 )
 from sympozium.resources import CONFIGS, POLICIES
@@ -175,36 +175,36 @@ async def _nodes(client: Client, _namespace: str) -> Finding:
 
 
 async def _model(client: Client, namespace: str) -> Finding:
-    import httpx2
-
-    config = await client.find(CONFIGS, "default", SYSTEM_NAMESPACE) or {"spec": {}}
-    spec, url, key = config.get("spec") or {}, "", ""
-    for reference in spec.get("authRefs") or ():
-        secret = await client.find(SECRETS, reference["secret"], namespace)
-        data = {k: base64.b64decode(v).decode() for k, v in ((secret or {}).get("data") or {}).items()}
-        url, key = data.get("OPENAI_BASE_URL", url), data.get("OPENAI_API_KEY", key)
-    url = url or spec.get("baseURL") or ""
-    if not url:
+    now = await setup.configured(client, namespace)
+    if not now.base_url:
+        if not now.readable:
+            return Finding(None, "you may not read where the model is, nor its key", "ask who administers it")
         return Finding(
-            None, "the installation names no endpoint; each agent brings its own", "set baseURL or authRefs"
+            None,
+            "the installation names no endpoint; each agent brings its own",
+            "set one with sympozium init",
         )
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
-        async with httpx2.AsyncClient(timeout=_TIMEOUT) as http:
-            answer = await http.get(f"{url.rstrip('/')}/models", headers=headers)
-    except httpx2.HTTPError as error:
-        return Finding(
-            False, f"{url} does not answer: {error}", "start it, or set another one in authRefs or baseURL"
-        )
-    if answer.status_code in (401, 403):
-        return Finding(
-            False,
-            f"{url} refuses the key ({answer.status_code})",
-            "put a valid OPENAI_API_KEY into the Secret",
-        )
-    if answer.status_code >= 500:
-        return Finding(False, f"{url} answers {answer.status_code}", "see the log of the model server")
-    return Finding(True, f"{url} answers")
+        models = await endpoints.models_of(now.base_url, now.key)
+    except EndpointError as error:
+        return Finding(False, error.problem, error.cure)
+    if now.model and models and now.model not in models:
+        words = f"{now.base_url} answers, and does not list {now.model}"
+        return Finding(None, words, "some endpoints do not list all they have: sympozium init tries it")
+    return Finding(True, f"{now.base_url} answers")
+
+
+async def last_probe(client: Client, _namespace: str) -> Finding:
+    """Whether network policies hold, as it was found when it was last tried."""
+    config = await client.find(CONFIGS, "default", SYSTEM_NAMESPACE)
+    status = (config or {}).get("status") or {}
+    condition = find(status.get("conditions"), "NetworkPolicyEnforced")
+    checked = (status.get("networkProbe") or {}).get("checkedAt")
+    if condition is None or not checked:
+        return Finding(None, "not tried yet", "try it with sympozium doctor")
+    well = {"True": True, "False": False}.get(condition["status"])
+    words = f"{condition['reason']}: {condition['message']} (tried {checked})"
+    return Finding(well, words, "" if well else "try it again with sympozium doctor")
 
 
 async def _network(client: Client, _namespace: str) -> Finding:

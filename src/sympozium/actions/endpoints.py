@@ -93,6 +93,12 @@ async def discover(environ: Mapping[str, str] = os.environ, *, ollama: str = OLL
     return [*found, *([] if local.problem else [local])]
 
 
+def key_of(base_url: str, environ: Mapping[str, str]) -> str | None:
+    """The key that the environment gives for exactly this address."""
+    named = environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
+    return environ.get("OPENAI_API_KEY") if named.rstrip("/") == base_url.rstrip("/") else None
+
+
 async def _listed(found: Found) -> Found:
     try:
         models = await models_of(found.base_url, found.key, seconds=_CONNECT_SECONDS)

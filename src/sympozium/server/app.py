@@ -29,12 +29,14 @@ from sympozium.server.routes import (
     schedules,
     session,
     stop,
+    setup,
     streams,
     usage,
 )
 
 ROUTERS: Final[Sequence[APIRouter]] = (
     session.router,
+    setup.router,
     runs.router,
     streams.router,
     catalogue.router,
