@@ -1,4 +1,4 @@
-"""Commands for a person at a terminal: `init`, `top`, `open`."""
+"""Commands for a person at a terminal: `init`, `top`, `open`, `completion`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -57,3 +57,24 @@ def open_dashboard(
     from sympozium.cli import opening, session
 
     return session.run(lambda s: opening.open_dashboard(s, only_print=only_print))
+
+
+@app.command()
+def completion(shell: Annotated[str, typer.Argument(metavar="bash|zsh|fish")]) -> None:
+    """Print completion for a shell: source <(sympozium completion bash), or into a file that the shell reads."""
+    from sympozium.cli import completion as module
+
+    print(module.script(shell), end="")
+
+
+@app.command(
+    "__complete",
+    hidden=True,
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
+)
+def complete(context: typer.Context) -> None:
+    """What may stand in the place of the last word (for the scripts of `completion`)."""
+    from sympozium.cli import completion as module
+
+    for value, help_text in module.complete(context.find_root().command, context.args):
+        print(f"{value}\t{help_text}")

@@ -33,14 +33,15 @@ def may_start_own() -> bool:
     return not (os.environ.get("KUBECONFIG") or (Path.home() / ".kube" / "config").exists())
 
 
-def _own_kubeconfig() -> Path | None:
+def _own_kubeconfig(*, quiet: bool = False) -> Path | None:
     """The kubeconfig of `sympozium up`, where nothing else is configured."""
     if not may_start_own():
         return None
     path = DataDir(default_data_dir()).kubeconfig
     if not path.exists():
         return None
-    _say_once(f"using {path} (KUBECONFIG is not set)")
+    if not quiet:
+        _say_once(f"using {path} (KUBECONFIG is not set)")
     return path
 
 
@@ -51,10 +52,10 @@ def _say_once(words: str) -> None:
 
 
 @asynccontextmanager
-async def connect(namespace: str | None = None) -> AsyncIterator[Session]:
-    """Raises CommandError when there is no cluster to speak to."""
+async def connect(namespace: str | None = None, *, quiet: bool = False) -> AsyncIterator[Session]:
+    """`quiet` says nothing of which kubeconfig it is. Raises CommandError when there is no cluster to speak to."""
     try:
-        client = Client.connect(_own_kubeconfig(), field_manager="sympozium-cli")
+        client = Client.connect(_own_kubeconfig(quiet=quiet), field_manager="sympozium-cli")
     except ConfigError as exc:
         raise CommandError(
             f"{one_line(str(exc))}; set KUBECONFIG, or start one with: sympozium up --detach"

@@ -14,6 +14,7 @@ import { ApprovalIcon, CheckIcon, PlayIcon, RunsIcon, ScheduleIcon, StopIcon } f
 import { Answer, EmptyState, Note } from "../../ui/states";
 import { Elapsed, RelativeTime } from "../../ui/time";
 import { toast, toastProblem } from "../../ui/toast";
+import { SetupHint } from "../setup/hint";
 import { Card } from "./card";
 import "./overview.css";
 
@@ -67,6 +68,7 @@ export default function Overview() {
         </div>
       </header>
       {stopped && <Note tone="wait">Everything is stopped: nothing starts, and what goes on is held.</Note>}
+      <SetupHint />
       <Answer of={overview}>{(data) => <Content data={data} />}</Answer>
     </div>
   );
