@@ -1,22 +1,18 @@
 """Completion of command lines in bash, zsh and fish: `sympozium completion SHELL` prints what a shell's start-up file reads.
 
-The scripts ask the hidden command `sympozium __complete WORD...`, whose last word is the one that is being typed; it
-answers with lines of `value TAB help`. Names come from the cluster within half a second or not at all, and nothing is ever
+The scripts ask `sympozium __complete -- WORD...`, which no help lists and whose last word is the one that is being typed;
+the answer is lines of `value TAB help`. Names come from the cluster within half a second or not at all, and nothing is ever
 said on standard error: a completion that complains is worse than none. typer's own scripts are not used, since the one
 for zsh evaluates what the program prints, and here that would be what a cluster's names are.
 """
 
-import asyncio
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any, Final
 
 from sympozium.cli.failures import EXIT_USAGE, CommandError
 
 SHELLS: Final = ("bash", "zsh", "fish")
-SECONDS: Final = 0.5
-_MOST: Final = 500
 _WORD: Final = re.compile(r"^[A-Za-z0-9._/:=@+-]+$")
 
 KIND, NAME, NAMESPACE = "kind", "name", "namespace"
@@ -72,79 +68,104 @@ def script(shell: str) -> str:
     return found
 
 
+def answer(root: Any, words: list[str]) -> int:
+    """Print what the scripts read; the exit code."""
+    for value, help_text in complete(root, words):
+        print(f"{value}\t{help_text}")
+    return 0
+
+
 def complete(root: Any, words: list[str]) -> list[tuple[str, str]]:
     """(value, help) of what may stand in the place of the last word. Never raises for what was typed."""
-    from typer._click.exceptions import ClickException
-    from typer._click.shell_completion import _resolve_context, _resolve_incomplete
-
     *before, current = words or [""]
-    try:
-        context = _resolve_context(root, {}, "sympozium", before)
-        part, incomplete = _resolve_incomplete(context, before, current)
-        dynamic = _source(context, part)
-        if dynamic:
-            return [(value, "") for value in _names(dynamic, context, incomplete)]
-        found = part.shell_complete(context, incomplete)
-    except ClickException:
+    line = _Line(root)
+    for word in before:
+        line.take(word)
+    if line.waiting is not None:
+        return _values(line, line.waiting, current)
+    if current.startswith("-"):
+        return [
+            (name, " ".join((option.help or "").split()))
+            for option in line.options()
+            for name in (*option.opts, *option.secondary_opts)
+            if name.startswith(current) and name.startswith("--")
+        ]
+    commands = getattr(line.command, "commands", None)
+    if commands is not None:
+        return [
+            (name, command.get_short_help_str())
+            for name, command in commands.items()
+            if name.startswith(current) and not command.hidden
+        ]
+    argument = line.argument()
+    return _values(line, argument, current) if argument is not None else []
+
+
+class _Line:
+    """What was typed before: the command that it leads to, and the values of its parameters.
+
+    Not by the commands' own parser, which converts values and loads pydantic for it: here a word is a word.
+    """
+
+    def __init__(self, root: Any) -> None:
+        self.command = root
+        self.path: list[str] = []
+        self.params: dict[str, str] = {}
+        self.waiting: Any = None
+        """The option whose value comes next."""
+        self._arguments = 0
+
+    def take(self, word: str) -> None:
+        commands = getattr(self.command, "commands", {})
+        if self.waiting is not None:
+            self.params[self.waiting.name], self.waiting = word, None
+        elif word.startswith("-") and word != "-":
+            self._take_option(word)
+        elif word in commands:
+            self.command = commands[word]
+            self.path.append(word)
+        elif (argument := self.argument()) is not None:
+            self.params.setdefault(argument.name, word)
+            self._arguments += 1
+
+    def _take_option(self, word: str) -> None:
+        name, _, value = word.partition("=")
+        option = next((o for o in self.options() if name in (*o.opts, *o.secondary_opts)), None)
+        if option is None or option.is_flag:
+            return
+        if value:
+            self.params[option.name] = value
+        else:
+            self.waiting = option
+
+    def options(self) -> list[Any]:
+        return [p for p in self.command.params if p.param_type_name == "option" and not p.hidden]
+
+    def argument(self) -> Any:
+        """The one that the next word is for; the last one may take many."""
+        arguments = [p for p in self.command.params if p.param_type_name == "argument"]
+        if self._arguments < len(arguments):
+            return arguments[self._arguments]
+        return arguments[-1] if arguments and arguments[-1].nargs == -1 else None
+
+
+def _values(line: _Line, parameter: Any, incomplete: str) -> list[tuple[str, str]]:
+    """The values of a parameter, as far as they can be known."""
+    if parameter.name in _WORDS:
+        found: list[str] = list(_WORDS[parameter.name])
+    elif source := _source(line, parameter.name):
+        from sympozium.cli.completing import names
+
+        found = names(source, line.params)
+    else:
         return []
-    return [(str(item.value), " ".join((item.help or "").split())) for item in found if item.type == "plain"]
+    return [
+        (value, "") for value in sorted(set(found)) if value.startswith(incomplete) and _WORD.match(value)
+    ]
 
 
-def _source(context: Any, part: Any) -> str:
-    """What a parameter's values are; empty for a command or what only its own type knows."""
-    if not hasattr(part, "param_type_name"):
-        return ""
-    if part.name == "namespace":
+def _source(line: _Line, name: str) -> str:
+    if name == "namespace":
         return NAMESPACE
-    path = context.command_path.split()[1:]
-    for key in (" ".join(path), path[-1] if path else ""):
-        if found := SOURCES.get((key, part.name)):
-            return found
-    return "=" + " ".join(_WORDS[part.name]) if part.name in _WORDS else ""
-
-
-def _names(source: str, context: Any, incomplete: str) -> list[str]:
-    found: list[str] = source[1:].split() if source.startswith("=") else []
-    if not source.startswith("="):
-        with suppress(Exception):  # no cluster, no rights, no time: no completion, and no words about it
-            found = asyncio.run(_ask(source, dict(context.params)))
-    return [value for value in sorted(set(found)) if value.startswith(incomplete) and _WORD.match(value)]
-
-
-async def _ask(source: str, params: Mapping[str, Any]) -> list[str]:
-    from sympozium.cli.session import connect
-
-    async with asyncio.timeout(SECONDS), connect(params.get("namespace"), quiet=True) as session:
-        return await _of(session, source, params)
-
-
-async def _of(session: Any, source: str, params: Mapping[str, Any]) -> list[str]:
-    from sympozium.api.meta import API_VERSION, SYSTEM_NAMESPACE
-
-    ours = f"/apis/{API_VERSION}"
-    if source == KIND:
-        served = [await _get(session, path) for path in (ours, "/api/v1", "/apis/apps/v1", "/apis/batch/v1")]
-        return [r["name"] for found in served for r in found.get("resources") or () if "/" not in r["name"]]
-    if source == NAMESPACE:
-        return await _listed(session, "/api/v1/namespaces")
-    if source == "packs":
-        catalogue = await _listed(session, f"{ours}/namespaces/{SYSTEM_NAMESPACE}/personapacks")
-        return [*catalogue, *await _listed(session, f"{ours}/namespaces/{session.namespace}/personapacks")]
-    if source == NAME:
-        from sympozium.actions.discovery import resolve_one
-
-        resource = await resolve_one(session.client, str(params.get("kind") or ""))
-        return await _listed(session, resource.path(session.namespace if resource.namespaced else None))
-    return await _listed(session, f"{ours}/namespaces/{session.namespace}/{source}")
-
-
-async def _get(session: Any, path: str, **query: str) -> dict[str, Any]:
-    accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
-    found: dict[str, Any] = await session.client.request("GET", path, query=query, accept=accept)
-    return found
-
-
-async def _listed(session: Any, path: str) -> list[str]:
-    """Names, without the objects around them, and no more than a person would look through."""
-    found = await _get(session, path, limit=str(_MOST))
-    return [item["metadata"]["name"] for item in found.get("items") or ()]
+    keys = (" ".join(line.path), line.path[-1] if line.path else "")
+    return next((SOURCES[key, name] for key in keys if (key, name) in SOURCES), "")

@@ -24,6 +24,7 @@ from sympozium.api.meta import SYSTEM_NAMESPACE
 from sympozium.cli import logs, packs, runs, session
 from sympozium.cli.failures import EXIT_USAGE, CommandError
 from sympozium.cli.output import paint, plain, say
+from sympozium.cli.place import may_start_own
 from sympozium.cli.progress import working
 from sympozium.cli.session import Session
 from sympozium.cli.watching import until
@@ -86,7 +87,7 @@ def _control_plane(wishes: Wishes) -> None:
         with working("looking for a control plane"):
             version = session.run(lambda s: s.client.request("GET", "/version"))
     except CommandError:
-        if not session.may_start_own():
+        if not may_start_own():
             raise
         _start_here(wishes)
         return

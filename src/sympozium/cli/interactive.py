@@ -65,16 +65,3 @@ def completion(shell: Annotated[str, typer.Argument(metavar="bash|zsh|fish")]) -
     from sympozium.cli import completion as module
 
     print(module.script(shell), end="")
-
-
-@app.command(
-    "__complete",
-    hidden=True,
-    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
-)
-def complete(context: typer.Context) -> None:
-    """What may stand in the place of the last word (for the scripts of `completion`)."""
-    from sympozium.cli import completion as module
-
-    for value, help_text in module.complete(context.find_root().command, context.args):
-        print(f"{value}\t{help_text}")

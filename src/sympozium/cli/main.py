@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import typer.main
 
 from sympozium.actions.errors import ActionError, UsageError
 from sympozium.cli.auditapp import audit_app
@@ -398,6 +399,11 @@ def run_app(arguments: list[str]) -> int:
     """The command line without the process around it: returns the exit code."""
     from typer._click.exceptions import NoArgsIsHelpError
 
+    if arguments[:1] == ["__complete"]:
+        # Not by way of the commands' own machinery: it loads pydantic, and the person types on.
+        from sympozium.cli.completion import answer
+
+        return answer(typer.main.get_command(app), arguments[2:])
     try:
         outcome: Any = app(arguments, prog_name="sympozium", standalone_mode=False)
     except CommandError as exc:

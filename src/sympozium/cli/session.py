@@ -1,7 +1,6 @@
 """The Kubernetes access of a command: the kubeconfig as kubectl finds it, else this machine's `up`."""
 
 import asyncio
-import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -13,9 +12,9 @@ from typing import TypeVar
 from sympozium.bus.errors import BusError
 from sympozium.cli.failures import CommandError, one_line
 from sympozium.cli.output import plain
+from sympozium.cli.place import own_kubeconfig
 from sympozium.kube import Client
 from sympozium.kube.errors import ConfigError, KubeError, UnauthorizedError, UnreachableError
-from sympozium.up.paths import DataDir, default_data_dir
 
 T = TypeVar("T")
 
@@ -28,19 +27,9 @@ class Session:
     namespace: str
 
 
-def may_start_own() -> bool:
-    """Nothing is configured that a control plane of this machine would be in the way of."""
-    return not (os.environ.get("KUBECONFIG") or (Path.home() / ".kube" / "config").exists())
-
-
-def _own_kubeconfig(*, quiet: bool = False) -> Path | None:
-    """The kubeconfig of `sympozium up`, where nothing else is configured."""
-    if not may_start_own():
-        return None
-    path = DataDir(default_data_dir()).kubeconfig
-    if not path.exists():
-        return None
-    if not quiet:
+def _own_kubeconfig() -> Path | None:
+    path = own_kubeconfig()
+    if path is not None:
         _say_once(f"using {path} (KUBECONFIG is not set)")
     return path
 
@@ -52,10 +41,10 @@ def _say_once(words: str) -> None:
 
 
 @asynccontextmanager
-async def connect(namespace: str | None = None, *, quiet: bool = False) -> AsyncIterator[Session]:
-    """`quiet` says nothing of which kubeconfig it is. Raises CommandError when there is no cluster to speak to."""
+async def connect(namespace: str | None = None) -> AsyncIterator[Session]:
+    """Raises CommandError when there is no cluster to speak to."""
     try:
-        client = Client.connect(_own_kubeconfig(quiet=quiet), field_manager="sympozium-cli")
+        client = Client.connect(_own_kubeconfig(), field_manager="sympozium-cli")
     except ConfigError as exc:
         raise CommandError(
             f"{one_line(str(exc))}; set KUBECONFIG, or start one with: sympozium up --detach"

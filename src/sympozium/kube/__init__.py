@@ -15,7 +15,9 @@ Objects are plain dictionaries as the API sends them: a watch of thousands of po
 costs, and a field that this code does not know survives. Nothing here knows of agents.
 """
 
-from sympozium.kube.client import Client
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from sympozium.kube.errors import (
     AlreadyExistsError,
     ApiError,
@@ -28,16 +30,41 @@ from sympozium.kube.errors import (
     UnauthorizedError,
     UnreachableError,
 )
-from sympozium.kube.informer import Informer
-from sympozium.kube.reconcile import (
-    Controller,
-    Manager,
-    Request,
-    Result,
-    RetryLaterError,
-    TerminalError,
-)
 from sympozium.kube.resources import Resource
+
+if TYPE_CHECKING:
+    from sympozium.kube.client import Client
+    from sympozium.kube.informer import Informer
+    from sympozium.kube.reconcile import (
+        Controller,
+        Manager,
+        Request,
+        Result,
+        RetryLaterError,
+        TerminalError,
+    )
+
+# The HTTP client and what stands on it are loaded when somebody asks for them: completion at a prompt, which needs a
+# kubeconfig and nothing more, has no time for them.
+_LAZY = {
+    "Client": "client",
+    "Informer": "informer",
+    "Controller": "reconcile",
+    "Manager": "reconcile",
+    "Request": "reconcile",
+    "Result": "reconcile",
+    "RetryLaterError": "reconcile",
+    "TerminalError": "reconcile",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+    globals()[name] = found
+    return found
+
 
 __all__ = [
     "AlreadyExistsError",

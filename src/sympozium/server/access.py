@@ -20,7 +20,7 @@ import httpx2
 from fastapi import Depends, Request
 
 from sympozium.kube import Client
-from sympozium.kube.kubeconfig import BearerAuth
+from sympozium.kube.auth import BearerAuth
 from sympozium.server.guards.rates import Known
 from sympozium.server.problems import Problem
 from sympozium.server.signin.session import TOKEN_LIMIT, Method, Session

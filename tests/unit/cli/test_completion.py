@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from sympozium.cli import completion
+from sympozium.cli import completing
 from sympozium.cli.completion import SOURCES, complete
 from sympozium.cli.main import app, run_app
 
@@ -54,6 +54,16 @@ def test_without_a_cluster_nothing_is_said(words: list[str], capsys: pytest.Capt
     assert capsys.readouterr().err == ""
 
 
+def test_nothing_is_loaded_that_is_slow() -> None:
+    heavy = ("pydantic", "httpx2", "yaml", "asyncio", "rich", "sympozium.kube.client")
+    code = (
+        "import sys; from sympozium.cli.main import run_app; run_app(['__complete', '--', 'logs', '']);"
+        f"print([m for m in {heavy!r} if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_every_source_is_a_parameter_of_a_command() -> None:
     found = set()
 
@@ -69,10 +79,8 @@ def test_every_source_is_a_parameter_of_a_command() -> None:
 
 
 def test_names_that_a_shell_could_misread_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def ask(source: str, params: object) -> list[str]:
-        return ["fine-1", "$(touch x)", "a b", "`x`", "fine.2"]
-
-    monkeypatch.setattr(completion, "_ask", ask)
+    found = ["fine-1", "$(touch x)", "a b", "`x`", "fine.2"]
+    monkeypatch.setattr(completing, "names", lambda _source, _params: found)
     assert values("logs", "") == ["fine-1", "fine.2"]
     assert values("logs", "fine.") == ["fine.2"]
 
