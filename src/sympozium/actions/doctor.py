@@ -152,6 +152,14 @@ async def _catalogue(client: Client, _namespace: str) -> Finding:
     return Finding(True, f"SympoziumConfig default is in use; {len(policies)} policies in {SYSTEM_NAMESPACE}")
 
 
+async def _stopped(client: Client, _namespace: str) -> Finding:
+    """Somebody who wonders why nothing starts looks here too."""
+    config = await client.find(CONFIGS, "default", SYSTEM_NAMESPACE)
+    if ((config or {}).get("spec") or {}).get("suspend"):
+        return Finding(None, "the installation is stopped: no run starts", "sympozium resume --all")
+    return Finding(True, "runs may start")
+
+
 async def _nodes(client: Client, _namespace: str) -> Finding:
     nodes = await client.list(NODES)
     if not nodes:
@@ -234,6 +242,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     ("controller", _leader),
     ("bus", _bus),
     ("catalogue", _catalogue),
+    ("stopped", _stopped),
     ("nodes", _nodes),
     ("model", _model),
     ("network policies", _network),

@@ -7,20 +7,27 @@ from typing import Any, cast, get_args
 from sympozium.actions import approvals
 from sympozium.actions.approvals import Decision, Scope, decision_of
 from sympozium.actions.errors import MissingError, UsageError
-from sympozium.cli.output import paint, plain, print_rows, say
+from sympozium.cli.output import check_format, paint, plain, print_objects, print_rows, say
 from sympozium.cli.session import Session
 from sympozium.kube.resources import Object
 from sympozium.legible import legible
 from sympozium.resources import APPROVALS
 
 
-async def show_list(session: Session, *, everywhere: bool, all_of_them: bool) -> None:
+async def show_list(
+    session: Session, *, everywhere: bool, all_of_them: bool, output: str | None = None
+) -> None:
+    check_format(output)
     found = await session.client.list(APPROVALS, None if everywhere else session.namespace)
     wanted = [a for a in found if all_of_them or not decision_of(a)]
+    if output in ("json", "yaml", "name"):
+        print_objects(wanted, output, many=True)
+        return
     if not wanted:
         say("nothing waits for a decision" if not all_of_them else "no approval requests")
         return
-    lines = [["NAMESPACE", "NAME", "RUN", "TOOL", "TARGET", "DECISION", "BY", "EXPIRES"]]
+    more = ["BECAUSE", "DIGEST"] if output == "wide" else []
+    lines = [["NAMESPACE", "NAME", "RUN", "TOOL", "TARGET", "DECISION", "BY", "EXPIRES", *more]]
     for obj in sorted(plain(wanted), key=lambda a: str(a["spec"].get("requestedAt"))):
         spec, status, metadata = obj["spec"], obj.get("status") or {}, obj["metadata"]
         lines.append(
@@ -28,13 +35,18 @@ async def show_list(session: Session, *, everywhere: bool, all_of_them: bool) ->
                 metadata["namespace"], metadata["name"], spec["runRef"], spec["tool"], spec.get("target") or "",
                 decision_of(obj) or "(waiting)", status.get("decidedBy") or "",
                 "" if decision_of(obj) else _left(spec.get("expiresAt")),
+                *([" ".join(str(spec.get("reason") or "").split()), spec.get("argsDigest") or ""] if more else []),
             ]
         )  # fmt: skip
     print_rows(lines)
 
 
-async def show(session: Session, name: str) -> None:
+async def show(session: Session, name: str, *, output: str | None = None) -> None:
+    check_format(output)
     obj = await _get(session, name)
+    if output in ("json", "yaml", "name"):
+        print_objects([obj], output, many=False)
+        return
     for line in described(obj):
         say(line)
     if not decision_of(obj):
@@ -93,9 +105,16 @@ def _preview(preview: dict[str, Any] | None) -> list[str]:
 
 
 async def decide(
-    session: Session, name: str, decision: Decision, *, comment: str | None, scope: str | None
+    session: Session,
+    name: str,
+    decision: Decision,
+    *,
+    comment: str | None,
+    scope: str | None,
+    output: str | None = None,
 ) -> None:
     """Raises UsageError for a scope that there is not, MissingError."""
+    check_format(output)
     if scope not in get_args(Scope) and scope is not None:
         raise UsageError(f"--scope {scope}: choose once or run")
     try:
@@ -109,6 +128,9 @@ async def decide(
         )
     except MissingError as exc:
         raise _with_cure(exc) from None
+    if output in ("json", "yaml", "name"):
+        print_objects([decided], output, many=False)
+        return
     say(f"approvalrequest {name}: {decision} by {decided['status'].get('decidedBy')}")
 
 

@@ -16,13 +16,23 @@ from sympozium.api.meta import SYSTEM_NAMESPACE
 from sympozium.bus.audit.file import RecordError, verify as verify_file
 from sympozium.cli.audittext import words
 from sympozium.cli.failures import EXIT_ERROR, CommandError
-from sympozium.cli.output import plain, print_rows, say
+from sympozium.cli.output import plain, print_rows, print_value, say
 from sympozium.cli.session import Session
 
 
-async def show_list(session: Session, *, everywhere: bool) -> None:
+async def show_list(session: Session, *, everywhere: bool, output: str | None = None) -> None:
     """The records that there are, also of runs that are gone."""
     found = await records.records(session.client, None if everywhere else session.namespace)
+    if output:
+        items = [
+            {
+                "namespace": one.namespace, "run": one.name, "uid": one.uid, "entries": one.entries,
+                "last": {"kind": one.last.kind, "time": one.last.time} if one.last else None,
+            }
+            for one in sorted(found, key=lambda one: (one.namespace, one.last.time if one.last else "", one.name))
+        ]  # fmt: skip
+        print_value({"items": items}, output)
+        return
     if not found:
         say("no records" if everywhere else f"no records in namespace {session.namespace} (-A shows all)")
         return

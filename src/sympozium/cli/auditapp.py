@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from sympozium.cli.options import ValueOutput, only
+
 audit_app = typer.Typer(help="The signed, chained records of runs.", no_args_is_help=True)
 
 Namespace = Annotated[str | None, typer.Option("-n", "--namespace", help="Namespace; else the kubeconfig's.")]
@@ -17,11 +19,13 @@ Uid = Annotated[
 def audit_list(
     namespace: Namespace = None,
     everywhere: Annotated[bool, typer.Option("-A", "--all-namespaces", help="All namespaces.")] = False,
+    output: ValueOutput = None,
 ) -> None:
     """The records that there are, also of runs that are gone."""
     from sympozium.cli import audit as module, session
 
-    session.run(lambda s: module.show_list(s, everywhere=everywhere), namespace)
+    only(output, "json", "yaml")
+    session.run(lambda s: module.show_list(s, everywhere=everywhere, output=output), namespace)
 
 
 @audit_app.command("show")

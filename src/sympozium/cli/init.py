@@ -344,7 +344,6 @@ def _run(wishes: Wishes) -> int:
     instance = wishes.instance or _ask_instance(wishes, names)
     task = wishes.task or (typer.prompt("Task", default=_TASK) if wishes.asks else _TASK)
     name = session.run(lambda s: runs.start(s, Wanted(instance, str(task))), wishes.namespace)
-    say(f"agentrun.sympozium.ai/{name} created\n")
     session.run(lambda s: logs.logs(s, name, follow=True), wishes.namespace)
     return session.run(lambda s: runs.result(s, name), wishes.namespace)
 

@@ -12,7 +12,7 @@ from sympozium.actions.errors import ActionError, UsageError
 from sympozium.cli.auditapp import audit_app
 from sympozium.cli.failures import EXIT_ERROR, EXIT_USAGE, CommandError, one_line
 from sympozium.cli.interactive import app as interactive_app
-from sympozium.cli.options import DataDirectory, Everywhere, Files, Namespace, Output, only_json
+from sympozium.cli.options import DataDirectory, Everywhere, Files, Namespace, Output, ValueOutput, only
 from sympozium.cli.policy.commands import app as policy_app
 from sympozium.cli.serve import serve_app
 
@@ -129,19 +129,21 @@ def kube(
 
 
 @app.command()
-def status() -> int:
+def status(output: ValueOutput = None) -> int:
     """Is it running, are its parts well, what is going on."""
     from sympozium.cli import session, status as module
 
-    return session.run(module.status)
+    only(output, "json", "yaml")
+    return session.run(lambda s: module.status(s, output=output))
 
 
 @app.command()
-def doctor(namespace: Namespace = None) -> int:
+def doctor(namespace: Namespace = None, output: ValueOutput = None) -> int:
     """Look at each part of an installation, try whether network policies hold, and say what to do."""
     from sympozium.cli import doctor as module, session
 
-    return session.run(module.doctor, namespace)
+    only(output, "json", "yaml")
+    return session.run(lambda s: module.doctor(s, output=output), namespace)
 
 
 # -- objects
@@ -233,14 +235,21 @@ def run(
     model: Annotated[str | None, typer.Option(help="Model, instead of the instance's.")] = None,
     timeout: Annotated[str | None, typer.Option(help="Longest time, such as 10m.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the pod when it is over.")] = False,
+    output: Output = None,
 ) -> int:
     """Give an agent a task."""
     from sympozium.actions.runs import Wanted
     from sympozium.cli import runs, session
 
+    for value, what in ((instance, "INSTANCE"), (task, "TASK"), (model, "--model"), (timeout, "--timeout")):
+        if value is not None and not value.strip():
+            raise CommandError(f"{what} is empty", EXIT_USAGE)
+    if output and watch:
+        raise CommandError(
+            "-o is for the run that is made, --watch for its transcript: one of the two", EXIT_USAGE
+        )
     wanted = Wanted(instance, task, model=model, timeout=timeout, keep=keep)
-    name = session.run(lambda s: runs.start(s, wanted), namespace)
-    print(f"agentrun.sympozium.ai/{name} created", flush=True)
+    name = session.run(lambda s: runs.start(s, wanted, output=output), namespace)
     if not watch:
         return 0
     from sympozium.cli import logs as module
@@ -259,7 +268,7 @@ def logs(
     """Print the transcript of a run."""
     from sympozium.cli import logs as module, session
 
-    only_json(output)
+    only(output, "json")
     session.run(lambda s: module.logs(s, name, follow=follow, as_json=output == "json"), namespace)
 
 
@@ -279,12 +288,14 @@ def stop(
     ] = False,
     kill: Annotated[bool, typer.Option("--kill", help="End them as Cancelled, pods too.")] = False,
     timeout: Patience = 30.0,
+    output: ValueOutput = None,
 ) -> int:
     """Freeze runs where they are: no tool call and no step begins; say what is in flight."""
     from sympozium.cli import session, stop as module
 
+    only(output, "json", "yaml")
     asked = module.Asked(names or (), selector, everything, everywhere)
-    return session.run(lambda s: module.stop(s, asked, kill=kill, seconds=timeout), namespace)
+    return session.run(lambda s: module.stop(s, asked, kill=kill, seconds=timeout, output=output), namespace)
 
 
 @app.command()
@@ -295,12 +306,14 @@ def resume(
     everywhere: Everywhere = False,
     everything: Annotated[bool, typer.Option("--all", help="The installation.")] = False,
     timeout: Patience = 30.0,
+    output: ValueOutput = None,
 ) -> int:
     """Let stopped runs go on."""
     from sympozium.cli import session, stop as module
 
+    only(output, "json", "yaml")
     asked = module.Asked(names or (), selector, everything, everywhere)
-    return session.run(lambda s: module.resume(s, asked, seconds=timeout), namespace)
+    return session.run(lambda s: module.resume(s, asked, seconds=timeout, output=output), namespace)
 
 
 @approvals_app.command("list")
@@ -308,19 +321,23 @@ def approvals_list(
     namespace: Namespace = None,
     everywhere: Everywhere = False,
     all_of_them: Annotated[bool, typer.Option("--all", help="Decided ones too.")] = False,
+    output: Output = None,
 ) -> None:
     """What waits for a decision."""
     from sympozium.cli import approvals as module, session
 
-    session.run(lambda s: module.show_list(s, everywhere=everywhere, all_of_them=all_of_them), namespace)
+    session.run(
+        lambda s: module.show_list(s, everywhere=everywhere, all_of_them=all_of_them, output=output),
+        namespace,
+    )
 
 
 @approvals_app.command("show")
-def approvals_show(name: str, namespace: Namespace = None) -> None:
+def approvals_show(name: str, namespace: Namespace = None, output: Output = None) -> None:
     """What exactly is asked."""
     from sympozium.cli import approvals as module, session
 
-    session.run(lambda s: module.show(s, name), namespace)
+    session.run(lambda s: module.show(s, name, output=output), namespace)
 
 
 Comment = Annotated[str | None, typer.Option(help="For the record.")]
@@ -334,43 +351,50 @@ def approvals_approve(
     scope: Annotated[
         str | None, typer.Option(help="once (this call), or run (the same arguments again in this run).")
     ] = None,
+    output: Output = None,
 ) -> None:
     """Let the call go on."""
     from sympozium.cli import approvals as module, session
 
-    session.run(lambda s: module.decide(s, name, "Approved", comment=comment, scope=scope), namespace)
+    session.run(
+        lambda s: module.decide(s, name, "Approved", comment=comment, scope=scope, output=output), namespace
+    )
 
 
 @approvals_app.command("deny")
-def approvals_deny(name: str, namespace: Namespace = None, comment: Comment = None) -> None:
+def approvals_deny(
+    name: str, namespace: Namespace = None, comment: Comment = None, output: Output = None
+) -> None:
     """Refuse the call; the run goes on without it."""
     from sympozium.cli import approvals as module, session
 
-    session.run(lambda s: module.decide(s, name, "Denied", comment=comment, scope=None), namespace)
+    session.run(
+        lambda s: module.decide(s, name, "Denied", comment=comment, scope=None, output=output), namespace
+    )
 
 
 @pack_app.command("list")
-def pack_list() -> None:
+def pack_list(output: Output = None) -> None:
     """The catalogue, and what is enabled where."""
     from sympozium.cli import packs, session
 
-    session.run(packs.show_list)
+    session.run(lambda s: packs.show_list(s, output=output))
 
 
 @pack_app.command("enable")
-def pack_enable(name: str, namespace: Namespace = None) -> None:
+def pack_enable(name: str, namespace: Namespace = None, output: Output = None) -> None:
     """Enable a team in a namespace."""
     from sympozium.cli import packs, session
 
-    session.run(lambda s: packs.enable(s, name), namespace)
+    session.run(lambda s: packs.enable(s, name, output=output), namespace)
 
 
 @pack_app.command("disable")
-def pack_disable(name: str, namespace: Namespace = None) -> None:
+def pack_disable(name: str, namespace: Namespace = None, output: Output = None) -> None:
     """Remove a team's instances and schedules; its runs and Secrets stay."""
     from sympozium.cli import packs, session
 
-    session.run(lambda s: packs.disable(s, name), namespace)
+    session.run(lambda s: packs.disable(s, name, output=output), namespace)
 
 
 # -- parts

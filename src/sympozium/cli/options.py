@@ -17,10 +17,10 @@ DataDirectory = Annotated[
     Path | None,
     typer.Option("--data-dir", help="Where its data is; else $SYMPOZIUM_HOME, else ~/.sympozium."),
 ]
-JsonOutput = Annotated[str | None, typer.Option("-o", "--output", help="json.")]
+ValueOutput = Annotated[str | None, typer.Option("-o", "--output", help="json or yaml.")]
 
 
-def only_json(output: str | None) -> None:
+def only(output: str | None, *formats: str) -> None:
     """Raises CommandError for another format."""
-    if output not in (None, "json"):
-        raise CommandError(f"-o {output}: only json", EXIT_USAGE)
+    if output is not None and output not in formats:
+        raise CommandError(f"-o {output}: choose {' or '.join(formats)}", EXIT_USAGE)

@@ -65,6 +65,15 @@ def print_objects(objects: list[Object], output: str, *, many: bool) -> None:
     say(json.dumps(whole, indent=2) if output == "json" else yamlio.dump(whole).rstrip())
 
 
+def print_value(value: Any, output: str) -> None:
+    """What is no object of Kubernetes, as JSON or YAML. Its names are those of the REST API."""
+    import json
+
+    from sympozium import yamlio
+
+    say(json.dumps(value, indent=2, ensure_ascii=False) if output == "json" else yamlio.dump(value).rstrip())
+
+
 def rows(table: Object, *, wide: bool, namespaces: bool) -> list[list[str]]:
     """The cells of a meta.k8s.io/v1 Table, the head first."""
     columns = [i for i, c in enumerate(table["columnDefinitions"]) if wide or not c.get("priority")]

@@ -4,14 +4,19 @@ from sympozium.actions import runs
 from sympozium.actions.errors import MissingError
 from sympozium.actions.runs import Wanted
 from sympozium.cli.failures import EXIT_RUN_CANCELLED, EXIT_RUN_FAILED
-from sympozium.cli.output import plain, say
+from sympozium.cli.output import check_format, full_name, plain, print_objects, say
 from sympozium.cli.session import Session
 from sympozium.kube.resources import Object
 
 
-async def start(session: Session, wanted: Wanted) -> str:
-    """Create the run; returns its name."""
+async def start(session: Session, wanted: Wanted, *, output: str | None = None) -> str:
+    """Create the run and say so; returns its name."""
+    check_format(output)
     made = await runs.start(session.client, session.namespace, wanted)
+    if output in ("json", "yaml", "name"):
+        print_objects([made], output, many=False)
+    else:
+        say(f"{full_name(made)} created")
     return str(made["metadata"]["name"])
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from sympozium.actions.stop import is_stopped
 from sympozium.cli.failures import CommandError
-from sympozium.cli.output import paint, print_rows, say
+from sympozium.cli.output import paint, print_rows, print_value, say
 from sympozium.cli.session import Session
 from sympozium.kube import KubeError
 from sympozium.kube.resources import NODES
@@ -16,13 +16,15 @@ from sympozium.up.state import DamagedError, State, is_running, read
 _COUNTED = (INSTANCES, RUNS, SCHEDULES, PERSONA_PACKS, APPROVALS)
 
 
-async def status(session: Session) -> int:
+async def status(session: Session, *, output: str | None = None) -> int:
     """Returns 1 when something is not as it should be."""
     machine = DataDir(default_data_dir())
     try:
         state = read(machine) if machine.root.is_dir() else None
     except DamagedError as exc:
         raise CommandError(str(exc)) from exc
+    if output:
+        return await _as_value(session, machine, state, output)
     if state is not None:
         _print_machine(machine, state)
     say(f"API server: {session.client.access.server}")
@@ -33,6 +35,42 @@ async def status(session: Session) -> int:
     await _print_stopped(session)
     await _print_counts(session)
     return 0 if well else 1
+
+
+async def _as_value(session: Session, machine: DataDir, state: State | None, output: str) -> int:
+    version = await session.client.request("GET", "/version")
+    nodes = [{"name": n["metadata"]["name"], "ready": _is_ready(n)} for n in await session.client.list(NODES)]
+    counts: dict[str, Any] = {}
+    for resource in _COUNTED:
+        try:
+            found = await session.client.list(resource)
+        except KubeError as exc:
+            counts[resource.plural] = {"problem": str(exc)}
+            continue
+        phases = Counter(word for obj in found if (word := _word(obj)))
+        counts[resource.plural] = {"total": len(found), "phases": dict(sorted(phases.items()))}
+    value: dict[str, Any] = {
+        "server": session.client.access.server,
+        "version": version["gitVersion"],
+        "nodes": nodes,
+        "stopped": await is_stopped(session.client),
+        "counts": counts,
+        "machine": None,
+    }
+    if state is not None:
+        children = {n: {"pid": c.pid, "restarts": c.restarts} for n, c in state.children.items()}
+        running = is_running(machine)
+        value["machine"] = {
+            "directory": str(machine.root), "running": running, "ready": running and state.ready,
+            "model": state.model, "processes": children,
+        }  # fmt: skip
+    print_value(value, output)
+    return 0 if nodes and all(node["ready"] for node in nodes) else 1
+
+
+def _is_ready(node: dict[str, Any]) -> bool:
+    conditions = (node.get("status") or {}).get("conditions") or ()
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
 def _print_machine(machine: DataDir, state: State) -> None:

@@ -1,6 +1,7 @@
 """`sympozium stop` and `resume`: hold runs where they are, and let them go on; what is said is what is so."""
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sympozium.actions import stop as action
@@ -8,7 +9,8 @@ from sympozium.actions.errors import UsageError
 from sympozium.actions.runs import has_ended
 from sympozium.actions.stop import Key, Outcome, Which
 from sympozium.cli.failures import EXIT_ERROR, one_line
-from sympozium.cli.output import plain, say
+from sympozium.cli.output import plain, print_value, say
+from sympozium.cli.progress import working
 from sympozium.cli.session import Session
 from sympozium.kube.resources import Object, key_of
 
@@ -31,34 +33,85 @@ class Asked:
         return Which(None if self.everywhere else namespace, self.names, self.selector, self.everything)
 
 
-async def stop(session: Session, asked: Asked, *, kill: bool, seconds: float) -> int:
+async def stop(
+    session: Session, asked: Asked, *, kill: bool, seconds: float, output: str | None = None
+) -> int:
     """Returns the exit code: 0 when every run is known to stand still."""
     which = asked.which(session.namespace)
-    outcome = await action.stop(session.client, which, kill=kill, seconds=seconds, told=_say_stopped)
+
+    def told(refused: str) -> None:
+        if refused:
+            _tell(f"the installation is NOT stopped, runs may start: {one_line(refused)}", output)
+        else:
+            _tell("the installation is stopped: nothing starts, by schedules neither", output)
+
+    with working("waiting for the runs' word"):
+        outcome = await action.stop(session.client, which, kill=kill, seconds=seconds, told=told)
+    _hint(which, outcome)
+    if output:
+        done = has_ended if kill else action.stands
+        return _print_value(outcome, done, output, stopped=which.everything and not outcome.refused)
     return _report_stop(outcome, seconds, kill=kill)
 
 
-def _say_stopped(refused: str) -> None:
-    if refused:
-        say(f"the installation is NOT stopped, runs may start: {one_line(refused)}")
-    else:
-        say("the installation is stopped: nothing starts, by schedules neither")
+def _tell(words: str, output: str | None) -> None:
+    """Beside what a program reads."""
+    print(words, file=sys.stderr if output else sys.stdout, flush=True)
 
 
-async def resume(session: Session, asked: Asked, *, seconds: float) -> int:
+def _hint(which: Which, outcome: Outcome) -> None:
+    """A selector with a mistake in it finds nothing, which looks like success."""
+    if which.selector is not None and not outcome.runs and not outcome.own:
+        where = f"in namespace {which.namespace} (-A looks in all)" if which.namespace else "in any namespace"
+        print(
+            f"no run that has not ended has the labels {plain(which.selector)} {where}: see them with"
+            " sympozium get agentruns -o yaml",
+            file=sys.stderr,
+        )
+
+
+def _print_value(outcome: Outcome, done: Callable[[Object], bool], output: str, *, stopped: bool) -> int:
+    """The shape of `POST /api/v1/stop`; the exit code."""
+    late = outcome.late(done)
+    items = [
+        {
+            "namespace": key[0],
+            "name": key[1],
+            "state": "refused" if key in outcome.failed else "unknown" if key in late else _state(run),
+            "inFlight": action.in_flight(run) or None,
+            "problem": outcome.failed.get(key),
+        }
+        for key, run in sorted(outcome.runs.items())
+    ]
+    print_value(
+        {"items": items, "stopped": stopped, "problem": outcome.refused or outcome.blind or None}, output
+    )
+    return EXIT_ERROR if outcome.failed or late or outcome.blind or outcome.refused else 0
+
+
+def _state(run: Object) -> str:
+    if has_ended(run):
+        return "ended"
+    return "frozen" if action.is_frozen(run) else "running" if action.goes_on(run) else "not started"
+
+
+async def resume(session: Session, asked: Asked, *, seconds: float, output: str | None = None) -> int:
     """Returns the exit code: 0 when every run is known to go on."""
     which = asked.which(session.namespace)
-    outcome = await action.resume(session.client, which, seconds=seconds, told=_say_resumed)
+    with working("waiting for the runs' word"):
+        outcome = await action.resume(
+            session.client, which, seconds=seconds,
+            told=lambda: _tell("the installation is resumed: runs start again", output),
+        )  # fmt: skip
+    _hint(which, outcome)
+    if output:
+        return _print_value(outcome, action.goes_on, output, stopped=False)
     for key in outcome.own:
         say(f"{_name(key)} stays suspended by its own spec: sympozium resume {key[1]} -n {key[0]}")
     late = outcome.late(action.goes_on)
     done = len(outcome.runs) - len(late)
     say(f"resumed: {done} of {len(outcome.runs)} runs in {outcome.milliseconds} ms")
     return _say_problems(outcome, late, "goes on", seconds)
-
-
-def _say_resumed() -> None:
-    say("the installation is resumed: runs start again")
 
 
 def _report_stop(outcome: Outcome, seconds: float, *, kill: bool) -> int:

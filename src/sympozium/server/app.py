@@ -28,8 +28,8 @@ from sympozium.server.routes import (
     runs,
     schedules,
     session,
-    stop,
     setup,
+    stop,
     streams,
     usage,
 )

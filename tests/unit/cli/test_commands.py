@@ -49,7 +49,7 @@ def test_help_loads_nothing_that_is_slow() -> None:
         (["get", "pods", "-o"], "requires an argument"),
         (["apply", "--nope"], "No such option: --nope (see: sympozium apply --help)"),
         (["apply"], "name a manifest"),
-        (["logs", "r", "-o", "yaml"], "only json"),
+        (["logs", "r", "-o", "yaml"], "choose json"),
         (["serve", "webhook"], "Missing option '--port'"),
     ],
 )

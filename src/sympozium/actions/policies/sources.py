@@ -101,12 +101,12 @@ def _words(kind: str, words: str) -> str:
 
 
 def parse(model: type[M], document: Sourced) -> M:
-    """Raises ActionError that names file, line and field of the first mistake."""
+    """Raises ActionError with file, line and field of each mistake, a line each."""
     try:
         return model.model_validate(document.obj)
     except ValidationError as exc:
-        path, words = problems(exc)[0]
-        raise ActionError(f"{document.where(path)}: {path}: {words}") from exc
+        mistakes = [f"{document.where(path)}: {path}: {words}" for path, words in problems(exc)]
+        raise ActionError("\n".join(mistakes)) from exc
 
 
 def _path(location: tuple[int | str, ...]) -> str:

@@ -12,7 +12,7 @@ from sympozium.actions.policies import backtest as judging, sources
 from sympozium.actions.policies.backtest import Judged, Result
 from sympozium.actions.policies.sources import KIND
 from sympozium.api.policy import SympoziumPolicy
-from sympozium.cli.output import paint, plain, print_rows, say
+from sympozium.cli.output import paint, plain, print_rows, print_value, say
 from sympozium.cli.session import Session
 from sympozium.resources import RUNS
 
@@ -47,8 +47,8 @@ async def backtest(
     async with open_reader(session.client) as reader:
         result = await judging.backtest(candidate, floor, runs, reader.transcript)
     where = "all namespaces" if everywhere else f"namespace {session.namespace}"
-    if output == "json":
-        say(json.dumps(judging.as_json(candidate.name, result), indent=2, ensure_ascii=False))
+    if output:
+        print_value(judging.as_json(candidate.name, result), output)
     else:
         show(candidate.name, result, f"since {begin:%Y-%m-%d %H:%M} UTC in {where}")
 

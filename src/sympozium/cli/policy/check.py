@@ -1,6 +1,5 @@
 """`sympozium policy check`: mistakes that admission would refuse, and what it would let pass and nobody means."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -8,7 +7,7 @@ from sympozium.actions.policies import check, sources
 from sympozium.actions.policies.check import Finding
 from sympozium.actions.policies.sources import KIND
 from sympozium.cli.failures import EXIT_ERROR, CommandError
-from sympozium.cli.output import paint, plain, say
+from sympozium.cli.output import paint, plain, print_value, say
 
 
 def run(paths: list[Path], *, strict: bool, output: str | None) -> int:
@@ -19,8 +18,8 @@ def run(paths: list[Path], *, strict: bool, output: str | None) -> int:
         raise CommandError(f"no {KIND} in {', '.join(map(str, paths))}")
     findings = [finding for policy in policies for finding in check.of(policy)]
     errors = sum(finding.level == "error" for finding in findings)
-    if output == "json":
-        say(json.dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False))
+    if output:
+        print_value([asdict(finding) for finding in findings], output)
     else:
         for finding in findings:
             _print(finding)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sympozium.cli.options import Everywhere, JsonOutput, Namespace, only_json
+from sympozium.cli.options import Everywhere, Namespace, ValueOutput, only
 
 app = typer.Typer(
     help="Policies: find mistakes, test them, explain decisions, try one on past runs.", no_args_is_help=True
@@ -17,24 +17,24 @@ Paths = Annotated[list[Path], typer.Argument(metavar="FILE|DIR...")]
 def policy_check(
     paths: Paths,
     strict: Annotated[bool, typer.Option("--strict", help="Fail on warnings too.")] = False,
-    output: JsonOutput = None,
+    output: ValueOutput = None,
 ) -> int:
     """Find mistakes and oddities in policies, without a cluster."""
     from sympozium.cli.policy import check
 
-    only_json(output)
+    only(output, "json", "yaml")
     return check.run(paths, strict=strict, output=output)
 
 
 @app.command("test")
 def policy_test(
     paths: Paths,
-    output: JsonOutput = None,
+    output: ValueOutput = None,
 ) -> int:
     """Run the assertions of *.test.yaml files, without a cluster."""
     from sympozium.cli.policy import testing
 
-    only_json(output)
+    only(output, "json", "yaml")
     return testing.run(paths, output=output)
 
 
@@ -46,13 +46,13 @@ def policy_explain(
         list[Path] | None,
         typer.Option("-f", "--filename", help="Where policies are kept: lines are shown of these."),
     ] = None,
-    output: JsonOutput = None,
+    output: ValueOutput = None,
 ) -> None:
     """Show each decision about a run, with its rule and where that stands."""
     from sympozium.cli import session
     from sympozium.cli.policy import explain
 
-    only_json(output)
+    only(output, "json", "yaml")
     session.run(lambda s: explain.explain(s, name, files=filename or [], output=output), namespace)
 
 
@@ -63,13 +63,13 @@ def policy_backtest(
     everywhere: Everywhere = False,
     since: Annotated[str, typer.Option(help="How far back, as 30d or 12h.")] = "30d",
     instance: Annotated[str | None, typer.Option(help="Runs of this instance alone.")] = None,
-    output: JsonOutput = None,
+    output: ValueOutput = None,
 ) -> None:
     """Judge the tool calls of past runs by another policy: what would newly be denied, asked, allowed."""
     from sympozium.cli import session
     from sympozium.cli.policy import backtest
 
-    only_json(output)
+    only(output, "json", "yaml")
     age = backtest.since(since)
     candidate = backtest.from_file(policy) or policy
     session.run(

@@ -11,7 +11,7 @@ from sympozium.actions.policies.calls import Recorded
 from sympozium.actions.policies.explain import Explanation
 from sympozium.api.run import TERMINAL
 from sympozium.cli import runs
-from sympozium.cli.output import paint, plain, say
+from sympozium.cli.output import paint, plain, print_value, say
 from sympozium.cli.session import Session
 
 _ARGUMENTS = 200
@@ -25,8 +25,8 @@ async def explain(session: Session, name: str, *, files: list[Path], output: str
         explanation = await action.explain(session.client, session.namespace, name, kept=kept)
     except MissingError as exc:
         raise runs.with_cure(exc) from None
-    if output == "json":
-        say(json.dumps(action.as_json(explanation), indent=2, ensure_ascii=False))
+    if output:
+        print_value(action.as_json(explanation), output)
     else:
         _print(explanation)
 

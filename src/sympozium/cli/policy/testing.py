@@ -1,22 +1,21 @@
 """`sympozium policy test DIR`: the assertions of `*.test.yaml` files, judged by the policies beside them."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
 from sympozium.actions.policies import testing
 from sympozium.actions.policies.testing import Outcome
 from sympozium.cli.failures import EXIT_ERROR
-from sympozium.cli.output import paint, plain, say
+from sympozium.cli.output import paint, plain, print_value, say
 
 
 def run(paths: list[Path], *, output: str | None) -> int:
     """Print each test's outcome; 1 when one failed. Raises ActionError."""
     report = testing.run(paths)
     code = EXIT_ERROR if report.failed else 0
-    if output == "json":
+    if output:
         tests = [asdict(outcome) for outcome in report.outcomes]
-        say(json.dumps({"tests": tests, "untestedRules": report.untested}, indent=2, ensure_ascii=False))
+        print_value({"tests": tests, "untestedRules": report.untested}, output)
         return code
     for outcome in report.outcomes:
         _print(outcome)
