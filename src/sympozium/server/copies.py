@@ -12,10 +12,10 @@ from typing import Final
 
 from sympozium.api.config import NAME as CONFIG_NAME
 from sympozium.api.meta import SYSTEM_NAMESPACE
-from sympozium.api.registry import KINDS
-from sympozium.kube import Client, Informer, Resource
+from sympozium.kube import Client, Informer
 from sympozium.kube.informer import Handler, Index
 from sympozium.kube.resources import Object
+from sympozium.resources import OF_PLURAL
 from sympozium.server.models.runs import RunSummary
 from sympozium.server.runs.prices import Prices
 from sympozium.server.runs.summary import summary
@@ -24,8 +24,7 @@ RUNS: Final = "agentruns"
 INSTANCES: Final = "sympoziuminstances"
 APPROVALS: Final = "approvalrequests"
 CONFIGS: Final = "sympoziumconfigs"
-RESOURCES: Final = {kind.plural: Resource(kind.group, kind.version, kind.plural, kind.kind) for kind in KINDS}
-"""By plural."""
+RESOURCES: Final = OF_PLURAL
 AGENT_RUN: Final = RESOURCES[RUNS]
 _APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 _WAITING: Final = "waiting"

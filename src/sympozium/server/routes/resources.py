@@ -92,11 +92,10 @@ async def replace_object(
     *,
     dry_run: DryRun = False,
 ) -> Written:
-    """Replace one. Its metadata.resourceVersion says what was looked at: 409 where it has changed since."""
+    """Replace one. Its metadata.resourceVersion says what was looked at: 409 where it has changed since,
+    422 without it.
+    """
     body = _checked(obj, kind, namespace, name)
-    if not body["metadata"].get("resourceVersion"):
-        words = "metadata.resourceVersion is missing: without it a change of somebody else would be lost"
-        raise _invalid("metadata.resourceVersion", words)
     return await _write(caller, "PUT", kind.path(namespace, name), body, dry_run=dry_run)
 
 
