@@ -14,6 +14,7 @@ import yaml
 _BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
+_MOST_VALUES: Final = 1_000_000
 _INT: Final = re.compile(r"^[-+]?(?:0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|(?:0|[1-9][0-9_]*))$")
 _FLOAT: Final = re.compile(
     r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
@@ -35,6 +36,7 @@ class _Dumper(_DUMPER):  # type: ignore[misc]
 def load_all(text: str | bytes, source: str = "<input>") -> list[Any]:
     """The documents of a stream, without the empty ones. Raises YamlError."""
     try:
+        _check_aliases(text, source)
         return [document for document in yaml.load_all(text, Loader=_Loader) if document is not None]
     except yaml.MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark
@@ -45,8 +47,35 @@ def load_all(text: str | bytes, source: str = "<input>") -> list[Any]:
         ) from exc
     except yaml.YAMLError as exc:
         raise YamlError(f"{source}: not valid YAML: {' '.join(str(exc).split())}") from exc
+    except YamlError:
+        raise
     except (RecursionError, ValueError) as exc:
         raise YamlError(f"{source}: not valid YAML: {exc}") from exc
+
+
+def _check_aliases(text: str | bytes, source: str) -> None:
+    """Few lines can stand for billions of values, by aliases of aliases. Raises YamlError for too many."""
+    marks = ("&", "*") if isinstance(text, str) else (b"&", b"*")
+    if not all(mark in text for mark in marks):  # type: ignore[operator]  # both are of the text's type
+        return
+    for node in yaml.compose_all(text, Loader=_Loader):
+        if _size(node, {}) > _MOST_VALUES:
+            raise YamlError(
+                f"{source}: aliases make this more than {_MOST_VALUES} values: write fewer of them"
+            )
+
+
+def _size(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many values a node stands for, with its aliases written out. One within itself is endless."""
+    if isinstance(node, yaml.ScalarNode):
+        return 1
+    if id(node) not in known:
+        known[id(node)] = _MOST_VALUES + 1
+        children = (
+            node.value if isinstance(node, yaml.SequenceNode) else [x for pair in node.value for x in pair]
+        )
+        known[id(node)] = 1 + sum(_size(child, known) for child in children)
+    return known[id(node)]
 
 
 def load(text: str | bytes, source: str = "<input>") -> Any:
@@ -68,7 +97,10 @@ def lines(text: str | bytes, source: str = "<input>") -> list[dict[str, int]]:
         if isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null":
             continue
         found.append({})
-        _note_lines(node, "", node.start_mark.line + 1, found[-1])
+        try:
+            _note_lines(node, "", node.start_mark.line + 1, found[-1])
+        except RecursionError as exc:
+            raise YamlError(f"{source}: not valid YAML: too deep") from exc
     return found
 
 

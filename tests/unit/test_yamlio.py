@@ -1,5 +1,6 @@
 """YAML as Kubernetes' tools read it."""
 
+import contextlib
 import json
 
 import pytest
@@ -69,3 +70,35 @@ def test_what_is_dumped_is_read_back(value: object) -> None:
 
 def test_long_text_is_a_block() -> None:
     assert "|" in yamlio.dump({"text": "one\ntwo\n"})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: &a [x,x,x,x,x,x,x,x,x,x]\n"
+        + "".join(
+            f"{name}: &{name} [{','.join([f'*{last}'] * 10)}]\n"
+            for last, name in zip("abcdef", "bcdefg", strict=True)
+        ),
+        "a: &a [*a]",
+    ],
+)
+def test_few_lines_are_not_billions_of_values(text: str) -> None:
+    for read in (yamlio.load_all, yamlio.lines):
+        with pytest.raises(yamlio.YamlError, match="aliases make this more than"):
+            read(text, "f.yaml")
+
+
+def test_an_alias_is_what_it_stands_for() -> None:
+    assert yamlio.load("a: &a {b: 1}\nc: *a\nd: {<<: *a, e: 2}") == {
+        "a": {"b": 1},
+        "c": {"b": 1},
+        "d": {"b": 1, "e": 2},
+    }
+
+
+def test_what_is_too_deep_is_read_or_refused() -> None:
+    for read in (yamlio.load_all, yamlio.lines):
+        for text in ("[" * 990 + "]" * 990, "{a: " * 900 + "1" + "}" * 900, "[" * 100_000):
+            with contextlib.suppress(yamlio.YamlError):
+                read(text, "f.yaml")
