@@ -53,6 +53,8 @@ class Endpoints(Model):
 
     hostnames: Annotated[list[HostGlob], Field(max_length=100, json_schema_extra=SET_LIST)] = ["*.localhost"]
     """Host names that instances may have, as names or globs: `*.agents.example.org`. Never one under which people reach the API server."""
+    runs_history_limit: Annotated[int, Field(ge=1)] = 100
+    """Ended runs of each agent's endpoint that are kept; the oldest are deleted, their records stay."""
 
 
 Amount = Annotated[str, Field(json_schema_extra={"pattern": r"^[0-9]{1,12}(\.[0-9]{1,9})?$"})]

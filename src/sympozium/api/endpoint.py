@@ -25,6 +25,10 @@ SHORTEST: Final = 16
 """Characters of a key."""
 PREFIX: Final = "/agents"
 """Of paths: `/agents/<namespace>/<instance>`."""
+LABEL_ENDPOINT: Final = "sympozium.ai/endpoint"
+"""On runs that a request made: the protocol that it came by."""
+KEPT: Final = 100
+"""Ended runs of an agent's endpoint that are kept where the installation does not say."""
 HOSTNAMES: Final = ("*.localhost",)
 """Host names that agents may have where the installation does not say."""
 _NUMERIC: Final = frozenset("0123456789.")

@@ -12,6 +12,7 @@ import asyncio
 import base64
 import binascii
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -21,6 +22,8 @@ from sympozium.api.base import Object
 from sympozium.api.endpoint import (
     HMAC_KEY,
     HOSTNAMES,
+    KEPT,
+    LABEL_ENDPOINT,
     PREFIX,
     SERVER,
     TOKEN,
@@ -33,13 +36,14 @@ from sympozium.api.endpoint import (
 )
 from sympozium.api.instance import WebEndpointStatus
 from sympozium.api.meta import LABEL_COMPONENT, LABEL_INSTANCE, owner_reference
+from sympozium.api.run import TERMINAL
 from sympozium.controllers.context import Context
 from sympozium.controllers.run.plan.names import label_value
 from sympozium.kube import AlreadyExistsError
 from sympozium.kube.conditions import condition
 from sympozium.kube.resources import CONFIG_MAPS, SECRETS
 from sympozium.names import derive
-from sympozium.resources import INSTANCES
+from sympozium.resources import INSTANCES, RUNS
 
 CONDITION: Final = "EndpointReady"
 LOOK_AGAIN: Final = 30.0
@@ -97,6 +101,14 @@ class Endpoints:
         port = f":{parts.port}" if parts.port else ""
         made = made.replaced(url=f"{parts.scheme}://{wanted.hostname}{port}", hostname=wanted.hostname)
         return made.to_json(), condition(CONDITION, True, "Serving", str(made.url))
+
+    async def prune(self, runs: Sequence[Object]) -> None:
+        """Delete the oldest ended runs of an agent's endpoint: a client makes as many as its rate lets it."""
+        config = self._context.config().endpoints
+        kept = config.runs_history_limit if config else KEPT
+        for run in surplus(runs, kept):
+            meta = run["metadata"]
+            await self._context.client.delete(RUNS, meta["name"], meta["namespace"], uid=meta["uid"])
 
     # -- the key
 
@@ -185,6 +197,20 @@ class Endpoints:
             # Whose it is stays unsaid: it may be in a namespace that this one's people do not see.
             return f"hostname {name} is another agent's already: choose another"
         return ""
+
+
+def surplus(runs: Sequence[Object], kept: int) -> list[Object]:
+    """Ended runs that requests made, without the newest `kept`; people's runs are not counted."""
+    found = [
+        run
+        for run in runs
+        if LABEL_ENDPOINT in (run["metadata"].get("labels") or {})
+        and (run["spec"].get("trigger") or {}).get("kind") == "API"
+        and (run.get("status") or {}).get("phase") in TERMINAL
+        and not run["metadata"].get("deletionTimestamp")
+    ]
+    found.sort(key=lambda run: (run["metadata"]["creationTimestamp"], run["metadata"]["name"]))
+    return found[: max(0, len(found) - kept)]
 
 
 def _wants(obj: Object, name: str) -> bool:

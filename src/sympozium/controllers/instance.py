@@ -53,6 +53,7 @@ class InstanceController:
             ready = condition("Ready", True, "Resolved", "policy, skills and Secrets are there")
         notes, drop = self._context.unimplemented(obj)
         endpoint, served = await self._endpoints.status(obj, instance)
+        await self._endpoints.prune(runs)
         fields = {
             # In service, whether or not a run is under way: `activeAgentPods` says how many are.
             "phase": "Error" if problems else "Running",

@@ -17,11 +17,11 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Send
 
 from sympozium import __version__
+from sympozium.api.endpoint import LABEL_ENDPOINT
 from sympozium.kube.resources import Object
 from sympozium.server.agents import a2atask
 from sympozium.server.agents.a2atask import CODES, RpcError
 from sympozium.server.agents.asked import (
-    LABEL_ENDPOINT,
     Ask,
     Asked,
     Asking,

@@ -15,6 +15,7 @@ from typing import Any, Final
 import orjson
 
 from sympozium import durations
+from sympozium.api.endpoint import LABEL_ENDPOINT
 from sympozium.api.meta import API_VERSION, LABEL_INSTANCE
 from sympozium.api.run import TERMINAL
 from sympozium.bus.errors import BusError
@@ -32,8 +33,6 @@ from sympozium.server.feed.hub import Hub
 from sympozium.server.feed.text import Mark, Piece
 
 log = logging.getLogger(__name__)
-LABEL_ENDPOINT: Final = "sympozium.ai/endpoint"
-"""On runs: the protocol that asked for it."""
 ANNOTATION_REQUEST: Final = "sympozium.ai/request"
 """On runs that were asked for with an idempotency key: digest of what was asked."""
 _CHUNK: Final = 64 * 1024
