@@ -90,7 +90,7 @@ SYNTAX = [
 ]
 
 
-@given(st.lists(st.sampled_from(SYNTAX), max_size=12).map("".join) | st.text(max_size=30))
+@given(st.lists(st.sampled_from(SYNTAX), max_size=19).map("".join) | st.text(max_size=19))
 @settings(max_examples=200, deadline=None)
 @example('"')
 @example("task : a")
@@ -123,6 +123,12 @@ def test_what_is_searched_has_an_end() -> None:
     text = "word " * (INDEXED // 5)
     assert hits("here", task=text[: INDEXED - 5] + " here and")
     assert not hits("beyond", task=text + " beyond")
+
+
+def test_a_search_has_an_end_too() -> None:
+    assert hits("a " * 90 + "a", task="a b")
+    with pytest.raises(ValueError, match="11 words are too many"):
+        hits(" ".join(string.ascii_lowercase[:11]), task="a")
 
 
 def test_sqlite_keeps_what_a_model_wrote_by_halves() -> None:

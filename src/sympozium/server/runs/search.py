@@ -15,6 +15,8 @@ FIELDS: Final = ("name", "task", "result", "error", "instance")
 """What is searched, in the order in which hits are shown."""
 INDEXED: Final = 16_384
 """Characters of each field that are searched: a task may have a quarter of a million."""
+WORDS: Final = 10
+"""Different words of a search: each is looked up in all texts, while other searches wait."""
 _TOKENS: Final = 24
 """About how many words of a text are shown around a hit."""
 SCHEMA: Final = (
@@ -39,10 +41,16 @@ def clean(text: str) -> str:
 
 
 def expression(typed: str) -> str:
-    """The query of FTS5 for what somebody typed: all words, the last one as a beginning. Empty without any word."""
+    """The query of FTS5 for what somebody typed: all words, the last one as a beginning. Empty without any word.
+
+    Raises ValueError for too many.
+    """
     words = clean(typed).split()
     if not words:
         return ""
+    words = [*dict.fromkeys(words[:-1]), words[-1]]
+    if len(words) > WORDS:
+        raise ValueError(f"q: {len(words)} words are too many to search for: take the {WORDS} rarest")
     quoted = ['"{}"'.format(word.replace('"', '""')) for word in words]
     return " ".join(quoted) + "*"
 
