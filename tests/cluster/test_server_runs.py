@@ -19,7 +19,7 @@ ROLES = [("viewer", "sympozium-view"), ("operator", "sympozium-view"), ("operato
 
 @pytest.fixture(scope="module")
 def kube(installed: KubeAPI) -> KubeAPI:
-    """Two namespaces; viewer and operator have their rights in the first one alone."""
+    """Two namespaces, of which viewer and operator have rights in the first one alone; and prices."""
     for namespace in ("ours", "theirs"):
         installed.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
     for user, role in ROLES:
@@ -31,6 +31,16 @@ def kube(installed: KubeAPI) -> KubeAPI:
                 "subjects": [{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": user}],
             }
         )  # fmt: skip
+    prices = {
+        "currency": "EUR",
+        "models": [{"model": "m*", "inputPerMillion": "2", "outputPerMillion": "20"}],
+    }
+    installed.apply(
+        {
+            "apiVersion": "sympozium.ai/v1alpha1", "kind": "SympoziumConfig",
+            "metadata": {"name": "default", "namespace": "sympozium-system"}, "spec": {"prices": prices},
+        }
+    )  # fmt: skip
     return installed
 
 
@@ -198,6 +208,23 @@ def test_a_run_is_held_cancelled_and_tried_again(kube: KubeAPI, server: ApiServe
         assert act(verb, name="nobody").status_code == 404
 
 
+def test_a_run_is_forked(kube: KubeAPI, server: ApiServer) -> None:
+    create(kube, "heron", sessionKey="sre:heron", labels={"team": "x", "sympozium.ai/schedule": "nightly"})
+
+    def fork(body: Any, token: str = "operator-token") -> httpx2.Response:
+        return server.ask("POST", "/namespaces/ours/runs/heron/fork", body, token=token)
+
+    made = fork({"step": 2, "task": "look again"})
+    assert made.status_code == 201, made.text
+    run = kube.get(AGENT_RUN, made.json()["run"]["name"], "ours")
+    assert run["spec"]["forkFrom"] == {"runName": "heron", "step": 2}
+    assert (run["spec"]["task"], run["spec"].get("sessionKey")) == ("look again", None)
+    assert run["metadata"]["labels"] == {"team": "x"}
+    assert kube.get(AGENT_RUN, fork({"step": 1}).json()["run"]["name"], "ours")["spec"]["task"] == "look"
+    assert fork({"step": 0}).status_code == 422
+    assert fork({"step": 1}, "viewer-token").status_code == 403
+
+
 def test_a_run_and_its_family(kube: KubeAPI, server: ApiServer) -> None:
     create(kube, "elder", status={"phase": "Running", "conditions": [condition()]})
     for name, parent in (("child", "elder"), ("grandchild", "child"), ("sibling", "elder")):
@@ -258,16 +285,6 @@ def used(server: ApiServer, token: str = "admin-token", **query: Any) -> Any:
 
 
 def test_usage_is_kept_when_runs_and_the_server_are_gone(kube: KubeAPI, server: ApiServer) -> None:
-    prices = {
-        "currency": "EUR",
-        "models": [{"model": "m*", "inputPerMillion": "2", "outputPerMillion": "20"}],
-    }
-    kube.apply(
-        {
-            "apiVersion": "sympozium.ai/v1alpha1", "kind": "SympoziumConfig",
-            "metadata": {"name": "default", "namespace": "sympozium-system"}, "spec": {"prices": prices},
-        }
-    )  # fmt: skip
     pack = {"sympozium.ai/pack": "ledger"}
     create(kube, "spent-1", labels=pack, model={"model": "m1"}, status=ended())
     create(kube, "spent-2", labels=pack, model={"model": "x9"}, status=ended("Failed"))
