@@ -5,6 +5,7 @@ must be named by a rule of its own: loopback, link-local (metadata services of c
 """
 
 import asyncio
+import ipaddress
 import socket
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Network
@@ -74,3 +75,17 @@ async def resolve(host: str, port: int, allowed: Callable[[str], bool], *, priva
                 f"{host} is {address}, {why}: a policy must allow it by address (allowedEgress host {address})"
             )
     return addresses
+
+
+def is_address(name: str) -> bool:
+    """Whether a host is an address and no name."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine by an address of loopback, or by the name that means it everywhere."""
+    return host == "localhost" or (is_address(host) and ipaddress.ip_address(host).is_loopback)

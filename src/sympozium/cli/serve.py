@@ -1,11 +1,18 @@
 """`sympozium serve`: the parts of the control plane, as processes."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sympozium.cli.failures import EXIT_USAGE, CommandError
+
+
+class OidcMode(StrEnum):
+    PASSTHROUGH = "passthrough"
+    IMPERSONATE = "impersonate"
+
 
 serve_app = typer.Typer(
     help="Run one part of the control plane (what `up` and the chart start).", no_args_is_help=True
@@ -67,9 +74,42 @@ def serve_apiserver(
         Path | None, typer.Option(help="Certificate chain (PEM); read again when it changes.")
     ] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None,
+    oidc_issuer: Annotated[
+        str | None,
+        typer.Option(help="Sign in with this OpenID Connect provider.", envvar="SYMPOZIUM_OIDC_ISSUER"),
+    ] = None,
+    oidc_client_id: Annotated[
+        str, typer.Option(help="What the provider calls this application.", envvar="SYMPOZIUM_OIDC_CLIENT_ID")
+    ] = "",
+    oidc_client_secret_file: Annotated[
+        Path | None, typer.Option(help="File with the client's secret; a public client has none.")
+    ] = None,
+    oidc_scope: Annotated[
+        list[str] | None,
+        typer.Option(help="Scope to ask for, may be repeated: openid, profile, email without any."),
+    ] = None,
+    oidc_mode: Annotated[
+        OidcMode,
+        typer.Option(
+            help="passthrough: Kubernetes trusts the provider too. impersonate: it trusts this server."
+        ),
+    ] = OidcMode.PASSTHROUGH,
+    oidc_username_claim: Annotated[
+        str, typer.Option(help="Claim with the user's name (impersonate).")
+    ] = "sub",
+    oidc_groups_claim: Annotated[str, typer.Option(help="Claim with their groups (impersonate).")] = "groups",
+    oidc_username_prefix: Annotated[str, typer.Option(help="Before each name (impersonate).")] = "oidc:",
+    oidc_groups_prefix: Annotated[str, typer.Option(help="Before each group (impersonate).")] = "oidc:",
+    oidc_ca_file: Annotated[
+        Path | None,
+        typer.Option(help="Certificate authority of the provider (PEM), where it is none of the system's."),
+    ] = None,
     max_body: Annotated[int, typer.Option(help="Bytes that a request's body may have.", min=1024)] = 1024
     * 1024,
     max_connections: Annotated[int, typer.Option(help="Connections at a time.", min=10)] = 4096,
+    requests_per_second: Annotated[
+        int, typer.Option(help="Requests of one credential; four times as many at once.", min=1)
+    ] = 50,
     max_streams: Annotated[int, typer.Option(help="Live streams that may be open.", min=1)] = 2000,
     max_streams_per_caller: Annotated[
         int, typer.Option(help="Live streams that one credential may have open.", min=1)
@@ -86,11 +126,22 @@ def serve_apiserver(
     from sympozium.kube.errors import ConfigError
     from sympozium.server.main import run as serve
     from sympozium.server.settings import Settings
+    from sympozium.server.signin.provider import OidcSettings
 
+    oidc = None
+    if oidc_issuer:
+        oidc = OidcSettings(
+            issuer=oidc_issuer, client_id=oidc_client_id, client_secret_file=oidc_client_secret_file,
+            scopes=tuple(oidc_scope or ("openid", "profile", "email")), mode=oidc_mode.value,
+            username_claim=oidc_username_claim, groups_claim=oidc_groups_claim,
+            username_prefix=oidc_username_prefix, groups_prefix=oidc_groups_prefix, ca_file=oidc_ca_file,
+        )  # fmt: skip
     settings = Settings(
+        oidc=oidc,
         host=host, port=port, state_dir=state_dir, public_url=public_url, installation=installation,
         cors_origins=cors_origin or (), trusted_proxies=trusted_proxy or (), tls_cert=tls_cert, tls_key=tls_key,
         max_body=max_body, max_connections=max_connections,
+        requests_per_second=requests_per_second,
         max_streams=max_streams, max_streams_per_caller=max_streams_per_caller,
         stream_stall=stream_stall, stream_recheck=stream_recheck,
     )  # fmt: skip

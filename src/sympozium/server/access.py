@@ -12,7 +12,7 @@ import hashlib
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
 
@@ -151,7 +151,16 @@ def credential(request: Request) -> Credential | None:
     session: Session | None = getattr(request.state, "session", None)
     if session is None:
         return None
-    return Credential.bearer(session.token, method=session.method, expires_at=session.expires)
+    return of_session(request, session)
+
+
+def of_session(request: Request, session: Session) -> Credential:
+    """What a session holds: a token, or whom the server impersonates."""
+    if session.token:
+        return Credential.bearer(session.token, method=session.method, expires_at=session.expires)
+    own = request.app.state.parts.kube.access.auth()
+    auth = _Impersonating(own, session.user, session.groups)
+    return Credential(auth, session.key, session.method, session.expires)
 
 
 def as_caller(request: Request, found: Credential) -> Caller:
@@ -159,6 +168,29 @@ def as_caller(request: Request, found: Credential) -> Caller:
     parts = request.app.state.parts
     auth = _Noted(found.auth, found.key, parts.known)
     return Caller(found, parts.kube.acting_as(auth, field_manager=FIELD_MANAGER), parts.reviews)
+
+
+class _Impersonating(httpx2.Auth):
+    """The server's own credential, speaking for somebody whom it has signed in: `--oidc-mode impersonate` alone.
+
+    https://kubernetes.io/docs/reference/access-authn-authz/authentication/#user-impersonation
+    """
+
+    def __init__(self, own: httpx2.Auth, user: str, groups: Sequence[str]) -> None:
+        for name in (user, *groups):
+            assert name, "an empty name would be nobody, and the server would speak for itself"
+            assert not name.startswith("system:"), f"{name}: nobody who signs in is of the system"
+        self._own = own
+        self._user = user
+        self._groups = groups
+
+    def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
+        headers = [
+            ("Impersonate-User", self._user),
+            *(("Impersonate-Group", group) for group in self._groups),
+        ]
+        request.headers = httpx2.Headers([*request.headers.multi_items(), *headers])
+        yield from self._own.auth_flow(request)
 
 
 class _Noted(httpx2.Auth):

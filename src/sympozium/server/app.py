@@ -13,6 +13,7 @@ from sympozium.server import dashboard, problems
 from sympozium.server.agents.endpoints import Endpoints
 from sympozium.server.guards.order import around
 from sympozium.server.hooks import route as hooks
+from sympozium.server.models import problem
 from sympozium.server.parts import Parts
 from sympozium.server.problems import Problem
 from sympozium.server.routes import (
@@ -22,6 +23,7 @@ from sympozium.server.routes import (
     catalogue,
     inspection,
     memory,
+    oidc,
     packs,
     policies,
     resources,
@@ -36,6 +38,7 @@ from sympozium.server.routes import (
 
 ROUTERS: Final[Sequence[APIRouter]] = (
     session.router,
+    oidc.router,
     setup.router,
     runs.router,
     streams.router,
@@ -75,8 +78,10 @@ def declare() -> FastAPI:
     )
     problems.install(app)
     for router in ROUTERS:
-        app.include_router(router, prefix="/api/v1")
-    app.include_router(hooks.router)
+        app.include_router(router, prefix="/api/v1", responses=problem.RESPONSES)
+    app.include_router(hooks.router, responses=problem.RESPONSES)
+    generated = app.openapi
+    app.openapi = lambda: problem.described(generated())  # type: ignore[method-assign] # FastAPI's way to extend it
 
     @app.api_route(
         "/api/{path:path}", include_in_schema=False, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]

@@ -23,6 +23,8 @@ from sympozium.server.hooks.fire import Hooks
 from sympozium.server.runs.listing import Listing
 from sympozium.server.runs.usage import Usage
 from sympozium.server.settings import Settings
+from sympozium.server.signin.oidc import Oidc
+from sympozium.server.signin.provider import Provider
 from sympozium.server.signin.signin import SignIn
 from sympozium.server.streams.changes import Frames
 from sympozium.server.streams.registry import Registry
@@ -50,6 +52,7 @@ class Parts:
     listing: Listing = field(init=False)
     usage: Usage = field(init=False)
     signin: SignIn = field(init=False)
+    oidc: Oidc | None = field(init=False)
     bus: Bus = field(init=False)
     hub: Hub = field(init=False)
     frames: Frames = field(init=False)
@@ -63,6 +66,8 @@ class Parts:
         self.listing = Listing(self.copies)
         self.usage = Usage(self.copies, self.settings.state_dir)
         self.signin = SignIn(self.kube, public_url=self.settings.public_url)
+        oidc = self.settings.oidc
+        self.oidc = Oidc(Provider(oidc), self.signin) if oidc else None
         self.bus = Bus(self.kube)
         self.hub = Hub(self.bus, self.copies)
         self.asking = Asking(self.kube, self.copies, self.hub)

@@ -7,9 +7,11 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from sympozium.kube.errors import ConfigError
+from sympozium.server.signin.provider import OidcSettings
 
 MAX_BODY: Final = 1024 * 1024
 MAX_CONNECTIONS: Final = 4096
+REQUESTS_PER_SECOND: Final = 50
 MAX_STREAMS: Final = 2000
 MAX_STREAMS_PER_CALLER: Final = 100
 STREAM_STALL: Final = 20.0
@@ -32,8 +34,11 @@ class Settings:
     """Addresses or networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    oidc: OidcSettings | None = None
     max_body: int = MAX_BODY
     max_connections: int = MAX_CONNECTIONS
+    requests_per_second: int = REQUESTS_PER_SECOND
+    """Of one credential; four times as many at once."""
     max_streams: int = MAX_STREAMS
     max_streams_per_caller: int = MAX_STREAMS_PER_CALLER
     stream_stall: float = STREAM_STALL
@@ -47,6 +52,8 @@ class Settings:
             _origin(self.public_url, "--public-url")
         for origin in self.cors_origins:
             _origin(origin, "--cors-origin")
+        if self.oidc:
+            self.oidc.check()
         if bool(self.tls_cert) != bool(self.tls_key):
             raise ConfigError("--tls-cert and --tls-key belong together")
 

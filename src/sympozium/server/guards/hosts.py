@@ -4,7 +4,6 @@ Such a request has the foreign name in `Host`. So a name must be one of ours; an
 loopback nothing but loopback's is ours.
 """
 
-import ipaddress
 import re
 from collections.abc import Callable
 from typing import Final
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from sympozium.addresses import is_address, is_loopback
 from sympozium.server.problems import Problem
 from sympozium.server.settings import Settings
 
@@ -51,20 +51,8 @@ class Hosts:
         name = (urlsplit(f"//{host}").hostname or "").removesuffix(".")
         if name in self._names:
             return True
-        if _is_address(name):
+        if is_address(name):
             return is_loopback(name) if self._loopback else True
         if not self._loopback and _SERVICE.fullmatch(name):
             return True
         return self._endpoint(name)
-
-
-def is_loopback(host: str) -> bool:
-    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True

@@ -8,7 +8,7 @@ from sympozium.server.guards.headers import SecurityHeaders
 from sympozium.server.guards.hosts import Hosts
 from sympozium.server.guards.journal import Journal
 from sympozium.server.guards.origin import SameOrigin
-from sympozium.server.guards.rates import RateLimit
+from sympozium.server.guards.rates import Rate, RateLimit
 from sympozium.server.parts import Parts
 from sympozium.server.signin.signin import Sessions
 
@@ -18,7 +18,9 @@ _HOUR = 3600
 def around(app: ASGIApp, parts: Parts) -> ASGIApp:
     """The application behind its guards."""
     settings = parts.settings
-    guarded: ASGIApp = RateLimit(app, parts.known)
+    guarded: ASGIApp = RateLimit(
+        app, parts.known, requests=Rate(4 * settings.requests_per_second, settings.requests_per_second)
+    )
     guarded = Sessions(guarded, parts.signin)
     guarded = SameOrigin(guarded, public_url=settings.public_url)
     guarded = Bodies(guarded, limit=settings.max_body)

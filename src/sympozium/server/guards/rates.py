@@ -86,10 +86,17 @@ class Known:
 
 
 class RateLimit:
-    def __init__(self, app: ASGIApp, known: Known, *, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        known: Known,
+        *,
+        requests: Rate = REQUESTS,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.app = app
         self._known = known
-        self._requests = Buckets(REQUESTS, now=now)
+        self._requests = Buckets(requests, now=now)
         self._sign_ins = Buckets(SIGN_IN, now=now)
         self._guesses = Buckets(GUESSES, now=now)
 
@@ -124,7 +131,7 @@ def key_of(scope: Scope) -> str | None:
     if header is not None:
         return hashlib.sha256(header.partition(" ")[2].strip(" ").encode()).hexdigest()
     session = (scope.get("state") or {}).get("session")
-    return hashlib.sha256(session.token.encode()).hexdigest() if session else None
+    return str(session.key) if session else None
 
 
 def address_of(scope: Scope) -> str:

@@ -105,7 +105,7 @@ def _session(
         user=user,
         method=method,
         expires_at=_time(expires) if expires else None,
-        sign_in=SignInWays(token=can, link=can, oidc=False),
+        sign_in=SignInWays(token=can, link=can, oidc=can and parts.oidc is not None),
         version=__version__,
         installation=parts.settings.installation or request.url.hostname or "",
     )

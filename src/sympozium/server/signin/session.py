@@ -11,6 +11,7 @@ two installations of one machine do not sign each other out.
 https://www.rfc-editor.org/rfc/rfc6265 https://developer.mozilla.org/en-US/docs/Web/HTTP/Guides/Cookies
 """
 
+import hashlib
 import json
 import secrets
 from collections.abc import Mapping
@@ -35,14 +36,25 @@ _VERSION: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """`token` is what Kubernetes is shown; times are seconds since the epoch."""
+    """`token` is what Kubernetes is shown; without one it is asked as `user` in `groups`, whom the server impersonates.
+
+    Times are seconds since the epoch.
+    """
 
     method: Method
     token: str = field(repr=False)
     began: float
     seen: float
     expires: float
+    user: str = ""
+    groups: tuple[str, ...] = ()
     id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+
+    @property
+    def key(self) -> str:
+        """Tells credentials apart and gives nothing away: the same for a token wherever it comes from."""
+        said = self.token or json.dumps(["impersonate", self.user, *self.groups])
+        return hashlib.sha256(said.encode()).hexdigest()
 
     def moved_on(self, now: float) -> "Session":
         return replace(self, seen=now)
@@ -59,12 +71,21 @@ class Session:
         found = json.loads(data)
         if found.pop("v", None) != _VERSION:
             return None
-        return cls(**found)
+        return cls(**{**found, "groups": tuple(found["groups"])})
 
 
-def begin(method: Method, token: str, now: float, *, until: float | None = None) -> Session:
+def begin(
+    method: Method,
+    token: str,
+    now: float,
+    *,
+    until: float | None = None,
+    user: str = "",
+    groups: tuple[str, ...] = (),
+) -> Session:
     """A new session. `until` is when its credential ends by itself."""
-    return Session(method, token, now, now, min(now + LIFE, until or float("inf")))
+    end = now + LIFE if until is None else min(now + LIFE, until)
+    return Session(method, token, now, now, end, user, groups)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,11 +46,19 @@ class SignIn:
         secure = self.base_url(connection).startswith("https:")
         return Jar.of(secure=secure, port=connection.url.port or 80)
 
-    def begin(self, connection: HTTPConnection, method: Method, token: str) -> tuple[Session, list[str]]:
+    def begin(
+        self,
+        connection: HTTPConnection,
+        method: Method,
+        token: str,
+        *,
+        user: str = "",
+        groups: tuple[str, ...] = (),
+    ) -> tuple[Session, list[str]]:
         """A new session and its `Set-Cookie` headers. Raises Problem when it cannot be kept."""
         jar = self.jar(connection)
         now = self.now()
-        session = begin(method, token, now, until=ends(token))
+        session = begin(method, token, now, until=ends(token), user=user, groups=groups)
         cookies = jar.write(self._seal(session), session.expires - now)
         kept = {cookie.partition("=")[0] for cookie in cookies}
         stale = jar.clear({name: "" for name in connection.cookies if name not in kept})
