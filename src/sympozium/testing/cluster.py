@@ -51,6 +51,18 @@ class Cluster(Client):
         if done.returncode:
             raise AssertionError(f"sympozium {command}: {done.stderr or done.stdout}")
 
+    @property
+    def dashboard_url(self) -> str:
+        """Where the dashboard and the REST API are (docs/api.md)."""
+        state = read(self.data)
+        assert state is not None
+        return state.dashboard
+
+    @property
+    def admin_token(self) -> str:
+        """The administrator's bearer token."""
+        return (self.data.pki / "admin.token").read_text().strip()
+
     def kill(self, *names: str, number: signal.Signals = signal.SIGKILL) -> None:
         """Signal the named processes of `up` (`supervisor`, `api`, `node`, `controllers`, `webhook`, `bus`,
         `rehearsal`), or all of them when none is named: the supervisor first, so that nothing comes back.
