@@ -4,6 +4,7 @@ import { post } from "../../api/client";
 import { asProblem, type Problem } from "../../api/problem";
 import type { Chosen, FoundEndpoint, SetUp, Tried } from "../../api/setup";
 import { Button } from "../../ui/button";
+import { plural } from "../../ui/format";
 import { ErrorBox, Note } from "../../ui/states";
 import { toast, toastWarnings } from "../../ui/toast";
 
@@ -116,7 +117,7 @@ function Choose({
                 {one.baseURL}
               </Button>
               <span class="faint">
-                {one.problem || `${SOURCES[one.source]}, ${one.models.length} models`}
+                {one.problem || `${SOURCES[one.source]}, ${plural(one.models.length, "model")}`}
               </span>
             </li>
           ))}

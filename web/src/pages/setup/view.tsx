@@ -22,9 +22,8 @@ export default function Setup(_: PageProps) {
     <div class="page setup">
       <header class="page-head">
         <h1>Set up</h1>
-        <span class="faint">namespace {ns}</span>
+        <span class="faint">namespace {ns}; the same in a terminal: sympozium init</span>
       </header>
-      <p class="muted">The same in a terminal: sympozium init</p>
       <Answer of={setup}>
         {(data) => (
           <div class="stack">
