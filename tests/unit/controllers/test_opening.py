@@ -145,6 +145,7 @@ async def test_a_source_that_is_gone(there: str | None) -> None:
     runs = []
     if there == "another":
         source(bus)
+        bus.history[Ref("team", "s", "uid-new")] = bus.history[ref("s")]
         runs = [run("s").model_copy(update={"metadata": run("s").metadata.replaced(uid="uid-new")})]
     if there == "silent":
         runs = [run("s")]

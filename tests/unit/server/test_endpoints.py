@@ -161,3 +161,10 @@ def test_a_key_of_idempotency_makes_one_name() -> None:
         "sympozium.ai/endpoint": "chat",
         "sympozium.ai/instance": "bot",
     }
+
+
+async def test_without_a_key_of_the_installation_nothing_opens() -> None:
+    """Also not what was digested without one."""
+    forged = obj()
+    forged["status"]["webEndpoint"]["keyDigest"] = digest(b"", "ns", "bot", KEY)
+    assert not await Keys(DigestKey(Api(b""))).opens(Agent.of(forged), KEY)  # type: ignore[arg-type]
