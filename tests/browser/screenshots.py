@@ -30,10 +30,13 @@ PAGES = {
     "run-yaml": "/runs/default/{done}?tab=yaml",
     "approvals": "/approvals",
     "packs": "/packs",
+    "pack": "/packs/default/platform-team",
     "instances": "/instances",
+    "instance": "/instances/default/platform-team-sre-agent",
     "schedules": "/schedules",
     "skills": "/skills",
     "policies": "/policies",
+    "policy": "/policies/sympozium-system/default-policy",
     "usage": "/usage",
 }
 """Name of the picture -> address."""

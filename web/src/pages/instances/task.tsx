@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { path, post } from "../../api/client";
 import type { InstanceSummary } from "../../api/govern";
 import { asProblem, type Problem } from "../../api/problem";
-import type { RunSummary } from "../../api/types";
+import type { RunWritten } from "../../api/types";
 import { href, navigate, route } from "../../app/router";
 import { Button } from "../../ui/button";
 import { Dialog } from "../../ui/dialog";
@@ -30,11 +30,8 @@ export function Task({ instance, onClose }: { instance: InstanceSummary; onClose
       ...(timeout.trim() ? { timeout: timeout.trim() } : {}),
     };
     try {
-      const run = await post<RunSummary & { warnings?: string[] }>(
-        path("namespaces", instance.namespace, "runs"),
-        body,
-      );
-      toastWarnings(run.warnings);
+      const { run, warnings } = await post<RunWritten>(path("namespaces", instance.namespace, "runs"), body);
+      toastWarnings(warnings);
       navigate(href(route("/runs", run.namespace, run.name)));
     } catch (error) {
       setProblem(asProblem(error));

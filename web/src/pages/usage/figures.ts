@@ -1,30 +1,11 @@
 /** Figures of the usage page: what is asked, how rows become bars, and how numbers are written. */
+import type { components } from "../../api/openapi";
 import { count, duration, money } from "../../ui/format";
 
-export interface UsageSums {
-  runs: number;
-  succeeded: number;
-  failed: number;
-  inputTokens: number;
-  outputTokens: number;
-  toolCalls: number;
-  durationMs: number;
-  /** A decimal number in text: null where no model of it has a price. */
-  cost: string | null;
-}
-
-export interface UsageRow extends UsageSums {
-  keys: Record<string, string | null>;
-}
-
-export interface Usage {
-  rows: UsageRow[];
-  totals: UsageSums;
-  currency: string | null;
-  unpriced: string[];
-  note: string | null;
-  partial: boolean;
-}
+type Schemas = components["schemas"];
+export type UsageSums = Schemas["UsageSums"];
+export type UsageRow = Schemas["UsageRow"];
+export type Usage = Schemas["Usage"];
 
 export const dimensions = ["pack", "persona", "instance", "model", "namespace", "user"] as const;
 export type Dimension = (typeof dimensions)[number];
