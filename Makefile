@@ -8,7 +8,7 @@ UV_VERSION := 0.13.9
 export SYMPOZIUM_HOME ?= $(CURDIR)/.sympozium
 
 .DEFAULT_GOAL := help
-.PHONY: help install dashboard demo up down test unit check fix generate screenshots conformance bench differential attacks mutation lock clean
+.PHONY: help install dashboard demo up down test unit check fix generate screenshots conformance bench differential attacks fuzz-api mutation lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -71,6 +71,9 @@ differential: $(VENV)/.dev ## the gate against a plain reading of its contract: 
 attacks: $(VENV)/.dev ## hostile models under a policy and with policy off, as a table (ONLY=egress: a class or a name)
 	@cd tests && $(CURDIR)/$(BIN)/python -m hostile --only "$(ONLY)"
 
+fuzz-api: $(VENV)/.dev ## thousands of requests made up from the API's document, as several people (EXAMPLES=50)
+	@SYMPOZIUM_FUZZ_EXAMPLES=$(or $(EXAMPLES),50) $(BIN)/pytest -q --timeout 7200 tests/cluster/test_server_fuzz.py
+
 mutation: $(VENV)/.dev ## is each line of policy, webhook and gate held by a unit test? (OF=policy: one package)
 	@sh scripts/test_environment.sh mutation requirements/dev.txt
 	@.venv-mutation/bin/python scripts/mutation.py --of "$(OF)"
@@ -87,4 +90,4 @@ lock: $(VENV)/.dev ## write the lock files anew
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 -c requirements/dev.txt requirements/node.in -o requirements/node.txt
 
 clean: ## remove what the targets made
-	@rm -rf $(VENV) .venv-litellm .venv-clients .venv-a2a .venv-mutation web/node_modules src/sympozium/server/web mutants mutants.log .tools .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf $(VENV) .venv-litellm .venv-clients .venv-a2a .venv-mutation .venv-schemathesis web/node_modules src/sympozium/server/web mutants mutants.log .tools .mypy_cache .ruff_cache .pytest_cache

@@ -1,5 +1,6 @@
 """The application: routes over Parts, problems, the dashboard's files."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -81,7 +82,8 @@ def declare() -> FastAPI:
         app.include_router(router, prefix="/api/v1", responses=problem.RESPONSES)
     app.include_router(hooks.router, responses=problem.RESPONSES)
     generated = app.openapi
-    app.openapi = lambda: problem.described(generated())  # type: ignore[method-assign] # FastAPI's way to extend it
+    # FastAPI's own way to extend the document, which is made once.
+    app.openapi = functools.cache(lambda: problem.described(generated()))  # type: ignore[method-assign]
 
     @app.api_route(
         "/api/{path:path}", include_in_schema=False, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]
