@@ -1,7 +1,7 @@
 /** Who is signed in, and the ways of signing in. */
 import { effect, signal } from "@preact/signals";
 import { get, post, remove, signedOut } from "../api/client";
-import { asProblem, type Problem, UNREACHABLE } from "../api/problem";
+import { asProblem, Problem, UNREACHABLE } from "../api/problem";
 import type { Session } from "../api/types";
 import { href, location, navigate } from "./router";
 
@@ -26,6 +26,31 @@ export function takeTicket(): string | null {
   const ticket = path === "/sign-in" ? query.get("ticket") : null;
   if (ticket) navigate(href("/", { ns: null }), { replace: true });
   return ticket;
+}
+
+/** The words of `problem=` (docs/api.md): the server leads back with one where signing in at a provider failed. */
+const WHY: Record<string, string> = {
+  expired: "It took too long, or was begun in another browser: try again.",
+  state: "The answer was of another attempt to sign in: try again.",
+  refused: "The provider refused.",
+  provider: "The provider could not be asked. The log of the API server says more.",
+  token: "The provider's answer is not good. The log of the API server says more.",
+  name: "The provider gave no name that can be used here.",
+  large: "The provider's token is too large for a session: ask for fewer groups.",
+  kubernetes:
+    "Kubernetes does not accept this sign-in. Whoever set it up finds more in the log of the API server.",
+};
+
+export function takeProblem(): Problem | null {
+  const { path, query } = location.peek();
+  const word = path === "/sign-in" ? query.get("problem") : null;
+  if (!word) return null;
+  navigate(href("/", { ns: null }), { replace: true });
+  return new Problem({
+    title: "You are not signed in",
+    status: 401,
+    detail: WHY[word] ?? word.slice(0, 100),
+  });
 }
 
 export async function signInWithLink(ticket: string): Promise<void> {
@@ -55,7 +80,9 @@ export async function startSession(): Promise<void> {
       return;
     }
   }
+  const failed = takeProblem();
   await loadSession();
+  if (failed) sessionProblem.value = failed;
 }
 
 effect(() => {
