@@ -216,11 +216,13 @@ class Story:
         )
         kubeconfig = _short(self.data.kubeconfig)
         kubectl = f"{_short(Path(sys.executable).with_name('kubectl'))} --kubeconfig {kubeconfig}"
+        sympozium = f"KUBECONFIG={kubeconfig} {_short(Path(sys.executable).with_name('sympozium'))}"
         for command in (
+            f"{sympozium} open",
             f"{kubectl} get agentruns,sympoziuminstances,personapacks -A",
             f"{kubectl} get pods -n {NAMESPACE_OF_WORK}",
             f"{kubectl} explain agentrun.spec",
-            f"KUBECONFIG={kubeconfig} {_short(Path(sys.executable).with_name('sympozium'))} logs {run}",
+            f"{sympozium} logs {run}",
         ):
             self.say.command(command)
 
