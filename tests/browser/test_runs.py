@@ -94,6 +94,7 @@ def test_from_a_task_to_its_result(person: Person, world: World) -> None:
     expect(page.get_by_role("tabpanel")).to_contain_text("kind: AgentRun")
 
     person.go(f"/runs?ns={world.namespace}")
+    expect(page.get_by_label("Search runs")).to_be_visible()
     page.keyboard.press("/")
     page.keyboard.type("zebraf")
     expect(page.locator("mark")).to_have_text("zebraf", ignore_case=True)

@@ -13,8 +13,8 @@ export interface Fetched<T> {
 
 const RETRY_MS = 3000;
 
-/** `where` null: nothing is asked yet. */
-export function useFetch<T>(where: string | null, params: Params = {}): Fetched<T> {
+/** `where` null: nothing is asked yet. Another value of `again` asks again. */
+export function useFetch<T>(where: string | null, params: Params = {}, again = ""): Fetched<T> {
   const [state, setState] = useState<{
     key: string;
     data: T | null;
@@ -48,7 +48,7 @@ export function useFetch<T>(where: string | null, params: Params = {}): Fetched<
       abort.abort();
       clearTimeout(retry.current);
     };
-  }, [key, turn]);
+  }, [key, turn, again]);
 
   const reload = useCallback(() => setTurn((n) => n + 1), []);
   return { data: state.data, problem: state.problem, loading: state.loading, reload };

@@ -37,43 +37,13 @@ export interface Condition {
 }
 
 /** A message of a run, as the bus has it (docs/contracts.md); `seq` is its place in the stream. */
-export interface RunEvent {
-  seq: number;
-  time: string;
-  type: string;
-  source: string;
+export type RunEvent = Omit<Schemas["RunEvent"], "data"> & {
   // biome-ignore lint/suspicious/noExplicitAny: by type; sympozium.bus.data has checked it
   data: any;
-}
-
-export interface Span {
-  id: string;
-  kind: string;
-  name: string;
-  startedAt: string;
-  endedAt: string | null;
-  status: string | null;
-  parent: string | null;
-}
-
+};
+export type Span = Schemas["Span"];
+export type Timing = Schemas["Timing"];
 export type Preview = Schemas["Preview"];
 export type ApprovalSummary = Schemas["ApprovalSummary"];
-
-export interface Tick {
-  namespace: string;
-  schedule: string;
-  instance: string;
-  at: string;
-}
-
-export interface Overview {
-  phases: Record<string, number>;
-  running: RunSummary[];
-  waiting: ApprovalSummary[];
-  failed: RunSummary[];
-  recent: RunSummary[];
-  spend: { today: string | null; week: string | null; currency: string } | null;
-  tokens: { today: number; week: number };
-  next: Tick[];
-  stopped: boolean;
-}
+export type Tick = Schemas["NextTick"];
+export type Overview = Schemas["Overview"];

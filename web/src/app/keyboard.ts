@@ -5,7 +5,7 @@
  * Letters do nothing while a person types, and nothing while a dialog is open.
  */
 import { signal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 
 export interface Binding {
   readonly keys: string;
@@ -36,7 +36,8 @@ export function bind(title: string, bindings: readonly Binding[]): () => void {
 export function useKeys(title: string, bindings: readonly Binding[]): void {
   const latest = useRef(bindings);
   latest.current = bindings;
-  useEffect(
+  // Before the page can be seen, so that no key is lost.
+  useLayoutEffect(
     () =>
       bind(
         title,

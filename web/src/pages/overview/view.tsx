@@ -69,6 +69,9 @@ export default function Overview() {
       </header>
       {stopped && <Note tone="wait">Everything is stopped: nothing starts, and what goes on is held.</Note>}
       <SetupHint />
+      {overview.data?.partial && (
+        <Note>Runs of some namespaces are not shown and not counted: you may list them in others alone.</Note>
+      )}
       <Answer of={overview}>{(data) => <Content data={data} />}</Answer>
     </div>
   );

@@ -19,7 +19,7 @@ interface Of {
 }
 
 export function Family({ namespace, name, phase }: Of & { phase: string }) {
-  const tree = useFetch<RunTree>(`${path("namespaces", namespace, "runs", name)}/tree`, { for: phase });
+  const tree = useFetch<RunTree>(`${path("namespaces", namespace, "runs", name)}/tree`, {}, phase);
   return (
     <Answer of={tree}>
       {(root) =>
@@ -120,7 +120,7 @@ export function Decisions({ transcript }: { transcript: Transcript }) {
 
 export function Events({ namespace, name, phase }: Of & { phase: string }) {
   const where = `${path("namespaces", namespace, "resources", "agentruns", name)}/events`;
-  const events = useFetch<{ items: KubeObject[] }>(where, { for: phase });
+  const events = useFetch<{ items: KubeObject[] }>(where, {}, phase);
   return (
     <Answer of={events}>
       {({ items }) =>

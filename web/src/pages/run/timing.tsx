@@ -1,11 +1,11 @@
 /** Where the time went: a bar for each part, along the time of the run. */
 import { path } from "../../api/client";
 import { useFetch } from "../../api/hooks";
-import type { Span } from "../../api/types";
+import type { Timing as Of, Span } from "../../api/types";
 import { now } from "../../ui/clock";
 import { duration } from "../../ui/format";
 import { ScheduleIcon } from "../../ui/icons";
-import { Answer, EmptyState } from "../../ui/states";
+import { Answer, EmptyState, Note } from "../../ui/states";
 import { laidOut } from "./waterfall";
 
 const KINDS: Record<string, string> = {
@@ -18,18 +18,19 @@ const KINDS: Record<string, string> = {
 };
 
 export function Timing({ namespace, name, phase }: { namespace: string; name: string; phase: string }) {
-  const timing = useFetch<{ spans: Span[] }>(`${path("namespaces", namespace, "runs", name)}/timing`, {
-    for: phase,
-  });
+  const timing = useFetch<Of>(`${path("namespaces", namespace, "runs", name)}/timing`, {}, phase);
   return (
     <Answer of={timing}>
-      {({ spans }) =>
-        spans.length ? (
-          <Waterfall spans={spans} />
-        ) : (
-          <EmptyState title="Nothing was timed yet" icon={ScheduleIcon} />
-        )
-      }
+      {({ spans, note }) => (
+        <div class="stack">
+          {note && <Note>{note}</Note>}
+          {spans.length ? (
+            <Waterfall spans={spans} />
+          ) : (
+            <EmptyState title="Nothing was timed yet" icon={ScheduleIcon} />
+          )}
+        </div>
+      )}
     </Answer>
   );
 }
