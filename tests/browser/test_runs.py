@@ -97,7 +97,7 @@ def test_from_a_task_to_its_result(person: Person, world: World) -> None:
     expect(page.get_by_label("Search runs")).to_be_visible()
     page.keyboard.press("/")
     page.keyboard.type("zebraf")
-    expect(page.locator("mark")).to_have_text("zebraf", ignore_case=True)
+    expect(page.locator("mark")).to_have_text("zebrafinch")
     page.keyboard.press("Escape")
     page.keyboard.press("j")
     page.keyboard.press("Enter")
