@@ -1,5 +1,6 @@
 """`sympozium doctor` on a machine that is well, and with a part that is not."""
 
+import json
 import signal
 
 from e2e.support import agent, finished, policy, run, say
@@ -10,7 +11,8 @@ from sympozium.testing.waiting import until
 from sympozium.up.state import read
 
 CHECKS = [
-    "API server", "custom resources", "webhook", "controller", "bus", "catalogue", "nodes", "model", "network policies",
+    "API server", "custom resources", "webhook", "controller", "bus", "catalogue", "runs", "nodes", "model",
+    "network policies",
 ]  # fmt: skip
 
 
@@ -33,6 +35,17 @@ def test_all_is_well(sympozium_cluster: Cluster) -> None:
     assert not sympozium_cluster.items(
         POD, "sympozium-system", labelSelector="sympozium.ai/component=network-probe"
     )
+
+
+def test_a_stopped_installation_is_told_and_no_failure(sympozium_cluster: Cluster) -> None:
+    sympozium_cluster.patch(SYMPOZIUM_CONFIG, "default", {"spec": {"suspend": True}}, "sympozium-system")
+    try:
+        done = sympozium_cluster.sympozium("doctor", "-o", "json")
+    finally:
+        sympozium_cluster.patch(SYMPOZIUM_CONFIG, "default", {"spec": {"suspend": None}}, "sympozium-system")
+    checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+    assert (checks["runs"]["ok"], checks["runs"]["level"]) == (None, "unknown")
+    assert checks["runs"]["cure"] == "sympozium resume --all"
 
 
 def test_the_first_closed_run_makes_the_probe(sympozium_cluster: Cluster, namespace: str) -> None:

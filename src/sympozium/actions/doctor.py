@@ -156,8 +156,8 @@ async def _stopped(client: Client, _namespace: str) -> Finding:
     """Somebody who wonders why nothing starts looks here too."""
     config = await client.find(CONFIGS, "default", SYSTEM_NAMESPACE)
     if ((config or {}).get("spec") or {}).get("suspend"):
-        return Finding(None, "the installation is stopped: no run starts", "sympozium resume --all")
-    return Finding(True, "runs may start")
+        return Finding(None, "the installation is stopped: none starts", "sympozium resume --all")
+    return Finding(True, "they may start")
 
 
 async def _nodes(client: Client, _namespace: str) -> Finding:
@@ -242,7 +242,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     ("controller", _leader),
     ("bus", _bus),
     ("catalogue", _catalogue),
-    ("stopped", _stopped),
+    ("runs", _stopped),
     ("nodes", _nodes),
     ("model", _model),
     ("network policies", _network),
