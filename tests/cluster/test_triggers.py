@@ -4,10 +4,12 @@ import signal
 from typing import Any
 
 from cluster.control_support import Control, control, ns
+from sympozium.api.meta import API_VERSION
 from sympozium.kube.resources import EVENTS
 from sympozium.resources import TRIGGERS
 from sympozium.testing.client import Object
 from sympozium.testing.resources import AGENT_RUN
+from sympozium.testing.waiting import until
 
 __all__ = ["control", "ns"]
 
@@ -101,9 +103,24 @@ def test_a_run_of_a_trigger_does_not_cause_the_next(control: Control, ns: str) -
     # The webhook is not here, which says it of every run of a trigger: the controller writes it itself.
     assert run["spec"]["trigger"] == {"kind": "Trigger", "name": "t"}
     happens(control, ns, "own", about=run["metadata"]["name"], kind="AgentRun", reason="Failed")
+    beneath: Object = {"instanceRef": "sre", "task": "t", "trigger": {"kind": "Agent"}}
+    beneath["parent"] = {"runName": run["metadata"]["name"], "sessionKey": "s", "spawnDepth": 1}
+    child = {"apiVersion": API_VERSION, "kind": "AgentRun", "metadata": {"name": "child", "namespace": ns}}
+    control.create({**child, "spec": beneath})
+    control.wait(AGENT_RUN, "child", lambda r: bool(r.get("status")), ns)
+    happens(control, ns, "beneath", about="child", kind="AgentRun", reason="Failed")
     happens(control, ns, "e2", about="web-2")
-    counts(control, ns, 2, 0)
-    assert len(made(control, ns)) == 2
+    until(lambda: any("web-2" in r["spec"]["task"] for r in made(control, ns)), "the run of web-2")
+    assert sorted(r["spec"]["task"] for r in made(control, ns)) == ["Look at web-1", "Look at web-2"]
+
+
+def test_times_that_writers_of_events_make_up_change_nothing(control: Control, ns: str) -> None:
+    control.instance(ns)
+    trigger(control, ns)
+    for index, at in enumerate(["2099-01-01T00:00:00Z", "2001-01-01T00:00:00Z", "2098-01-01T00:00:00Z"]):
+        happens(control, ns, f"e{index}", about=f"web-{index}", lastTimestamp=at)
+        counts(control, ns, index + 1, 0)
+    assert len(made(control, ns)) == 3
 
 
 def test_events_of_another_namespace_are_heard_where_they_are_named(control: Control, ns: str) -> None:

@@ -119,6 +119,11 @@ class Informer:
         """Whether the copy was complete at some time since the start."""
         return self._synced.is_set()
 
+    @property
+    def version(self) -> int:
+        """Up to where in the versions of the cluster the copy has come; negative while nobody can say."""
+        return _number(self._version)
+
     async def wait_synced(self) -> None:
         await self._synced.wait()
 

@@ -9,11 +9,11 @@ many processes, it makes one run.
 
 import json
 import math
-import re
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from sympozium import durations
@@ -28,12 +28,15 @@ if TYPE_CHECKING:
 TASK: Final = 262_144
 """Characters of a task."""
 COST: Final = 100_000
+"""Of all expressions of a task together: many events at once must not keep the process from everything else."""
 SECONDS: Final = 1.0
+"""For all of them, too."""
 PIECE: Final = 65_536
 """Characters of one value in a task."""
 HOUR: Final = timedelta(hours=1)
-_PIECES: Final = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _MOST_PIECES: Final = 64
+_EXPRESSIONS: Final = 8192
+"""Characters of all expressions of a task: compiling that many takes half a second."""
 _MARK: Final = " [shortened]"
 
 
@@ -77,6 +80,14 @@ class Outcome:
 
 
 @dataclass(slots=True)
+class Budget:
+    """What is left for the expressions of one task."""
+
+    cost: int = COST
+    until: float = field(default_factory=lambda: time.monotonic() + SECONDS)
+
+
+@dataclass(slots=True)
 class Template:
     """A task with its expressions."""
 
@@ -86,21 +97,25 @@ class Template:
     @classmethod
     def parse(cls, task: str) -> "Template":
         """Raises TriggerError that names the expression."""
-        made, end = cls(), 0
-        for found in _PIECES.finditer(task):
+        made, end, length = cls(), 0, 0
+        for start, close in _pieces(task):
+            text = task[start + 2 : close].strip()
+            length += len(text)
             if len(made.programs) >= _MOST_PIECES:
                 raise TriggerError(f"more than {_MOST_PIECES} expressions")
-            made.texts.append(task[end : found.start()])
-            made.programs.append(compiled(found[1].strip()))
-            end = found.end()
+            if length > _EXPRESSIONS:
+                raise TriggerError(f"the expressions have more than {_EXPRESSIONS} characters together")
+            made.texts.append(task[end:start])
+            made.programs.append(compiled(text))
+            end = close + 2
         made.texts.append(task[end:])
         return made
 
     def render(self, event: Mapping[str, Any]) -> str:
         """The task. What is too long is cut, visibly. Raises TriggerError."""
-        parts = [self.texts[0]]
+        parts, budget = [self.texts[0]], Budget()
         for program, text in zip(self.programs, self.texts[1:], strict=True):
-            parts += [_cut(_text(evaluate(program, event)), PIECE), text]
+            parts += [_cut(_text(evaluate(program, event, budget)), PIECE), text]
         return _cut("".join(parts), TASK)
 
 
@@ -120,7 +135,7 @@ def decide(
     recent = sum(1 for one in fired if now - one.at < HOUR)
     if recent >= spec.max_runs_per_hour:
         return Outcome(suppressed=f"{recent} runs within an hour, which is the most (maxRunsPerHour)")
-    task = Template.parse(spec.task).render(happened.event)
+    task = _template(spec.task).render(happened.event)
     if not task.strip():
         raise TriggerError("spec.task: nothing is left of it with this event")
     return Outcome(run_name(trigger, mark, happened.occasion), mark, task)
@@ -130,7 +145,7 @@ def key_of(spec: TriggerSpec, happened: Happened) -> str:
     """The key of an event. Raises TriggerError."""
     if spec.dedupe_key is None:
         return happened.default_key
-    return _text(evaluate(compiled(spec.dedupe_key), happened.event))
+    return _text(evaluate(compiled(spec.dedupe_key), happened.event, Budget()))
 
 
 def run_name(trigger: SympoziumTrigger, key: str, occasion: str) -> str:
@@ -186,6 +201,13 @@ def problems(spec: TriggerSpec) -> list[tuple[str, str]]:
     return found
 
 
+@lru_cache(maxsize=32)
+def _template(task: str) -> Template:
+    """Kept, since each event of a trigger needs it, and compiling costs more than evaluating. Raises TriggerError."""
+    return Template.parse(task)
+
+
+@lru_cache(maxsize=32)
 def compiled(text: str) -> "Program":
     """Raises TriggerError with the place of the mistake."""
     from sympozium.cel.errors import CelError
@@ -196,14 +218,25 @@ def compiled(text: str) -> "Program":
         raise TriggerError(f"{_cut(text, 80)}: {_line(error)}") from error
 
 
-def evaluate(program: "Program", event: Mapping[str, Any]) -> Any:
-    """The value over an event. Raises TriggerError."""
+def evaluate(program: "Program", event: Mapping[str, Any], budget: Budget) -> Any:
+    """The value over an event, at the cost of a budget. Raises TriggerError."""
     from sympozium.cel.errors import CelError
 
+    seconds = max(0.0, budget.until - time.monotonic())
     try:
-        return program.evaluate({"event": dict(event)}, COST, SECONDS)[0]
+        value, cost = program.evaluate({"event": dict(event)}, budget.cost, seconds)
     except CelError as error:
         raise TriggerError(f"{_cut(program.text, 80)}: {_line(error)}") from error
+    budget.cost -= cost
+    return value
+
+
+def _pieces(task: str) -> Iterator[tuple[int, int]]:
+    """Where expressions are: (place of `{{`, place of `}}`). No pattern, which would look for each `{{` to the end of a task."""
+    end = 0
+    while (start := task.find("{{", end)) >= 0 and (close := task.find("}}", start + 2)) >= 0:
+        yield start, close
+        end = close + 2
 
 
 def fit(event: Any) -> str:

@@ -97,6 +97,7 @@ def test_an_expression_that_this_event_has_no_value_for_is_said() -> None:
         ({"task": "{{ other.name }}"}, "spec.task"),
         ({"task": "{{}}"}, "spec.task"),
         ({"task": "{{event.a}}" * 65}, "spec.task"),
+        ({"task": "{{" + "event.a + " * 1000 + "event.a}}"}, "spec.task"),
         ({"dedupeKey": "1 +"}, "spec.dedupeKey"),
     ],
 )
@@ -117,6 +118,20 @@ def test_an_expression_cannot_take_all_time() -> None:
     heavy = "event.a.all(x, event.a.all(y, event.a.all(z, x + y + z >= 0)))"
     with pytest.raises(TriggerError, match="cost"):
         decide(trigger(dedupeKey=heavy), happened({"a": list(range(200))}), [], now=NOON)
+
+
+def test_the_expressions_of_a_task_share_what_one_may_cost() -> None:
+    one = "{{ event.a.map(x, x + 1).size() }}"
+    event = happened({"a": list(range(1000))})
+    assert decide(trigger(task=one), event, [], now=NOON).task == "1000"
+    with pytest.raises(TriggerError, match="cost"):
+        decide(trigger(task=one * 60), event, [], now=NOON)
+
+
+def test_braces_that_are_not_closed_are_text() -> None:
+    # A pattern would look for the end from each of them: minutes.
+    assert Template.parse("{{" * 32_768).texts == ["{{" * 32_768]
+    assert Template.parse("a {{event.b}} {{ c").render({"b": "}}"}) == "a }} {{ c"
 
 
 @pytest.mark.parametrize("event", [[], "x", None, {"a": 2**70}, {"a": float("inf")}])

@@ -3,8 +3,8 @@
 Events are followed only while some trigger wants them: a cluster has many. What was dealt with is in the status, written
 behind the runs: after a crash in between an event is seen again, and its run is there by its name.
 
-No event about a run that a trigger made, or about its pods and Jobs, makes another one: a run that fails would else
-cause the next.
+No event about a run that a trigger made, about runs beneath it, or about their pods and Jobs, makes another one: a run
+that fails would else cause the next.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from typing import Final
 from sympozium import resources
 from sympozium.api.base import Object
 from sympozium.api.meta import LABEL_RUN
-from sympozium.api.trigger import SympoziumTrigger
+from sympozium.api.trigger import SeenEvents, SympoziumTrigger
 from sympozium.controllers.context import BY_TRIGGER, Context
 from sympozium.controllers.trigger import events
 from sympozium.controllers.trigger.key import LOOK_AGAIN, KeyProblemError, Keys
@@ -86,8 +86,10 @@ class TriggerController:
     async def _deal(self, obj: Object, trigger: SympoziumTrigger) -> Result:
         status, fields, problems = trigger.status, Object(), list[str]()
         fired, suppressed = status.fired_count or 0, status.suppressed_count or 0
-        waiting = self._new(trigger)
+        anew = self._counted_anew(status.seen)
+        seen, waiting = status.seen, self._new(trigger, counted_anew=anew)
         for event in waiting[:_BATCH]:
+            await asyncio.sleep(0)  # what evaluates expressions awaits nothing, and others have work too
             what = events.happened(event)
             try:
                 outcome = decide(trigger, what, self._fired(trigger), now=self._context.now())
@@ -106,15 +108,17 @@ class TriggerController:
             if outcome.suppressed:
                 suppressed += 1
                 fields["lastSuppressed"] = outcome.suppressed
-            fields["seen"] = {
-                "resourceVersion": event["metadata"]["resourceVersion"],
-                "time": events.stamp(event),
-            }
+            seen = events.seen_with(event, seen, now=self._context.now(), counted_anew=anew)
+            fields["seen"] = seen.to_json()
         fields |= {"firedCount": fired, "suppressedCount": suppressed}
         await self._report(obj, fields, self._readiness(trigger, problems))
         return Result(0.1) if len(waiting) > _BATCH else Result()
 
-    def _new(self, trigger: SympoziumTrigger) -> list[Object]:
+    def _counted_anew(self, seen: SeenEvents | None) -> bool:
+        """Whether the cluster's versions are behind what was seen: it was restored, with our status in it."""
+        return seen is not None and 0 <= self.events.version < int(seen.resource_version or 0)
+
+    def _new(self, trigger: SympoziumTrigger, *, counted_anew: bool) -> list[Object]:
         wanted = trigger.spec.source.kubernetes_event
         assert wanted is not None
         created = parse_time(str(trigger.metadata.creation_timestamp))
@@ -122,7 +126,7 @@ class TriggerController:
             event
             for event in self.events.list()
             if events.matches(wanted, event, trigger.namespace)
-            and events.is_new(event, trigger.status.seen, created)
+            and events.is_new(event, trigger.status.seen, created, counted_anew=counted_anew)
             and not self._is_about_our_own(event)
         ]
         return sorted(found, key=events.version)
@@ -140,8 +144,23 @@ class TriggerController:
             name = (owned["metadata"].get("labels") or {}).get(LABEL_RUN) or ""
         elif kind != "AgentRun":
             return False
-        run = caches.runs.get(namespace, name)
-        return run is not None and (run["spec"].get("trigger") or {}).get("kind") == "Trigger"
+        return self._is_beneath_a_trigger(namespace, name)
+
+    def _is_beneath_a_trigger(self, namespace: str, name: str) -> bool:
+        """Whether a trigger made a run, or a run that it is beneath. Of whom nobody can say any more what they are beneath: yes."""
+        run = self._context.caches.runs.get(namespace, name)
+        if run is None:
+            return False
+        followed = set[str]()
+        while (run["spec"].get("trigger") or {}).get("kind") != "Trigger":
+            parent = (run["spec"].get("parent") or {}).get("runName")
+            if not parent:
+                return False
+            run = self._context.caches.runs.get(namespace, parent)
+            if run is None or parent in followed:
+                return True
+            followed.add(parent)
+        return True
 
     def _fired(self, trigger: SympoziumTrigger) -> list[Fired]:
         runs = self._context.caches.runs.by_index(BY_TRIGGER, f"{trigger.namespace}/{trigger.name}")
