@@ -4,6 +4,7 @@ The controllers are not here: the test writes the digest that they would publish
 """
 
 import base64
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx2
@@ -78,6 +79,26 @@ def test_one_request_that_comes_twice_is_one_run(server: ApiServer) -> None:
     assert answers[0] == answers[1]
     assert len(made(server, "once")) == 1
     assert send(server, "once", {"what": "x"}, **{"Idempotency-Key": "k2"}).json()["run"] != answers[0]
+
+
+def test_a_request_that_comes_again_within_the_cooldown_is_told_its_run(server: ApiServer) -> None:
+    trigger(server, "again")
+    first = send(server, "again", {"what": "x"}, **{"Idempotency-Key": "k1"})
+    second = send(server, "again", {"what": "x"}, **{"Idempotency-Key": "k1"})
+    assert (second.status_code, second.json()) == (202, first.json())
+    other = send(server, "again", {"what": "y"}, **{"Idempotency-Key": "k1"})
+    assert other.status_code == 409
+    assert first.json()["run"] in other.json()["detail"]
+    assert len(made(server, "again")) == 1
+    assert status(server, "again")["firedCount"] == 1
+
+
+def test_requests_that_come_at_once_keep_the_limit_of_an_hour_and_a_rate(server: ApiServer) -> None:
+    trigger(server, "flood", maxRunsPerHour=2)
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda n: send(server, "flood", {"what": f"x{n}"}).status_code, range(40)))
+    assert answers.count(202) == len(made(server, "flood")) == 2
+    assert set(answers) == {200, 202, 429}
 
 
 def test_notifications_of_alertmanager(server: ApiServer) -> None:

@@ -11,7 +11,7 @@ import json
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -50,6 +50,10 @@ class TriggerError(Exception):
     """An expression that is wrong, or cannot be evaluated over this event. The text says which and why."""
 
 
+class OtherEventError(TriggerError):
+    """The sender has said of another event that it is this one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fired:
     """A run that the trigger made before."""
@@ -57,6 +61,7 @@ class Fired:
     key: str
     """Digest of the event's key."""
     at: datetime
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,8 @@ class Happened:
     default_key: str
     occasion: str
     at: datetime
+    once: bool = False
+    """The occasion is the sender's word for one event, whatever its key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,8 @@ class Outcome:
     key: str = ""
     task: str = ""
     suppressed: str = ""
+    again: bool = False
+    """The run is there already."""
 
 
 @dataclass(slots=True)
@@ -128,6 +137,10 @@ def decide(
         return Outcome(suppressed="the trigger is suspended")
     key = key_of(spec, happened)
     mark = digest(key, length=16)
+    name = run_name(trigger, "" if happened.once else mark, happened.occasion)
+    for one in fired if happened.once else ():
+        if one.name == name:
+            return same(Outcome(name, mark), one)
     cooldown = timedelta(seconds=durations.parse(spec.cooldown))
     last = max((one.at for one in fired if one.key == mark), default=None)
     if last is not None and now - last < cooldown:
@@ -138,7 +151,15 @@ def decide(
     task = _template(spec.task).render(happened.event)
     if not task.strip():
         raise TriggerError("spec.task: nothing is left of it with this event")
-    return Outcome(run_name(trigger, mark, happened.occasion), mark, task)
+    return Outcome(name, mark, task)
+
+
+def same(outcome: Outcome, fired: Fired) -> Outcome:
+    """The run that an event has made before. Raises OtherEventError when another event has."""
+    if fired.key != outcome.key:
+        words = f"run {fired.name} was made for another event of this Idempotency-Key: take a new one for each event"
+        raise OtherEventError(words)
+    return replace(outcome, again=True)
 
 
 def key_of(spec: TriggerSpec, happened: Happened) -> str:
@@ -161,7 +182,7 @@ def fired_by(run: Object) -> Fired:
     """A run of a trigger, as its next decision sees it."""
     meta = run["metadata"]
     at = datetime.fromisoformat(meta["creationTimestamp"])
-    return Fired((meta.get("annotations") or {}).get(KEY_ANNOTATION, ""), at)
+    return Fired((meta.get("annotations") or {}).get(KEY_ANNOTATION, ""), at, meta["name"])
 
 
 def manifest(trigger: SympoziumTrigger, outcome: Outcome, cause: str) -> Object:

@@ -1,5 +1,6 @@
 """What events make of triggers."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from sympozium.policy.triggers import (
     TASK,
     Fired,
     Happened,
+    OtherEventError,
     Template,
     TriggerError,
     decide,
@@ -56,6 +58,15 @@ def test_an_event_seen_again_is_the_same_run_and_another_is_not() -> None:
     assert decide(trigger(), happened(), [], now=NOON + timedelta(days=1)).name == first.name
     assert decide(trigger(), happened(occasion="e/4"), [], now=NOON).name != first.name
     assert decide(trigger("other"), happened(), [], now=NOON).name != first.name
+
+
+def test_what_a_sender_says_is_one_event_is_one_run_also_within_the_cooldown() -> None:
+    once = replace(happened(occasion="once/k"), once=True)
+    first = decide(trigger(), once, [], now=NOON)
+    there = [Fired(first.key, NOON, first.name)]
+    assert decide(trigger(), once, there, now=NOON) == replace(first, task="", again=True)
+    with pytest.raises(OtherEventError, match=first.name):
+        decide(trigger(), replace(once, default_key="other"), there, now=NOON)
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,6 @@ def happened(event: dict[str, Any], spec: TriggerSpec, *, once: str | None, now:
     else:
         key = digest(orjson.dumps(event, option=orjson.OPT_SORT_KEYS).decode(), length=32)
     if once:
-        return Happened(event, key, f"once/{once}", now)
+        return Happened(event, key, f"once/{once}", now, once=True)
     stretch = max(durations.parse(spec.cooldown), 1.0)
     return Happened(event, key, f"at/{math.floor(now.timestamp() / stretch)}", now)
