@@ -10,7 +10,9 @@ import hmac
 from collections.abc import Sequence
 from typing import Final
 
+from sympozium.api.base import Object
 from sympozium.api.instance import InstanceSpec
+from sympozium.api.meta import SYSTEM_NAMESPACE
 from sympozium.names import is_subdomain
 
 SERVER: Final = "sympozium-server"
@@ -27,6 +29,8 @@ PREFIX: Final = "/agents"
 """Of paths: `/agents/<namespace>/<instance>`."""
 LABEL_ENDPOINT: Final = "sympozium.ai/endpoint"
 """On runs that a request made: the protocol that it came by."""
+APISERVER: Final = f"system:serviceaccount:{SYSTEM_NAMESPACE}:sympozium-apiserver"
+"""Who makes them."""
 KEPT: Final = 100
 """Ended runs of an agent's endpoint that are kept where the installation does not say."""
 HOSTNAMES: Final = ("*.localhost",)
@@ -52,6 +56,15 @@ def key_problem(key: str) -> str:
 def is_served(spec: InstanceSpec) -> bool:
     """Whether an agent has an endpoint of any kind."""
     return bool((spec.web_endpoint and spec.web_endpoint.enabled) or (spec.a2a and spec.a2a.enabled))
+
+
+def protocol_of(run: Object) -> str | None:
+    """By which protocol a request came that made a run; None for all other runs, also those that somebody labelled so."""
+    trigger = run["spec"].get("trigger") or {}
+    if trigger.get("kind") != "API" or trigger.get("user") != APISERVER:
+        return None
+    found: str | None = (run["metadata"].get("labels") or {}).get(LABEL_ENDPOINT)
+    return found
 
 
 def hostname_problem(name: str) -> str:

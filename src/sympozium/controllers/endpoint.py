@@ -23,7 +23,6 @@ from sympozium.api.endpoint import (
     HMAC_KEY,
     HOSTNAMES,
     KEPT,
-    LABEL_ENDPOINT,
     PREFIX,
     SERVER,
     TOKEN,
@@ -33,6 +32,7 @@ from sympozium.api.endpoint import (
     is_allowed,
     is_served,
     key_problem,
+    protocol_of,
 )
 from sympozium.api.instance import WebEndpointStatus
 from sympozium.api.meta import LABEL_COMPONENT, LABEL_INSTANCE, owner_reference
@@ -204,8 +204,7 @@ def surplus(runs: Sequence[Object], kept: int) -> list[Object]:
     found = [
         run
         for run in runs
-        if LABEL_ENDPOINT in (run["metadata"].get("labels") or {})
-        and (run["spec"].get("trigger") or {}).get("kind") == "API"
+        if protocol_of(run) is not None
         and (run.get("status") or {}).get("phase") in TERMINAL
         and not run["metadata"].get("deletionTimestamp")
     ]

@@ -10,14 +10,13 @@ from typing import Final
 
 from sympozium.api.base import Object
 from sympozium.api.config import ConfigSpec
-from sympozium.api.endpoint import is_served
+from sympozium.api.endpoint import APISERVER, is_served
 from sympozium.api.instance import SympoziumInstance
 from sympozium.api.meta import LABEL_TRIGGER
 from sympozium.api.run import AgentRun, RunSpec
 from sympozium.api.trigger import SympoziumTrigger
 from sympozium.policy import Effective, Violation, fill
 from sympozium.resources import TRIGGERS
-from sympozium.webhook.identity import APISERVER
 from sympozium.webhook.references import References
 from sympozium.webhook.review import Request
 

@@ -7,6 +7,7 @@ its owner, whatever it is called and however its token was come by.
 from typing import Final
 
 from sympozium.api.base import Object
+from sympozium.api.endpoint import APISERVER
 from sympozium.api.meta import LABEL_RUN, LABEL_SCHEDULE, LABEL_TRIGGER, SYSTEM_NAMESPACE
 from sympozium.api.run import Trigger
 from sympozium.kube.client import Client
@@ -15,7 +16,6 @@ from sympozium.webhook.review import User
 
 CONTROLLER: Final = f"system:serviceaccount:{SYSTEM_NAMESPACE}:sympozium-controller"
 _SERVICE_ACCOUNTS: Final = "system:serviceaccounts"
-APISERVER: Final = f"system:serviceaccount:{SYSTEM_NAMESPACE}:sympozium-apiserver"
 WEBHOOK: Final = f"system:serviceaccount:{SYSTEM_NAMESPACE}:sympozium-webhook"
 
 

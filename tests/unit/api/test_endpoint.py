@@ -2,7 +2,8 @@
 
 import pytest
 
-from sympozium.api.endpoint import digest, is_allowed, key_problem
+from sympozium.api.base import Object
+from sympozium.api.endpoint import APISERVER, LABEL_ENDPOINT, digest, is_allowed, key_problem, protocol_of
 
 KEY = "0123456789abcdef"
 
@@ -31,3 +32,12 @@ def test_what_is_no_key(key: str) -> None:
 )  # fmt: skip
 def test_names_are_allowed_beneath_a_name(name: str, *, allowed: bool) -> None:
     assert is_allowed(name, ["*.x.org", "one.y.org"]) is allowed
+
+
+def test_a_label_that_somebody_wrote_makes_no_run_one_of_a_request() -> None:
+    run: Object = {"metadata": {"labels": {LABEL_ENDPOINT: "a2a"}}, "spec": {"trigger": {"kind": "API"}}}
+    assert protocol_of(run) is None
+    run["spec"]["trigger"]["user"] = "system:serviceaccount:team:bot"
+    assert protocol_of(run) is None
+    run["spec"]["trigger"]["user"] = APISERVER
+    assert protocol_of(run) == "a2a"

@@ -8,7 +8,7 @@ from typing import Any
 import looptime  # noqa: F401 - the plugin for virtual time
 import pytest
 
-from sympozium.api.endpoint import digest
+from sympozium.api.endpoint import APISERVER, digest
 from sympozium.controllers.endpoint import LOOK_AGAIN, Endpoints, surplus
 from unit.controllers.make import instance
 
@@ -57,19 +57,25 @@ async def test_an_exchanged_key_is_noticed_within_a_minute() -> None:
     assert seen[-1] == of(second)
 
 
-def run(name: str, at: int, phase: str = "Succeeded", kind: str = "API", **meta: Any) -> dict[str, Any]:
+def run(
+    name: str, at: int, phase: str = "Succeeded", kind: str = "API", user: str = APISERVER, **meta: Any
+) -> dict[str, Any]:
     metadata = {
         "name": name,
         "creationTimestamp": f"2026-11-27T12:00:{at:02}Z",
         "labels": {"sympozium.ai/endpoint": "chat"},
     }
-    return {"metadata": {**metadata, **meta}, "spec": {"trigger": {"kind": kind}}, "status": {"phase": phase}}
+    return {
+        "metadata": {**metadata, **meta},
+        "spec": {"trigger": {"kind": kind, "user": user}},
+        "status": {"phase": phase},
+    }
 
 
 def test_the_oldest_runs_of_requests_are_surplus() -> None:
     runs = [
         run("new", 9), run("old", 1), run("older", 0, "Failed"), run("goes-on", 0, "Running"), run("a-persons", 0, kind="Manual"),
-        run("a-programs", 0, labels={}), run("going", 0, deletionTimestamp="now"), run("middle", 5, "Cancelled"),
+        run("a-programs", 0, labels={}), run("labelled-so", 0, user="system:serviceaccount:ci:bot"), run("going", 0, deletionTimestamp="now"), run("middle", 5, "Cancelled"),
     ]  # fmt: skip
     assert [found["metadata"]["name"] for found in surplus(runs, 2)] == ["older", "old"]
     assert surplus(runs, 4) == []

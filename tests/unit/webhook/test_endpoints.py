@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from tests.unit.webhook.world import CONTROLLER, SYSTEM, World, review
 
-from sympozium.webhook.identity import APISERVER
+from sympozium.api.endpoint import APISERVER
 
 AGENTS = {"default": {"model": "m1", "baseURL": "http://model.example/v1"}}
 SAID = [{"role": "user", "content": "hello"}]

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Send
 
 from sympozium import __version__
-from sympozium.api.endpoint import LABEL_ENDPOINT
+from sympozium.api.endpoint import protocol_of
 from sympozium.kube.resources import Object
 from sympozium.server.agents import a2atask
 from sympozium.server.agents.a2atask import CODES, RpcError
@@ -139,8 +139,7 @@ class _Agent:
         return (
             meta["namespace"] == self._agent.namespace
             and spec["instanceRef"] == self._agent.name
-            and (meta.get("labels") or {}).get(LABEL_ENDPOINT) == _PROTOCOL
-            and (spec.get("trigger") or {}).get("kind") == "API"
+            and protocol_of(run) == _PROTOCOL
         )
 
     def _find(self, params: Object) -> Object:
