@@ -104,6 +104,8 @@ class Parts:
             self.streams.run(),
         ):
             yield
+        if self.oidc:
+            await self.oidc.provider.close()
 
     @classmethod
     @contextlib.asynccontextmanager

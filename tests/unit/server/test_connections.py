@@ -19,10 +19,10 @@ GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 @contextlib.asynccontextmanager
 async def serving(
-    protocol: type[BoundedConnection], *, certificate: Certificate | None = None
+    protocol: type[BoundedConnection], *, certificate: Certificate | None = None, content: str = "hello"
 ) -> AsyncIterator[int]:
     config = uvicorn.Config(
-        PlainTextResponse("hello"), host="127.0.0.1", port=0, http=protocol, ws="none", lifespan="off",
+        PlainTextResponse(content), host="127.0.0.1", port=0, http=protocol, ws="none", lifespan="off",
         log_config=None, access_log=False, timeout_graceful_shutdown=1,
         ssl_context_factory=(lambda *_: certificate.context) if certificate else None,
     )  # fmt: skip
@@ -113,6 +113,31 @@ async def test_at_the_limit_an_idle_connection_makes_room_and_busy_ones_stay(con
         for reader, writer in busy:
             writer.write(GET)
             assert b"200 OK" in await reader.readuntil(b"hello")
+
+
+async def test_who_reads_nothing_is_cut_and_who_reads_slowly_is_not(connect: Connections) -> None:
+    seen: list[BoundedConnection] = []
+
+    class Seen(BoundedConnection):
+        def connection_made(self, transport: asyncio.Transport) -> None:
+            super().connection_made(transport)
+            seen.append(self)
+
+    size = 20_000_000
+    async with serving(Seen, content="x" * size) as port, asyncio.timeout(30):
+        reader, writer = await connect(port)
+        writer.write(GET)
+        await reader.readexactly(1_000_000)
+        (served,) = seen
+        # The clock is the test's own: what the timer would find is asked.
+        assert served._write_timer is not None
+        unread = served.transport.get_write_buffer_size()
+        assert unread > 0
+        await reader.readexactly(10_000_000)
+        served._look_at_reading(unread)
+        assert not served.transport.is_closing()
+        served._look_at_reading(0)
+        assert served.transport.is_closing()
 
 
 async def test_a_renewed_certificate_is_taken_and_a_broken_one_is_not(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """Bounds of connections, and their TLS: what HTTP never gets to see.
 
 A connection costs a client nothing and us a file descriptor, so there is a limit to them; at the limit one that idles
-between two requests makes room. A head must be there within 10 s. A peer that does not read what it asked for is cut
-when its keep-alive runs out: uvicorn would wait for it for ever. Streams have bounds of their own.
+between two requests makes room. A head must be there within 10 s. A peer that reads nothing of what it asked for
+during a minute is cut: uvicorn would wait for it for ever. Streams lose their patience sooner.
 """
 
 import asyncio
@@ -26,7 +26,10 @@ _FULL: Final = (
 class BoundedConnection(BoundedHead, Connection):
     head_limit = 64 * 1024
     head_seconds = 10.0
+    write_seconds = 60.0
     most_connections = 4096
+
+    _write_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn does
         full = len(self.connections) >= self.most_connections and not self._make_room()
@@ -35,6 +38,35 @@ class BoundedConnection(BoundedHead, Connection):
             log.warning("%d connections are open: one more is refused", len(self.connections) - 1)
             transport.write(_FULL)
             transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_write_timer()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The peer does not keep up: it may be slow, as long as it reads."""
+        super().pause_writing()
+        self._expect_reading(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        self._stop_write_timer()
+        super().resume_writing()
+
+    def _expect_reading(self, unread: int) -> None:
+        self._stop_write_timer()
+        self._write_timer = self.loop.call_later(self.write_seconds, self._look_at_reading, unread)
+
+    def _look_at_reading(self, unread: int) -> None:
+        left = self.transport.get_write_buffer_size()
+        if left < unread:
+            self._expect_reading(left)
+        else:
+            self.abort()
+
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
 
     def timeout_keep_alive_handler(self) -> None:
         self.transport.abort()

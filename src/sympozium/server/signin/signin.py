@@ -68,7 +68,9 @@ class SignIn:
         """The `Set-Cookie` headers that remove the session; a copy of it is worth nothing from now on."""
         if session:
             self._ended[session.id] = session.expires
-            while len(self._ended) > _ENDED_KEPT or next(iter(self._ended.values())) <= self.now():
+            while self._ended and (
+                len(self._ended) > _ENDED_KEPT or next(iter(self._ended.values())) <= self.now()
+            ):
                 self._ended.popitem(last=False)
         return self.jar(connection).clear(connection.cookies)
 
