@@ -20,7 +20,7 @@ from sympozium.actions import endpoints, setup
 from sympozium.actions.endpoints import NO_KEY, Answer, Found
 from sympozium.actions.runs import Wanted
 from sympozium.actions.setup import Choice, Configured
-from sympozium.api.meta import SYSTEM_NAMESPACE
+from sympozium.api.meta import LABEL_PACK, SYSTEM_NAMESPACE
 from sympozium.cli import logs, packs, runs, session
 from sympozium.cli.failures import EXIT_USAGE, CommandError
 from sympozium.cli.output import paint, plain, say
@@ -337,7 +337,12 @@ def _run(wishes: Wishes) -> int:
         say("No run was asked for.")
         return 0
     instances = session.run(lambda s: s.client.list(INSTANCES, s.namespace), wishes.namespace)
-    names = sorted(i["metadata"]["name"] for i in instances)
+    # A team's agents first: it was enabled for them a moment ago.
+    found = sorted(
+        instances,
+        key=lambda i: (LABEL_PACK not in (i["metadata"].get("labels") or {}), i["metadata"]["name"]),
+    )
+    names = [i["metadata"]["name"] for i in found]
     if wishes.instance is None and not names:
         say("There is no agent here yet: sympozium pack enable NAME, or sympozium apply -f FILE")
         return 0

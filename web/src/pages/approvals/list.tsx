@@ -50,7 +50,7 @@ export function ApprovalList({ items, selected, onSelect }: Props) {
           <li key={keyOf(item)}>
             <button
               type="button"
-              class="call"
+              class="inbox-call"
               aria-current={keyOf(item) === selected ? "true" : undefined}
               onClick={() => onSelect(keyOf(item))}
             >

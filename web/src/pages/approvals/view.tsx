@@ -16,6 +16,7 @@ import { asWanted, keyOf, moved, nextWaiting, ordered, type Wanted, wantedStates
 import { ApprovalList } from "./list";
 import { waiting } from "./waiting";
 
+const DECIDED = { approve: "Approved", deny: "Denied" } as const;
 const TITLES: Record<Wanted, string> = { waiting: "Waiting", decided: "Decided", all: "All" };
 
 export default function Inbox(_: PageProps) {
@@ -115,6 +116,7 @@ export default function Inbox(_: PageProps) {
           what={deciding}
           onClose={() => setDeciding(null)}
           onDone={() => {
+            if (deciding) last.current = { ...shown, decision: DECIDED[deciding] };
             setDeciding(null);
             const next = nextWaiting(items, keyOf(shown));
             select(next ?? keyOf(shown));

@@ -50,7 +50,7 @@ export function CallView({
         <ChevronIcon size={13} class={open ? "turned" : ""} />
         <ToolIcon size={14} />
         <span class="call-tool">{call.tool || "unknown tool"}</span>
-        {call.target && call.target !== "shell" && <span class="faint">in {call.target}</span>}
+        {call.target && call.target !== "shell" && <span class="faint call-target">in {call.target}</span>}
         <code class="clip grow">{line.length > LINE ? `${line.slice(0, LINE)}…` : line}</code>
         <CallState call={call} live={live} />
       </button>

@@ -6,8 +6,20 @@ import { Badge } from "../../ui/badge";
 import { count, money } from "../../ui/format";
 import { Elapsed, RelativeTime } from "../../ui/time";
 
+/** What is well when it is False. */
+const TROUBLES = new Set(["AwaitingApproval", "Failed", "Frozen"]);
+
+function bad({ type, status }: Condition): boolean {
+  return TROUBLES.has(type) ? status !== "False" : status !== "True";
+}
+
+/** A trouble that is not there is not worth a line. */
+function over(one: Condition): boolean {
+  return TROUBLES.has(one.type) && !bad(one);
+}
+
 export function Facts({ run, conditions }: { run: RunSummary; conditions: readonly Condition[] }) {
-  const notable = conditions.filter((one) => one.message || one.status !== "True");
+  const notable = conditions.filter((one) => (bad(one) || one.message) && !over(one));
   return (
     <aside class="run-facts" aria-label="About this run">
       <section>
@@ -47,7 +59,7 @@ export function Facts({ run, conditions }: { run: RunSummary; conditions: readon
           <ul class="stack tight">
             {notable.map((one) => (
               <li key={one.type}>
-                <Badge tone={one.status === "True" ? "calm" : "wait"}>
+                <Badge tone={bad(one) ? "wait" : "calm"}>
                   {one.type}: {one.status}
                 </Badge>
                 <p class="muted prose">{[one.reason, one.message].filter(Boolean).join(": ")}</p>

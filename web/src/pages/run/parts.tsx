@@ -88,8 +88,7 @@ export function Decisions({ transcript }: { transcript: Transcript }) {
             <th scope="col">Step</th>
             <th scope="col">Tool</th>
             <th scope="col">Verdict</th>
-            <th scope="col">Rule</th>
-            <th scope="col">Reason</th>
+            <th scope="col">Reason and rule</th>
             <th scope="col">A person</th>
           </tr>
         </thead>
@@ -104,8 +103,10 @@ export function Decisions({ transcript }: { transcript: Transcript }) {
               <td>
                 <Verdict action={call.verdict?.action ?? ""} />
               </td>
-              <td>{call.verdict?.rule}</td>
-              <td class="prose">{call.verdict?.reason}</td>
+              <td class="prose because">
+                {call.verdict?.reason}
+                <small class="faint">{call.verdict?.rule}</small>
+              </td>
               <td class="prose">
                 {call.approval &&
                   [call.approval.state, call.approval.by, call.approval.comment].filter(Boolean).join(" · ")}

@@ -219,7 +219,7 @@ function columns(ns: string, sort: string): Column<RunSummary>[] {
     {
       key: "phase",
       title: "Phase",
-      width: "192px",
+      width: "clamp(138px, 15vw, 192px)",
       render: (run) => <Phase phase={run.phase} suspended={run.suspended} reason={run.reason} />,
     },
     {
@@ -239,7 +239,7 @@ function columns(ns: string, sort: string): Column<RunSummary>[] {
     {
       key: "instance",
       title: "Instance",
-      width: "190px",
+      width: "clamp(130px, 12vw, 190px)",
       wide: true,
       render: (run) => (
         <>

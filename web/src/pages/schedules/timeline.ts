@@ -105,12 +105,13 @@ export interface Label {
   readonly day: boolean;
 }
 
-const STEPS_H = [1, 2, 3, 6, 12, 24, 48, 168];
+const STEPS_H = [1, 2, 3, 6, 12, 24, 48, 72, 168];
+const MOST_LABELS = 5;
 
-/** Five to nine labels on whole hours or days of the reader's own time zone. */
+/** At most five labels on whole hours or days of the reader's own time zone: "12:00 PM" five times fills a narrow line. */
 export function labels({ from, until }: Span): Label[] {
   const hours = (until - from) / HOUR_MS;
-  const step = STEPS_H.find((each) => hours / each <= 9) ?? 168;
+  const step = STEPS_H.find((each) => hours / each <= MOST_LABELS) ?? 168;
   const first = new Date(from);
   first.setMinutes(0, 0, 0);
   if (step >= 24) first.setHours(0);

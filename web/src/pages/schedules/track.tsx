@@ -53,7 +53,7 @@ export function Scale({ shown, now }: { shown: Span; now: number }) {
     <div class="track scale">
       <span class="visually-hidden">Ticks</span>
       {labels(shown)
-        .filter((label) => Math.abs(label.percent - here) > 11 && label.percent < 96)
+        .filter((label) => Math.abs(label.percent - here) > 13 && label.percent < 96)
         .map((label) => (
           <span key={label.at} style={{ left: `${label.percent}%` }}>
             {label.day ? day.format(label.at) : hour.format(label.at)}

@@ -34,9 +34,14 @@ export default function Triggers(_: PageProps) {
         </>
       ),
     },
-    { key: "state", title: "State", width: "150px", render: (one) => <Standing of={one} /> },
+    {
+      key: "state",
+      title: "State",
+      width: "clamp(112px, 12vw, 150px)",
+      render: (one) => <Standing of={one} />,
+    },
     { key: "source", title: "Listens to", wide: true, render: (one) => sourceWords(one) },
-    { key: "fired", title: "Runs", width: "80px", number: true, render: (one) => one.fired },
+    { key: "fired", title: "Runs", width: "80px", number: true, wide: true, render: (one) => one.fired },
     {
       key: "suppressed",
       title: "Without a run",
@@ -48,7 +53,7 @@ export default function Triggers(_: PageProps) {
     {
       key: "last",
       title: "Last run",
-      width: "110px",
+      width: "clamp(92px, 9vw, 110px)",
       render: (one) =>
         one.lastFiredAt && one.lastRun ? (
           <a href={href(route("/runs", one.namespace, one.lastRun))}>
