@@ -4,10 +4,12 @@ It runs before the schema is checked, so an object that cannot be understood is 
 then says what is wrong with it in the words that people know, and the validating webhook refuses what is left.
 """
 
+from collections.abc import Mapping
+
 from pydantic import ValidationError
 
 from sympozium.api.base import Object
-from sympozium.api.meta import now
+from sympozium.api.meta import LABEL_PACK, LABEL_PERSONA, now
 from sympozium.api.run import AgentRun
 from sympozium.policy import fill, keys
 from sympozium.policy.resolve import MissingReferenceError
@@ -15,6 +17,8 @@ from sympozium.webhook import forks, identity, lineage
 from sympozium.webhook.patch import difference
 from sympozium.webhook.references import References
 from sympozium.webhook.review import Answer, Request, allow, invalid, unknown
+
+_TEAM = (LABEL_PACK, LABEL_PERSONA)
 
 
 async def mutate(request: Request, references: References) -> Answer:
@@ -48,7 +52,7 @@ async def _run(request: Request, references: References) -> Answer:
     given: list[Object] = []
     if instance is not None:
         config = references.config()
-        given = _given(request, keys.annotation(instance, config))
+        given = _given(request, keys.annotation(instance, config), instance.metadata.labels)
         try:
             policy = await references.policy(instance, config, run.spec.parent)
         except MissingReferenceError:
@@ -57,10 +61,13 @@ async def _run(request: Request, references: References) -> Answer:
     return allow(patch=[*given, *difference(spec, wanted, "/spec")])
 
 
-def _given(request: Request, secrets: str) -> list[Object]:
-    """Write down which Secrets a run is admitted with."""
+def _given(request: Request, secrets: str, instance_labels: Mapping[str, str]) -> list[Object]:
+    """Write down which Secrets a run is admitted with, and of which team its agent is: lists and usage ask by that."""
     meta: Object = request.object.get("metadata") or {}
     wanted = {**meta, "annotations": {**(meta.get("annotations") or {}), keys.ANNOTATION: secrets}}
+    team = {label: instance_labels[label] for label in _TEAM if label in instance_labels}
+    if team:
+        wanted["labels"] = {**(meta.get("labels") or {}), **team}
     return difference(meta, wanted, "/metadata")
 
 

@@ -52,6 +52,19 @@ async def test_a_review_is_answered_with_a_patch(world: World) -> None:
     assert {o["path"] for o in operations} == {"/metadata/annotations", *spec}
 
 
+async def test_a_run_has_the_team_of_its_agent_whatever_its_maker_says(world: World) -> None:
+    team = {"sympozium.ai/pack": "p", "sympozium.ai/persona": "sre"}
+    spec = {"agents": {"default": {"model": "m"}}}
+    world.put("SympoziumInstance", "ns", "of-p", spec, labels={"a": "b", **team})
+    request = review("AgentRun", instanceRef="of-p", task="t")
+    request["request"]["object"]["metadata"]["labels"] = {"mine": "x", "sympozium.ai/pack": "another"}
+    patch = (await world.mutate(request)).patch
+    assert {o["path"]: o["value"] for o in patch if o["path"].startswith("/metadata/labels")} == {
+        "/metadata/labels/sympozium.ai~1pack": "p",
+        "/metadata/labels/sympozium.ai~1persona": "sre",
+    }
+
+
 async def test_a_refusal_has_code_reason_and_causes(world: World) -> None:
     _, answer = await post(
         world.webhook(), "/validate", orjson.dumps(review("AgentRun", instanceRef="x", task="t"))
