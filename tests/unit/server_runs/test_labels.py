@@ -1,5 +1,8 @@
 """Label selectors mean what they mean to Kubernetes."""
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given, settings, strategies as st
 
@@ -39,3 +42,13 @@ def test_it_selects_what_the_api_selects(selector: str, labels: dict[str, str]) 
 def test_what_cannot_be_read_is_refused_with_its_place(selector: str) -> None:
     with pytest.raises(ValueError, match="no part of a label selector"):
         index(run("r")).page(Query(labels=selector))
+
+
+def test_no_selector_takes_exponential_time() -> None:
+    """In a process of its own, since a pattern that is being matched cannot be interrupted."""
+    selector = "a in (" + ",          " * 80 + "!"
+    code = f"from sympozium.server.runs.labels import condition; condition({selector!r})"
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert "no part of a label selector" in done.stderr
