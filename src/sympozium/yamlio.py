@@ -3,10 +3,13 @@
 PyYAML's C loader with the resolvers of `sigs.k8s.io/yaml` (go-yaml v2): `yes`, `no`, `on` and `off` are
 booleans, a date is text, `1:30` is text (PyYAML alone makes it 90), `1e3` is a number. A key that
 stands twice is an error with both lines, since the second would silently win.
+
+Texts come from anybody who sends one to the API server. An alias costs its writer three characters and stands for as much as one
+likes, so what aliases add is bounded before anything is made of a text; and so are the lines that are noted.
 """
 
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from typing import Any, Final
 
 import yaml
@@ -14,11 +17,17 @@ import yaml
 _BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
-_MOST_VALUES: Final = 1_000_000
 _INT: Final = re.compile(r"^[-+]?(?:0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|(?:0|[1-9][0-9_]*))$")
 _FLOAT: Final = re.compile(
     r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
 )
+
+
+ALIASED: Final = 100_000
+"""Values that the aliases of a document may stand for, all together."""
+_LONGEST_PATH: Final = 300
+_MOST_LINES: Final = 100_000
+"""Of a document: what is longer or beyond has the line of what is around it."""
 
 
 class YamlError(ValueError):
@@ -35,9 +44,27 @@ class _Dumper(_DUMPER):  # type: ignore[misc]
 
 def load_all(text: str | bytes, source: str = "<input>") -> list[Any]:
     """The documents of a stream, without the empty ones. Raises YamlError."""
+    return [document for document, _ in _read(text, source)]
+
+
+def load_with_lines(text: str | bytes, source: str = "<input>") -> list[tuple[Any, dict[str, int]]]:
+    """The documents of `load_all`, each with the line (from 1) of each field, by its path (`spec.rules[0].tool`).
+
+    The empty path is the document itself. Raises YamlError.
+    """
+    found: list[tuple[Any, dict[str, int]]] = []
+    for document, node in _read(text, source):
+        found.append((document, {}))
+        try:
+            _note_lines(node, "", node.start_mark.line + 1, found[-1][1])
+        except RecursionError as exc:
+            raise YamlError(f"{source}: not valid YAML: too deep") from exc
+    return found
+
+
+def _read(text: str | bytes, source: str) -> list[tuple[Any, yaml.Node]]:
     try:
-        _check_aliases(text, source)
-        return [document for document in yaml.load_all(text, Loader=_Loader) if document is not None]
+        return [found for found in _load(text) if found[0] is not None]
     except yaml.MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark
         where = f"{source}:{mark.line + 1}:{mark.column + 1}" if mark else source
@@ -47,35 +74,51 @@ def load_all(text: str | bytes, source: str = "<input>") -> list[Any]:
         ) from exc
     except yaml.YAMLError as exc:
         raise YamlError(f"{source}: not valid YAML: {' '.join(str(exc).split())}") from exc
-    except YamlError:
-        raise
     except (RecursionError, ValueError) as exc:
         raise YamlError(f"{source}: not valid YAML: {exc}") from exc
 
 
-def _check_aliases(text: str | bytes, source: str) -> None:
-    """Few lines can stand for billions of values, by aliases of aliases. Raises YamlError for too many."""
-    marks = ("&", "*") if isinstance(text, str) else (b"&", b"*")
-    if not all(mark in text for mark in marks):  # type: ignore[operator]  # both are of the text's type
-        return
-    for node in yaml.compose_all(text, Loader=_Loader):
-        if _size(node, {}) > _MOST_VALUES:
-            raise YamlError(
-                f"{source}: aliases make this more than {_MOST_VALUES} values: write fewer of them"
+def _load(text: str | bytes) -> Iterator[tuple[Any, yaml.Node]]:
+    loader: Any = _Loader(text)
+    try:
+        while loader.check_node():
+            node = loader.get_node()
+            _Sizes().require(node)
+            yield loader.construct_document(node), node
+    finally:
+        loader.dispose()
+
+
+class _Sizes:
+    """How many values the nodes of a document stand for, with their aliases written out."""
+
+    def __init__(self) -> None:
+        self._sizes: dict[int, int] = {}
+        self._written = 0
+
+    def require(self, document: yaml.Node) -> None:
+        """Raises ComposerError for aliases that stand for too much; one within itself is endless."""
+        if self._size(document) - self._written > ALIASED:
+            words = f"aliases make this more than {ALIASED} values beyond those that are written: write fewer of them"
+            raise yaml.composer.ComposerError(None, None, words, document.start_mark)
+
+    def _size(self, node: yaml.Node) -> int:
+        known = self._sizes.get(id(node))
+        if known is not None:
+            return known
+        self._written += 1
+        if isinstance(node, yaml.ScalarNode):
+            parts = []
+        else:
+            # Whoever meets it before it is counted is within it.
+            self._sizes[id(node)] = 2**62
+            parts = (
+                node.value
+                if isinstance(node, yaml.SequenceNode)
+                else [p for pair in node.value for p in pair]
             )
-
-
-def _size(node: yaml.Node, known: dict[int, int]) -> int:
-    """How many values a node stands for, with its aliases written out. One within itself is endless."""
-    if isinstance(node, yaml.ScalarNode):
-        return 1
-    if id(node) not in known:
-        known[id(node)] = _MOST_VALUES + 1
-        children = (
-            node.value if isinstance(node, yaml.SequenceNode) else [x for pair in node.value for x in pair]
-        )
-        known[id(node)] = 1 + sum(_size(child, known) for child in children)
-    return known[id(node)]
+        found = self._sizes[id(node)] = 1 + sum(self._size(part) for part in parts)
+        return found
 
 
 def load(text: str | bytes, source: str = "<input>") -> Any:
@@ -87,26 +130,13 @@ def load(text: str | bytes, source: str = "<input>") -> Any:
 
 
 def lines(text: str | bytes, source: str = "<input>") -> list[dict[str, int]]:
-    """For each document that `load_all` returns, the line (from 1) of each field, by its path (`spec.rules[0].tool`).
-
-    The empty path is the document itself. Raises YamlError.
-    """
-    load_all(text, source)  # what is wrong is said in its words
-    found: list[dict[str, int]] = []
-    for node in yaml.compose_all(text, Loader=_Loader):
-        if isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null":
-            continue
-        found.append({})
-        try:
-            _note_lines(node, "", node.start_mark.line + 1, found[-1])
-        except RecursionError as exc:
-            raise YamlError(f"{source}: not valid YAML: too deep") from exc
-    return found
+    """Those of `load_with_lines` alone. Raises YamlError."""
+    return [places for _, places in load_with_lines(text, source)]
 
 
 def _note_lines(node: yaml.Node, path: str, line: int, found: dict[str, int]) -> None:
-    if path in found:
-        return  # an alias leads here a second time
+    if path in found or len(path) > _LONGEST_PATH or len(found) >= _MOST_LINES:
+        return
     found[path] = line
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:

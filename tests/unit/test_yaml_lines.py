@@ -39,3 +39,13 @@ def test_documents_are_those_of_load_all() -> None:
 def test_what_an_alias_repeats_keeps_the_line_of_its_anchor() -> None:
     (found,) = yamlio.lines("a: &x\n  b: 1\nc: *x\n")
     assert (found["a.b"], found["c"], found["c.b"]) == (2, 3, 2)
+
+
+def test_a_path_that_is_too_long_has_the_line_of_what_is_around_it() -> None:
+    (found,) = yamlio.lines(f"a:\n  {'k' * 400}:\n    - 1\n    - 2\n")
+    assert found == {"": 1, "a": 1}
+
+
+def test_of_very_many_fields_the_first_have_lines() -> None:
+    (found,) = yamlio.lines("[" + "1," * (yamlio._MOST_LINES + 10) + "]")
+    assert len(found) == yamlio._MOST_LINES

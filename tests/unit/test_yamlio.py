@@ -102,3 +102,15 @@ def test_what_is_too_deep_is_read_or_refused() -> None:
         for text in ("[" * 990 + "]" * 990, "{a: " * 900 + "1" + "}" * 900, "[" * 100_000):
             with contextlib.suppress(yamlio.YamlError):
                 read(text, "f.yaml")
+
+
+@pytest.mark.parametrize("line", ["a{}: &a{} [{}]", "a{}: &a{} {{<<: [{}]}}"], ids=["sequences", "merges"])
+def test_aliases_that_stand_for_more_than_is_written_are_refused(line: str) -> None:
+    bomb = ["a0: &a0 {x: 1}", *(line.format(n, n, ", ".join([f"*a{n - 1}"] * 9)) for n in range(1, 7))]
+    with pytest.raises(yamlio.YamlError, match="aliases make this more than 100000 values"):
+        yamlio.load_all("\n".join(bomb))
+
+
+def test_a_long_text_without_aliases_is_read() -> None:
+    (found,) = yamlio.load_all("[" + "1," * (yamlio.ALIASED + 10) + "]")
+    assert len(found) == yamlio.ALIASED + 10

@@ -56,11 +56,11 @@ def _documents(file: Path) -> list[Sourced]:
 def documents(text: str, name: str) -> list[Sourced]:
     """The documents of a text that is called `name`. Raises ActionError."""
     try:
-        found, lines = yamlio.load_all(text, name), yamlio.lines(text, name)
+        found = yamlio.load_with_lines(text, name)
     except yamlio.YamlError as exc:
         raise ActionError(str(exc)) from exc
     split: list[Sourced] = []
-    for document, places in zip(found, lines, strict=True):
+    for document, places in found:
         if not isinstance(document, dict):
             raise ActionError(
                 f"{name}:{places['']}: an object is expected, this is a {type(document).__name__}"
@@ -75,17 +75,25 @@ def _items(found: Sourced) -> list[Sourced]:
     if found.obj.get("kind") != "List" or not isinstance(items, list):
         return [found]
     split = []
+    lines = _lines_of_items(found.lines)
     for index, item in enumerate(items):
         prefix = f"items[{index}]"
-        lines = {
-            path.removeprefix(prefix).lstrip("."): line
-            for path, line in found.lines.items()
-            if path.startswith(prefix)
-        }
         if not isinstance(item, dict):
             raise ActionError(f"{found.where(prefix)}: {prefix}: an object is expected")
-        split += _items(Sourced(found.file, item, lines))
+        # Of a list that is too long, or deep, for lines to be noted, an item stands where the list does.
+        own = lines.get(str(index)) or {"": found.line(prefix)}
+        split += _items(Sourced(found.file, item, own))
     return split
+
+
+def _lines_of_items(lines: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    """The lines of each item of a List, by its index: in one pass, since a list may have many."""
+    found: dict[str, dict[str, int]] = {}
+    for path, line in lines.items():
+        if path.startswith("items["):
+            index, _, rest = path.removeprefix("items[").partition("]")
+            found.setdefault(index, {})[rest.lstrip(".")] = line
+    return found
 
 
 def problems(exc: ValidationError) -> list[tuple[str, str]]:
