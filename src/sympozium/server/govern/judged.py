@@ -87,7 +87,7 @@ class Judged:
 async def policy_of_text(text: str) -> SympoziumPolicy:
     """The one policy of a text. Raises Problem 422 with the line of each mistake."""
     try:
-        documents = sources.documents(text, "yaml")
+        documents = await asyncio.to_thread(sources.documents, text, "yaml")
     except ActionError as error:
         line, words = line_of(str(error))
         raise _wrong([{"field": "", "message": words, "line": str(line)}]) from error

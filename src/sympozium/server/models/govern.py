@@ -6,7 +6,7 @@ from pydantic import Field
 
 from sympozium.actions.policies.cases import RunSeen
 from sympozium.api.approval import Decision, Scope
-from sympozium.server.models.base import ApiModel, KubeObject
+from sympozium.server.models.base import YAML_LIMIT, ApiModel, KubeObject
 from sympozium.server.models.runs import RunSummary
 
 
@@ -156,7 +156,7 @@ class PolicySummary(ApiModel):
 
 
 class PolicyText(ApiModel):
-    yaml: str = Field(min_length=1)
+    yaml: str = Field(min_length=1, max_length=YAML_LIMIT)
 
 
 class PolicyFinding(ApiModel):
@@ -189,7 +189,7 @@ class TriedCall(ApiModel):
 class PolicyTrial(ApiModel):
     """The policy is `yaml`, or `policy`, or that of `instance`. `run` is what `when` sees as `run`."""
 
-    yaml: str | None = None
+    yaml: str | None = Field(default=None, max_length=YAML_LIMIT)
     policy: ObjectKey | None = None
     instance: ObjectKey | None = None
     call: TriedCall
@@ -222,7 +222,7 @@ class PolicyAnswer(ApiModel):
 class BacktestOrder(ApiModel):
     """The candidate is `yaml`, or the policy called `name`. `namespace` null judges the runs of all."""
 
-    yaml: str | None = None
+    yaml: str | None = Field(default=None, max_length=YAML_LIMIT)
     name: str | None = None
     namespace: str | None = None
     instance: str | None = None

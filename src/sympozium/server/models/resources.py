@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from sympozium.server.models.base import ApiModel, KubeObject
+from sympozium.server.models.base import YAML_LIMIT, ApiModel, KubeObject
 
 
 class Kind(ApiModel):
@@ -58,7 +58,7 @@ class Deleted(ApiModel):
 class ApplyOrder(ApiModel):
     """Documents as people keep them in files. `force` takes fields that others manage."""
 
-    yaml: str = Field(min_length=1)
+    yaml: str = Field(min_length=1, max_length=YAML_LIMIT)
     namespace: str = "default"
     dry_run: bool = False
     force: bool = False

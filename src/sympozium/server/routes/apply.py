@@ -1,5 +1,6 @@
 """`POST /api/v1/apply`: documents as people keep them in files, applied as the caller."""
 
+import asyncio
 from typing import Final
 
 from fastapi import APIRouter
@@ -28,7 +29,8 @@ async def apply_documents(caller: CallerOf, order: ApplyOrder) -> Applied:
     """
     if not is_label(order.namespace):
         raise Problem(422, f"namespace: {order.namespace!r} cannot be a namespace")
-    documents = _documents(order.yaml)
+    await caller.user()  # for everybody who is somebody: reading a text costs time
+    documents = await asyncio.to_thread(_documents, order.yaml)
     warnings: list[str] = []
     caller.kube.on_warning = warnings.append
     items: list[AppliedObject] = []

@@ -53,7 +53,7 @@ async def check_policy(caller: CallerOf, text: PolicyText) -> PolicyFindings:
     """Mistakes that admission would refuse, and what it would let pass and nobody means."""
     await caller.user()  # for everybody who is somebody: nothing of the cluster is looked at
     try:
-        documents = sources.documents(text.yaml, "yaml")
+        documents = await asyncio.to_thread(sources.documents, text.yaml, "yaml")
     except ActionError as error:
         line, words = line_of(str(error))
         return PolicyFindings(findings=[PolicyFinding(severity="error", line=line, path="", message=words)])
@@ -69,6 +69,7 @@ async def check_policy(caller: CallerOf, text: PolicyText) -> PolicyFindings:
 @router.post("/policies/try")
 async def try_call(caller: CallerOf, asked: PolicyTrial) -> PolicyAnswer:
     """What would be decided about a call that nobody has made. Policies, instance and floor are read as the caller."""
+    await caller.user()  # for everybody who is somebody: reading a text costs time
     judged = await Judged.of(caller.kube, asked)
     found = await asyncio.to_thread(trial.attempt, judged.call(asked), judged.effective(), judged.narrowing)
     return PolicyAnswer(
