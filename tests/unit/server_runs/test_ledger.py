@@ -10,9 +10,11 @@ from hypothesis import given, settings, strategies as st
 
 from sympozium.server.runs import usage
 from sympozium.server.runs.batches import StartOverError
+from sympozium.server.runs.index import MOST
 from sympozium.server.runs.ledger import DELETED, FILE, Ledger, as_deleted, has_ended
 from sympozium.server.runs.prices import Prices
-from unit.server_runs.making import BEGAN, run
+from sympozium.server.runs.query import Query
+from unit.server_runs.making import BEGAN, index, run
 
 PRICES = Prices.of(
     {
@@ -179,3 +181,24 @@ def test_a_crash_in_the_midst_of_making_it_leaves_nothing_half_done(tmp_path: Pa
     ledger = Ledger(tmp_path)
     assert ledger.note is None
     ledger.write([ended("a")])
+
+
+def test_numbers_that_no_honest_model_says_break_nobodys_sums() -> None:
+    ledger = Ledger(None)
+    ledger.write(
+        [ended("a", tokens=(2**62, 2**70)), ended("b", tokens=(2**62, 2**70)), ended("c", tokens=(1, 1))]
+    )
+    assert rows(ledger) == {(): (3, 2 * MOST + 1, 2 * MOST + 1)}
+    assert (
+        index(run("a", tokens=(2**70, 2**70), tokenUsage={"inputTokens": 2**70, "durationMs": 2**70}))
+        .page(Query())
+        .total
+        == 1
+    )
+
+
+def test_a_run_that_is_not_what_it_should_be_keeps_no_other_out(caplog: pytest.LogCaptureFixture) -> None:
+    ledger = Ledger(None)
+    ledger.write([ended("odd", seconds=None, startedAt="now", completedAt="then"), ended("a")])
+    assert rows(ledger) == {(): (1, 100, 10)}
+    assert "agentrun team/odd is not counted" in caplog.text

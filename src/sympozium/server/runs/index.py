@@ -23,6 +23,8 @@ Key = tuple[str, str]
 Object = dict[str, Any]
 FACET_VALUES: Final = 100
 """Values of a facet that are counted: the most frequent ones."""
+MOST: Final = 10**12
+"""Tokens that a run is believed to have used, and millions of times fewer than a sum can hold."""
 _SCHEMA: Final = f"""
 CREATE TABLE runs (
     id INTEGER PRIMARY KEY, namespace TEXT NOT NULL, name TEXT NOT NULL, uid TEXT NOT NULL,
@@ -58,8 +60,9 @@ class Row:
         texts = (found.name, spec.get("task"), status.get("result"), status.get("error"), found.instance)
         return cls(
             (
-                found.namespace, found.name, found.uid, milliseconds(found.created_at), milliseconds(found.completed_at), found.duration_ms,
-                found.input_tokens or 0, found.output_tokens or 0, found.phase, found.instance, found.pack, found.persona,
+                found.namespace, found.name, found.uid, milliseconds(found.created_at), milliseconds(found.completed_at),
+                None if found.duration_ms is None else amount(found.duration_ms),
+                amount(found.input_tokens), amount(found.output_tokens), found.phase, found.instance, found.pack, found.persona,
                 found.schedule, cause.kind if cause else None, cause.name if cause else None, found.model,
                 orjson.dumps(meta.get("labels") or {}).decode(),
             ),
@@ -237,6 +240,15 @@ class Index:
             [expression, *ids],
         )
         return {number: marks.pieces(snippets) for number, *snippets in found}
+
+
+def amount(number: int | None) -> int:
+    """A number of tokens, calls or milliseconds, within what can be kept and summed.
+
+    A model that is not honest can say any number of tokens, and one beyond 64 bits, or a sum of two that is, would be an error
+    for everybody's figures.
+    """
+    return max(0, min(number or 0, MOST))
 
 
 def milliseconds(time: str | None) -> int:

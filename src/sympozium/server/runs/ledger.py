@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from sympozium.api.run import TERMINAL
-from sympozium.kube.resources import Object
+from sympozium.kube.resources import Object, key_of
 from sympozium.server.runs.batches import StartOverError
-from sympozium.server.runs.index import milliseconds
+from sympozium.server.runs.index import amount, milliseconds
 from sympozium.server.runs.summary import summary
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,15 @@ class Ledger:
 
     def write(self, runs: Iterable[Object]) -> None:
         """Take runs that have ended. Raises StartOverError when all that there are must be given again."""
-        rows = [_row(run) for run in runs]
+        rows = []
+        for run in runs:
+            try:
+                rows.append(_row(run))
+            except (AttributeError, KeyError, TypeError, ValueError) as exc:
+                # The schema keeps such objects out; one that is older than the schema must not keep the others out.
+                log.warning(
+                    "agentrun %s/%s is not counted, it is not what it should be: %r", *key_of(run), exc
+                )
         marks = ", ".join("?" * _COLUMNS)
         with self._mending(), self._db:
             self._db.executemany(f"INSERT OR REPLACE INTO runs VALUES ({marks})", rows)  # noqa: S608 - marks
@@ -183,7 +191,7 @@ def _row(run: Object) -> tuple[Any, ...]:
     user = found.trigger.user if found.trigger else None
     return (
         found.uid, found.namespace, found.name, found.instance, found.pack, found.persona, found.model, user, phase, day,
-        ended, found.input_tokens, found.output_tokens, found.tool_calls, found.duration_ms or 0,
+        ended, amount(found.input_tokens), amount(found.output_tokens), amount(found.tool_calls), amount(found.duration_ms),
     )  # fmt: skip
 
 
