@@ -37,9 +37,12 @@ def serve(app: FastAPI, web: Path = WEB) -> None:
 
 def find(web: Path, path: str) -> Path | None:
     """The file of a path; the page for what is no file; None for an asset of another version."""
-    found = (web / path).resolve() if "\0" not in path else web
-    if path and found.is_file() and found.is_relative_to(web) and not found.name.startswith("."):
-        return found
+    try:
+        found = (web / path).resolve()
+        if path and found.is_file() and found.is_relative_to(web) and not found.name.startswith("."):
+            return found
+    except (OSError, ValueError):
+        pass  # a name that is too long for a file, or has a NUL, is no file
     index = web / "index.html"
     return index if index.is_file() and not path.startswith("assets/") else None
 

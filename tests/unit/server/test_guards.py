@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 from fastapi import FastAPI, Request
@@ -12,7 +13,7 @@ from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Message
 
 from sympozium.kube.errors import ConfigError
-from sympozium.server import problems
+from sympozium.server import dashboard, problems
 from sympozium.server.guards.bodies import URL_LIMIT, Bodies
 from sympozium.server.guards.headers import SecurityHeaders
 from sympozium.server.guards.hosts import Hosts
@@ -247,3 +248,13 @@ def test_a_failure_inside_is_counted_once_and_the_stream_gauge_goes_back() -> No
 def test_settings_that_would_be_misread_are_refused(settings: Settings) -> None:
     with pytest.raises(ConfigError, match="expected an origin"):
         settings.check()
+
+
+@pytest.mark.parametrize(
+    "path", ["/%00", "/" + "x" * 300, "/a%00/b", "/../../etc/passwd", "/..%2f..%2fetc/passwd"]
+)
+def test_a_path_that_can_be_no_file_is_the_page(path: str, tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("the page")
+    app = FastAPI()
+    dashboard.serve(app, tmp_path)
+    assert TestClient(app, base_url="http://localhost").get(path).text == "the page"

@@ -96,3 +96,8 @@ def test_the_end_of_a_token_is_read_where_it_says_one(claims: dict[str, object],
 @pytest.mark.parametrize("token", ["", "plain", "a.b.c", "é.é.é", "..", "e30.e30.", "bnVsbA.bnVsbA."])
 def test_other_tokens_have_no_end(token: str) -> None:
     assert ends(token) is None
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "0", "6", "01", "-1", "²", ""])
+def test_a_cookie_with_an_odd_number_of_pieces_is_none(number: str) -> None:
+    assert JAR.read({"sympozium-8080": f"{number}.x"}) is None

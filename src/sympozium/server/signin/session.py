@@ -31,6 +31,7 @@ TOKEN_LIMIT: Final = 12 * 1024
 """Characters of a token that a session can hold."""
 _PIECE: Final = 3800
 _PIECES: Final = 5
+_NUMBERS: Final = frozenset(str(number) for number in range(1, _PIECES + 1))
 _VERSION: Final = 1
 
 
@@ -102,7 +103,7 @@ class Jar:
     def read(self, cookies: Mapping[str, str]) -> str | None:
         """The sealed session of a request; None when there is none, or pieces are missing."""
         number, _, first = cookies.get(self.name, "").partition(".")
-        if not (number.isascii() and number.isdigit()) or not 1 <= int(number) <= _PIECES:
+        if number not in _NUMBERS:
             return None
         rest = [cookies.get(f"{self.name}.{place}") for place in range(1, int(number))]
         if None in rest:
