@@ -114,6 +114,17 @@ def test_notifications_of_alertmanager(server: ApiServer) -> None:
     assert send(server, "alerts", {"what": "x"}).status_code == 400
 
 
+def test_many_at_once_are_no_more_than_one_after_the_other(server: ApiServer) -> None:
+    trigger(server, "burst", maxRunsPerHour=3)
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(
+            pool.map(lambda number: send(server, "burst", {"what": f"matter {number}"}), range(12))
+        )
+    assert sorted(answer.status_code for answer in answers) == [200] * 9 + [202] * 3
+    assert len(made(server, "burst")) == 3
+    assert (status(server, "burst")["firedCount"], status(server, "burst")["suppressedCount"]) == (3, 9)
+
+
 @pytest.mark.parametrize("name", ["guarded", "not-there"])
 def test_without_the_token_nobody_learns_whether_there_is_a_trigger(server: ApiServer, name: str) -> None:
     if name == "guarded":

@@ -86,7 +86,9 @@ class Hooks:
             else:
                 key = f"{trigger.namespace}/{trigger.name}"
                 runs = self.copies[RUN_COPIES].by_index(BY_TRIGGER, key)
-                outcome = decide(trigger, what, [fired_by(run) for run in runs], now=self.now())
+                fired = [fired_by(run) for run in runs]
+                # In a thread: expressions of people over texts of strangers may take seconds.
+                outcome = await asyncio.to_thread(decide, trigger, what, fired, now=self.now())
         except payload.PayloadError as error:
             raise Problem(400, str(error)) from None
         except OtherEventError as error:
