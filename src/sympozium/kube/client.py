@@ -18,7 +18,7 @@ import httpx2
 import orjson
 
 from sympozium.kube import kubeconfig
-from sympozium.kube.errors import NotFoundError, UnreachableError, from_status
+from sympozium.kube.errors import InvalidError, NotFoundError, UnreachableError, from_status
 from sympozium.kube.kubeconfig import Access
 from sympozium.kube.resources import SERVICE_ACCOUNTS, Object, Objects, Resource
 
@@ -287,7 +287,10 @@ class Client:
         accept: str = "application/json",
     ) -> Object:
         """Any request; returns the decoded answer. Empty query values are left out."""
-        content = None if body is None else orjson.dumps(body)
+        try:
+            content = None if body is None else orjson.dumps(body)
+        except orjson.JSONEncodeError as exc:  # half of a surrogate pair, a number beyond 64 bits
+            raise InvalidError(400, "BadRequest", f"the body cannot be written as JSON: {exc}") from exc
         headers = {"Accept": accept} if body is None else {"Accept": accept, "Content-Type": content_type}
         parameters = {key: value for key, value in (query or {}).items() if value != ""}
         for attempt in range(_TOO_MANY_TRIES):

@@ -195,3 +195,10 @@ def test_warnings_of_an_answer_are_read() -> None:
     header = '299 - "audit: denied by \\"p\\"", 299 - "second, with a comma"'
     assert warnings_of(header) == ['audit: denied by "p"', "second, with a comma"]
     assert warnings_of("") == []
+
+
+@pytest.mark.parametrize("value", ["\ud800", 2**64])
+async def test_what_is_no_json_is_refused_as_the_api_would(value: object) -> None:
+    async with serving(lambda _: (200, {})) as api, api.client() as client:
+        with pytest.raises(errors.InvalidError, match="cannot be written as JSON"):
+            await client.request("POST", "/api/v1/namespaces/ns/configmaps", body={"x": value})

@@ -146,6 +146,8 @@ def test_a_very_long_address_is_refused() -> None:
         ("127.0.0.1", None, "evil.example@localhost", False),
         ("127.0.0.1", None, "localhost/../evil", False),
         ("127.0.0.1", None, "", False),
+        ("127.0.0.1", None, "[:::]", False),
+        ("0.0.0.0", None, "[::1.2]:80", False),
         ("127.0.0.1", None, "sympozium-apiserver.sympozium-system.svc", False),
         ("127.0.0.1", "https://agents.example.org", "agents.example.org", True),
         ("127.0.0.1", None, "chat.example.org", True),

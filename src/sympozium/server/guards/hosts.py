@@ -48,7 +48,10 @@ class Hosts:
         """`host` is the header's value, with or without a port."""
         if not _HOST.fullmatch(host):
             return False
-        name = (urlsplit(f"//{host}").hostname or "").removesuffix(".")
+        try:
+            name = (urlsplit(f"//{host}").hostname or "").removesuffix(".")
+        except ValueError:  # what stands in brackets is no address
+            return False
         if name in self._names:
             return True
         if is_address(name):
