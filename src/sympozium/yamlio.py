@@ -107,18 +107,18 @@ class _Sizes:
         if known is not None:
             return known
         self._written += 1
-        if isinstance(node, yaml.ScalarNode):
-            parts = []
-        else:
-            # Whoever meets it before it is counted is within it.
-            self._sizes[id(node)] = 2**62
-            parts = (
-                node.value
-                if isinstance(node, yaml.SequenceNode)
-                else [p for pair in node.value for p in pair]
-            )
-        found = self._sizes[id(node)] = 1 + sum(self._size(part) for part in parts)
+        # Whoever meets a node before it is counted is within it.
+        self._sizes[id(node)] = 2**62
+        found = self._sizes[id(node)] = 1 + sum(self._size(part) for part in _parts(node))
         return found
+
+
+def _parts(node: yaml.Node) -> list[yaml.Node]:
+    if isinstance(node, yaml.ScalarNode):
+        return []
+    if isinstance(node, yaml.SequenceNode):
+        return list(node.value)
+    return [part for pair in node.value for part in pair]
 
 
 def load(text: str | bytes, source: str = "<input>") -> Any:

@@ -111,3 +111,12 @@ async def test_what_must_start_over_is_given_everything_again() -> None:
     task = await follow(made, Source(run("a"), run("b")))
     assert sorted(sink.taken) == ["a", "b", "deleted-since"]
     task.cancel()
+
+
+async def test_what_is_not_needed_keeps_nobody_waiting_when_it_fails() -> None:
+    sink, source = Sink(OSError("the disk is full")), Source()
+    made = Batches("test", sink.take, needed=False)
+    made.changed(None, run("a"))
+    task = await follow(made, source)
+    assert sink.taken == []
+    task.cancel()

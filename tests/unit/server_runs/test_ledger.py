@@ -202,3 +202,17 @@ def test_a_run_that_is_not_what_it_should_be_keeps_no_other_out(caplog: pytest.L
     ledger.write([ended("odd", seconds=None, startedAt="now", completedAt="then"), ended("a")])
     assert rows(ledger) == {(): (1, 100, 10)}
     assert "agentrun team/odd is not counted" in caplog.text
+
+
+def test_a_disk_that_is_full_is_said_while_it_is(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.write([ended("a")])
+    (pages,) = ledger._db.execute("PRAGMA page_count").fetchone()
+    ledger._db.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(sqlite3.OperationalError):
+        ledger.write([ended(f"run-{number}-{'x' * 200}") for number in range(200)])
+    assert "cannot be written (database or disk is full)" in (ledger.behind or "")
+    assert rows(ledger) == {(): (1, 100, 10)}
+    ledger._db.execute("PRAGMA max_page_count = 100000")
+    ledger.write([ended("b")])
+    assert ledger.behind is None

@@ -34,15 +34,18 @@ class Batches:
         *,
         key: Callable[[Object], Any] = key_of,
         only: Callable[[Object], bool] = lambda _run: True,
+        needed: bool = True,
     ) -> None:
         """`apply` is called in the thread with objects and with the keys of those that are gone, each key once.
 
-        An error of it is logged, and the batch tried again. `only` chooses the objects that are handed on.
+        An error of it is logged, and the batch tried again. `only` chooses the objects that are handed on. What is not
+        `needed` keeps nobody waiting when it cannot be had: a disk that is full must not take the whole server away.
         """
         self._name = name
         self._apply = apply
         self._key = key
         self._only = only
+        self._needed = needed
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._pending: dict[Any, Object | None] = {}
         self._some = asyncio.Event()
@@ -94,6 +97,7 @@ class Batches:
         except Exception:
             log.exception("%s: %d changes were not taken; trying again", self._name, len(taken))
             self._pending = {**taken, **self._pending}  # what came meanwhile is newer
+            self._complete = self._complete or not self._needed
             await asyncio.sleep(_RETRY_SECONDS)
 
     def start_over(self, informer: Informer) -> None:

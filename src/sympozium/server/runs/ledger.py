@@ -59,6 +59,8 @@ class Ledger:
         self._path = directory / FILE if directory else None
         self.note: str | None = None
         """What people should know of the figures."""
+        self.behind: str | None = None
+        """Why the newest runs are not in it, while that is so."""
         self._db = self._open()
 
     def close(self) -> None:
@@ -76,8 +78,15 @@ class Ledger:
                     "agentrun %s/%s is not counted, it is not what it should be: %r", *key_of(run), exc
                 )
         marks = ", ".join("?" * _COLUMNS)
-        with self._mending(), self._db:
-            self._db.executemany(f"INSERT OR REPLACE INTO runs VALUES ({marks})", rows)  # noqa: S608 - marks
+        try:
+            with self._mending(), self._db:
+                self._db.executemany(f"INSERT OR REPLACE INTO runs VALUES ({marks})", rows)  # noqa: S608 - marks
+        except sqlite3.OperationalError as exc:
+            self.behind = (
+                f"the ledger cannot be written ({exc}): usage of the newest runs is missing until it can"
+            )
+            raise
+        self.behind = None
 
     def sums(
         self,

@@ -84,12 +84,12 @@ class Usage:
     def __init__(self, copies: Copies, directory: Path | None) -> None:
         self._ledger = Ledger(directory)
         self._informer = copies[RUNS]
-        self._batches = Batches("the ledger of usage", self._take, key=_uid, only=has_ended)
+        self._batches = Batches("the ledger of usage", self._take, key=_uid, only=has_ended, needed=False)
         copies.on_change(RUNS, self._changed)
 
     @property
     def note(self) -> str | None:
-        return self._ledger.note
+        return "; ".join(filter(None, (self._ledger.note, self._ledger.behind))) or None
 
     def unready(self) -> list[str]:
         return self._batches.unready()
