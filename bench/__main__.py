@@ -16,6 +16,7 @@ NAMES = (
     "live",
     "streams",
     "server_runs",
+    "browser",
 )
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ _ASKED = {
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as directory, KubeAPI(Path(directory) / "kube") as kube:
-        _prepare(kube)
+        prepare(kube)
         fill(Address.of(kube.kubeconfig))
         print(head(f"API server with {_RUNS} runs", _TIMES))
         ready = []
@@ -120,7 +120,7 @@ def _status(which: int, rng: random.Random, words: list[str]) -> dict[str, Any]:
     return status
 
 
-def _prepare(kube: KubeAPI) -> None:
+def prepare(kube: KubeAPI) -> None:
     for document in install.identities():
         kube.apply(document)
     for file in (resources.files("sympozium.api") / "crds").iterdir():
@@ -144,6 +144,7 @@ class Server:
         self.pid = process.pid
         self.ready = ready
         self._port = port
+        self.url = f"http://127.0.0.1:{port}"
 
     def ask(self, query: dict[str, str]) -> float:
         """Milliseconds of a request for the list."""

@@ -82,7 +82,7 @@ async def _look_at(
     pipe.send(delays)
 
 
-class _Viewers:
+class Viewers:
     """Streams of another process."""
 
     def __init__(self, url: str, paths: list[str], tokens: list[str]) -> None:
@@ -121,7 +121,7 @@ async def _speak(agent: Publisher, until_: float, stored: list[float], *, pieces
         await asyncio.sleep(_EVERY)
 
 
-async def _all_speak(agents: list[Publisher], *, pieces: bool) -> list[float]:
+async def all_speak(agents: list[Publisher], *, pieces: bool) -> list[float]:
     end = time.monotonic() + _SECONDS
     stored: list[float] = []
     async with asyncio.TaskGroup() as group:
@@ -132,7 +132,7 @@ async def _all_speak(agents: list[Publisher], *, pieces: bool) -> list[float]:
 
 
 @asynccontextmanager
-async def _speakers(cluster: Cluster, state: State, runs: list[RunRef]) -> AsyncIterator[list[Publisher]]:
+async def speakers(cluster: Cluster, state: State, runs: list[RunRef]) -> AsyncIterator[list[Publisher]]:
     admin = await Admin.open(f"nats://127.0.0.1:{state.ports['bus']}", load_or_make(cluster.data))
     async with AsyncExitStack() as stack:
         stack.push_async_callback(admin.close)
@@ -145,7 +145,7 @@ async def _speakers(cluster: Cluster, state: State, runs: list[RunRef]) -> Async
         yield agents
 
 
-def _runs(cluster: Cluster) -> list[RunRef]:
+def runs_of(cluster: Cluster) -> list[RunRef]:
     def body(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
         return {
             "apiVersion": "sympozium.ai/v1alpha1",
@@ -163,7 +163,7 @@ def _runs(cluster: Cluster) -> list[RunRef]:
     return found
 
 
-def _people(cluster: Cluster) -> list[str]:
+def people(cluster: Cluster) -> list[str]:
     """Tokens of those who may see all."""
     tokens = []
     for number in range(_PEOPLE):
@@ -193,17 +193,17 @@ def _cpu(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _percentile(values: list[float], share: float) -> float:
+def percentile(values: list[float], share: float) -> float:
     return sorted(values)[min(int(len(values) * share), len(values) - 1)]
 
 
 def _print_delays(title: str, delays: list[float], stored: list[float], bound: float | None = 100) -> None:
     print(head(title, len(delays)))
     print(row("publish -> at the client", delays, "ms"))
-    print(row("  99 of 100", [_percentile(delays, 0.99)], "ms", bound))
+    print(row("  99 of 100", [percentile(delays, 0.99)], "ms", bound))
     if stored:
         print(row("publish -> acknowledged by the bus", stored, "ms"))
-        print(row("  99 of 100", [_percentile(stored, 0.99)], "ms"))
+        print(row("  99 of 100", [percentile(stored, 0.99)], "ms"))
 
 
 async def _measure(cluster: Cluster) -> None:
@@ -211,12 +211,12 @@ async def _measure(cluster: Cluster) -> None:
     assert state is not None
     pid = state.children["apiserver"].pid
     assert pid is not None
-    runs, tokens = _runs(cluster), _people(cluster)
-    async with _speakers(cluster, state, runs) as agents:
+    runs, tokens = runs_of(cluster), people(cluster)
+    async with speakers(cluster, state, runs) as agents:
         paths = [f"/namespaces/default/runs/{runs[n % _SPEAKERS].name}/events" for n in range(_VIEWERS)]
         for pieces in (False, True):
-            viewers = await asyncio.to_thread(_Viewers, state.dashboard, paths, tokens)
-            stored = await _all_speak(agents, pieces=pieces)
+            viewers = await asyncio.to_thread(Viewers, state.dashboard, paths, tokens)
+            stored = await all_speak(agents, pieces=pieces)
             delays = await asyncio.to_thread(viewers.end)
             what = "pieces of text" if pieces else "stored messages"
             _print_delays(
@@ -230,12 +230,12 @@ async def _measure(cluster: Cluster) -> None:
             f"/stream?run=default/{runs[n % _SPEAKERS].name}&watch=agentruns&list=false"
             for n in range(_STREAMS)
         ]
-        viewers = await asyncio.to_thread(_Viewers, state.dashboard, paths, tokens)
+        viewers = await asyncio.to_thread(Viewers, state.dashboard, paths, tokens)
         began, spent = time.monotonic(), _cpu(pid)
         await asyncio.sleep(_SECONDS)
         idle = (_cpu(pid) - spent) / (time.monotonic() - began) * 100
         full = _resident(pid)
-        stored = await _all_speak(agents, pieces=False)
+        stored = await all_speak(agents, pieces=False)
         spoken = _resident(pid)
         delays = await asyncio.to_thread(viewers.end)
     print(head(f"{_STREAMS} open streams", 1))
