@@ -6,6 +6,7 @@ one waits. Look at them after a change of the dashboard, then commit them.
 
 import os
 import random
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -55,11 +56,7 @@ def main() -> None:
 
 def story(cluster: Cluster) -> dict[str, str]:
     """What there is to see; returns the names of its runs."""
-    cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
-    failure, broken, healthy = draw("shop", random.Random(7))
-    for pod in (broken, *healthy):
-        cluster.create(pod)
-    cluster.wait(POD, broken["metadata"]["name"], lambda p: symptom(p) == failure.reason, "shop")
+    break_something(cluster, "shop", 7)
     cluster.sympozium("pack", "enable", "platform-team")
     cluster.wait(
         SCHEDULE, SCHEDULE_NAME, lambda s: bool((s.get("status") or {}).get("nextRunTime")), "default"
@@ -67,9 +64,18 @@ def story(cluster: Cluster) -> dict[str, str]:
     done = fire(cluster, "aa11")
     approve(cluster, done)
     cluster.wait(AGENT_RUN, done, lambda r: phase(r) == "Succeeded", "default", timeout=180)
+    break_something(cluster, "billing", 11)
     waiting = fire(cluster, "bb22")
     cluster.wait(AGENT_RUN, waiting, lambda r: phase(r) == "AwaitingApproval", "default", timeout=180)
     return {"done": done, "waiting": waiting}
+
+
+def break_something(cluster: Cluster, namespace: str, chance: int) -> None:
+    cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+    failure, broken, healthy = draw(namespace, random.Random(chance))
+    for pod in (broken, *healthy):
+        cluster.create(pod)
+    cluster.wait(POD, broken["metadata"]["name"], lambda p: symptom(p) == failure.reason, namespace)
 
 
 def fire(cluster: Cluster, token: str) -> str:
@@ -98,6 +104,17 @@ def approve(cluster: Cluster, run: str) -> None:
                 )
 
 
+def settle(person: Person) -> None:
+    """Until the page has been the same for a while, but for its clocks: a history comes piece by piece."""
+    before = ""
+    for _ in range(20):
+        now = re.sub(r"[0-9]+", "", person.page.locator("main").inner_text())
+        if now == before:
+            return
+        before = now
+        person.page.wait_for_timeout(700)
+
+
 def take(
     browser: Browser, cluster: Cluster, theme: str, pages: dict[str, str], *, phone: bool = False
 ) -> None:
@@ -111,6 +128,7 @@ def take(
             person.go(where)
             expect(person.page.get_by_role("heading", level=1)).to_be_visible()
             expect(person.page.get_by_role("status", name="Loading")).to_have_count(0)
+            settle(person)
             path = IMAGES / f"{name}-{theme}.png"
             person.page.screenshot(path=path)
             print(path.relative_to(ROOT))

@@ -82,6 +82,10 @@ def test_from_a_task_to_its_result(person: Person, world: World) -> None:
     page.keyboard.press("Enter")
     expect(transcript).to_contain_text("Approved by kubernetes-admin")
     expect(page.get_by_role("region", name="Result")).to_contain_text("Done: quokka.")
+    for _ in range(2):  # as it went on, and as its history is told
+        expect(transcript.locator(".call-head").get_by_text("allowed")).to_have_count(2)
+        expect(transcript.get_by_text("no outcome")).to_have_count(0)
+        page.reload()
     expect(page.get_by_role("main").get_by_role("status").first).to_contain_text("Succeeded")
     person.accessible("finished run")
     for tab in ("Timing", "Sub-agents", "Decisions", "Events", "YAML"):

@@ -162,14 +162,17 @@ test("a type that is not known is named, not left out", () => {
   expect(transcript.items).toMatchObject([{ kind: "note", text: "tools: future.thing" }]);
 });
 
-test("every change of a step raises its version, so that it is drawn", () => {
+test("whatever changes is a new object, down to the call, so that it is drawn", () => {
   const transcript = told(event("step.started", { step: 1 }));
-  const versions = [step(transcript, 0).version];
+  const steps = new Set<unknown>([step(transcript, 0)]);
+  const calls = new Set<unknown>();
   transcript.delta(1, "x");
-  versions.push(step(transcript, 0).version);
+  steps.add(step(transcript, 0));
   for (const one of [message(1, "x", [call("c1")]), intent("c1"), outcome("c1")]) {
     transcript.apply(one);
-    versions.push(step(transcript, 0).version);
+    steps.add(step(transcript, 0));
+    calls.add(step(transcript, 0).calls[0]);
   }
-  expect(new Set(versions).size).toBe(versions.length);
+  expect([steps.size, calls.size]).toEqual([5, 3]);
+  expect(step(transcript, 0).calls.length).toBe(1);
 });

@@ -33,7 +33,8 @@ export function Facts({ run, conditions }: { run: RunSummary; conditions: readon
         <Fact name="Namespace">{run.namespace}</Fact>
         <Fact name="Pack">{run.pack && <a href={href("/runs", { pack: run.pack })}>{run.pack}</a>}</Fact>
         <Fact name="Started by">
-          {run.trigger && [run.trigger.kind, run.trigger.name, run.trigger.user].filter(Boolean).join(" · ")}
+          {run.trigger &&
+            [run.trigger.kind, run.trigger.name || run.trigger.user].filter(Boolean).join(" · ")}
         </Fact>
         <Fact name="Parent">
           {run.parent && <a href={href(route("/runs", run.namespace, run.parent))}>{run.parent}</a>}

@@ -7,7 +7,7 @@ import { count } from "../../ui/format";
 import { AlertIcon, ForkIcon, InfoIcon, PauseIcon } from "../../ui/icons";
 import { RelativeTime } from "../../ui/time";
 import { CallView } from "./call";
-import type { Call, Noted, Result, Step, Transcript } from "./transcript";
+import type { Call, Item, Noted, Result, Step, Transcript } from "./transcript";
 
 interface StepsProps {
   transcript: Transcript;
@@ -23,7 +23,7 @@ export function Steps({ transcript, namespace, live, approval, onDecided, onFork
   return (
     <ol class="steps" aria-label="Transcript">
       {transcript.items.map((item) => (
-        <Held key={item.key} version={item.version} live={live} approval={approval} waiting={waiting}>
+        <Held key={item.key} item={item} live={live} approval={approval} waiting={waiting}>
           {() => (
             <li class={`item item-${item.kind}`}>
               {item.kind === "step" && (
@@ -47,7 +47,7 @@ export function Steps({ transcript, namespace, live, approval, onDecided, onFork
 }
 
 interface HeldProps {
-  version: number;
+  item: Item;
   live: boolean;
   approval: ApprovalSummary | null;
   waiting: Call | null;
@@ -57,10 +57,8 @@ interface HeldProps {
 /** Draws again only what has changed: a long run has thousands of items, and one of them is being written. */
 class Held extends Component<HeldProps> {
   override shouldComponentUpdate(next: HeldProps): boolean {
-    const { version, live, approval, waiting } = this.props;
-    return (
-      next.version !== version || next.live !== live || next.approval !== approval || next.waiting !== waiting
-    );
+    const { item, live, approval, waiting } = this.props;
+    return next.item !== item || next.live !== live || next.approval !== approval || next.waiting !== waiting;
   }
 
   render() {

@@ -17,6 +17,9 @@ const KINDS: Record<string, string> = {
   approval: "Approval",
 };
 
+/** What needs no word. */
+const ORDINARY: ReadonlySet<string> = new Set(["ok", "done", "stop", "tool_calls"]);
+
 export function Timing({ namespace, name, phase }: { namespace: string; name: string; phase: string }) {
   const timing = useFetch<Of>(`${path("namespaces", namespace, "runs", name)}/timing`, {}, phase);
   return (
@@ -88,7 +91,7 @@ function Waterfall({ spans }: { spans: Span[] }) {
               <td class="number">
                 {duration(end - start)}
                 {running && "…"}
-                {span.status && span.status !== "ok" && <span class="faint"> {span.status}</span>}
+                {span.status && !ORDINARY.has(span.status) && <span class="faint"> {span.status}</span>}
               </td>
             </tr>
           ))}

@@ -3,6 +3,9 @@
  *
  * No I/O. `apply` takes the events of the stream in whatever way they come: each message once by its place, pieces of text and
  * `partial` in between, all of it again after a break. What it does not know is shown by its name, never left out.
+ *
+ * Whatever changes is a new object, down to the call: views draw again what is not the same (signals make every component that
+ * uses a hook compare its properties).
  */
 import type { Preview, RunEvent } from "../../api/types";
 
@@ -42,8 +45,6 @@ export interface Call {
 interface Base {
   readonly key: string;
   readonly time: string;
-  /** Rises with each change, so that views know what to draw again. */
-  version: number;
 }
 
 export interface Step extends Base {
@@ -101,7 +102,6 @@ export class Transcript {
     const found = this.#writing(step);
     if (!found) return;
     found.text += text;
-    found.version += 1;
   }
 
   /** All of it as far as it is known; in the place of what there was. */
@@ -110,7 +110,6 @@ export class Transcript {
     if (!found) return;
     found.text = text;
     found.partial = !whole;
-    found.version += 1;
   }
 
   /** The newest step that has tool calls which wait for a person. */
@@ -124,9 +123,10 @@ export class Transcript {
   }
 
   #writing(step: number): Step | null {
-    const found = this.#step(step);
-    if (found) return found.finishReason === null ? found : null;
-    return this.#open(step, `w${this.last}-${step}`, new Date().toISOString());
+    const at = this.#find(step);
+    if (at === null) return this.#open(step, `w${this.last}-${step}`, new Date().toISOString());
+    const found = this.#fresh(at);
+    return found.finishReason === null ? found : null;
   }
 
   #open(number: number, key: string, time: string): Step {
@@ -134,7 +134,6 @@ export class Transcript {
       kind: "step",
       key,
       time,
-      version: 0,
       number,
       text: "",
       writing: true,
@@ -147,48 +146,57 @@ export class Transcript {
     return step;
   }
 
-  /** The newest step of that number in this attempt. */
-  #step(number: number): Step | null {
+  /** A copy of the step at that place, in its place. */
+  #fresh(at: number): Step {
+    const item = this.items[at];
+    if (item?.kind !== "step") throw new Error(`no step at ${at}`);
+    const copy = { ...item, calls: [...item.calls] };
+    this.items[at] = copy;
+    return copy;
+  }
+
+  /** The place of the newest step of that number in this attempt. */
+  #find(number: number): number | null {
     for (let at = this.items.length - 1; at >= 0; at -= 1) {
       const item = this.items[at];
       if (item?.kind === "note" && item.key.startsWith("attempt")) return null;
-      if (item?.kind === "step" && item.number === number) return item;
+      if (item?.kind === "step" && item.number === number) return at;
     }
     return null;
   }
 
   #call(id: string, event: RunEvent): Call {
-    let newest: Step | null = null;
+    let newest: number | null = null;
     for (let at = this.items.length - 1; at >= 0; at -= 1) {
       const item = this.items[at];
       if (item?.kind !== "step") continue;
-      newest ??= item;
-      const call = item.calls.find((one) => one.id === id);
-      if (call) {
-        item.version += 1;
-        return call;
-      }
+      newest ??= at;
+      const index = item.calls.findIndex((one) => one.id === id);
+      const call = item.calls[index];
+      if (!call) continue;
+      const copy = { ...call };
+      this.#fresh(at).calls[index] = copy;
+      return copy;
     }
     // The tool server's word without the model's: shown all the same.
-    const step = newest ?? this.#open(0, `s${event.seq}`, event.time);
+    const step = newest === null ? this.#open(0, `s${event.seq}`, event.time) : this.#fresh(newest);
     const call = emptyCall(id);
     step.calls.push(call);
-    step.version += 1;
     return call;
   }
 
   /** Nobody writes on what was being written: the attempt is over. */
   #settle(): void {
-    for (const item of this.items) {
+    for (const [at, item] of this.items.entries()) {
       if (item.kind !== "step" || !item.writing) continue;
-      item.writing = false;
-      item.finishReason = "";
-      item.version += 1;
+      const step = this.#fresh(at);
+      step.writing = false;
+      step.finishReason = "";
     }
   }
 
   #note(event: RunEvent, tone: Noted["tone"], text: string, key = "n"): void {
-    this.items.push({ kind: "note", key: `${key}${event.seq}`, time: event.time, version: 0, tone, text });
+    this.items.push({ kind: "note", key: `${key}${event.seq}`, time: event.time, tone, text });
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: sympozium.bus.data has checked what each type carries
@@ -203,12 +211,14 @@ export class Transcript {
       if (data.before) this.#note(event, "calm", `Goes on after ${data.before} earlier messages`);
     },
     "step.started": (data, event) => {
-      const open = this.#step(data.step);
-      if (open && open.finishReason === null) return;
+      const at = this.#find(data.step);
+      const open = at === null ? null : this.items[at];
+      if (open?.kind === "step" && open.finishReason === null) return;
       this.#open(data.step, `s${event.seq}`, event.time);
     },
     "model.message": (data, event) => {
-      const step = this.#step(data.step) ?? this.#open(data.step, `s${event.seq}`, event.time);
+      const at = this.#find(data.step);
+      const step = at === null ? this.#open(data.step, `s${event.seq}`, event.time) : this.#fresh(at);
       step.text = data.text;
       step.writing = false;
       step.partial = false;
@@ -218,7 +228,6 @@ export class Transcript {
         if (step.calls.some((one) => one.id === wanted.id)) continue;
         step.calls.push({ ...emptyCall(wanted.id), tool: wanted.name, args: parsed(wanted.arguments) });
       }
-      step.version += 1;
     },
     "tool.intent": (data, event) => {
       const call = this.#call(data.callId, event);
@@ -254,7 +263,6 @@ export class Transcript {
         kind: "result",
         key: `r${event.seq}`,
         time: event.time,
-        version: 0,
         phase: data.phase,
         reason: data.reason,
         text: data.result,
@@ -304,7 +312,6 @@ export class Transcript {
       kind: "note",
       key: `u${this.#unknown}`,
       time: new Date().toISOString(),
-      version: 0,
       tone,
       text,
     });

@@ -14,8 +14,10 @@ export interface LiveRun {
   transcript: Transcript;
   /** Rises with each change of the transcript. */
   version: number;
-  /** The stream has told everything that there was when the page opened. */
+  /** Nothing more happens in it. */
   ended: boolean;
+  /** The stream has told it to its end. */
+  told: boolean;
   approval: ApprovalSummary | null;
   reloadApproval: () => void;
 }
@@ -93,6 +95,7 @@ export function useRun(namespace: string, name: string): LiveRun {
     summary,
     transcript,
     version,
+    told: ended,
     ended: ended || (phase !== undefined && ENDED.has(phase)),
     approval: approvals.data?.items.find((one) => one.run === name && !one.decision) ?? null,
     reloadApproval: approvals.reload,

@@ -83,7 +83,7 @@ export default function Run({ params }: PageProps) {
 const NEAR = 120;
 
 function TranscriptTab({ live, onFork }: { live: LiveRun; onFork: (step: number) => void }) {
-  const { transcript, ended, summary } = live;
+  const { transcript, ended, told, summary } = live;
   const following = useRef(!ended);
   const [behind, setBehind] = useState(false);
   const main = () => document.getElementById("main");
@@ -118,8 +118,10 @@ function TranscriptTab({ live, onFork }: { live: LiveRun; onFork: (step: number)
     if (box) box.scrollTop = box.scrollHeight;
   };
   if (!transcript.items.length) {
-    return ended ? (
+    return told ? (
       <Note>Nothing of this run is kept on the bus.</Note>
+    ) : ended ? (
+      <Loading lines={8} />
     ) : (
       <Waiting phase={summary?.phase ?? ""} />
     );
