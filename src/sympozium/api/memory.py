@@ -22,6 +22,15 @@ ANNOTATION_EXCLUDE: Final = "sympozium.ai/without-memory"
 """`true` on a run that shall not be told the notes, as those of schedules with `includeMemory: false`."""
 
 
+LARGEST: Final = 512
+"""KiB: notes go into the prompt's ConfigMap beside task and history, which together must stay below Kubernetes' 1 MiB."""
+
+
+def most(memory: Memory) -> int:
+    """Bytes that the notes may have: `maxSizeKB`, and 512 KiB at most. Admission warns of more."""
+    return min(memory.max_size_kb, LARGEST) * 1024
+
+
 def config_map_name(instance: str) -> str:
     """`<instance>-memory`; shortened with a hash where that is no label."""
     return derive(instance, "memory")

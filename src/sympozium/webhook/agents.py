@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
-from sympozium.api import cron
+from sympozium.api import cron, memory
 from sympozium.api.base import Object
 from sympozium.api.config import NAME as CONFIG_NAME, ConfigSpec
 from sympozium.api.endpoint import HOSTNAMES, hostname_problem, is_allowed
@@ -52,6 +52,10 @@ class Agents:
         instance.metadata.namespace = request.namespace
         instance.metadata.name = request.name or instance.name
         found.wrong += _shape(instance)
+        kept = instance.spec.memory
+        if kept and kept.max_size_kb > memory.LARGEST:
+            words = f"{kept.max_size_kb}: notes have {memory.LARGEST} KiB at most, since a ConfigMap holds no more than 1 MiB"
+            found.warnings.append(f"spec.memory.maxSizeKB: {words}")
         packs = await self._judge(instance, found)
         if is_controller(request.user) and pack_of(request.object):
             # Whoever wrote the pack was asked when they wrote it, for all that the controller makes of it.

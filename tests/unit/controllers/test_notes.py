@@ -60,3 +60,11 @@ def test_a_config_map_of_somebody_else_is_not_taken_for_notes() -> None:
 
 def test_memory_is_off_unless_it_is_asked_for() -> None:
     assert instance().spec.memory is None
+
+
+def test_notes_stay_below_what_a_config_map_holds_whatever_the_instance_says() -> None:
+    assert memory.most(Memory(max_size_kb=2048)) == 512 * 1024
+    assert memory.most(Memory()) == 256 * 1024
+    assert (
+        "524288 are the most" in rewritten("", "replace", "x" * (512 * 1024 + 1), Memory(max_size_kb=2048))[1]
+    )

@@ -165,6 +165,15 @@ async def test_references_that_may_arrive_later_are_warnings(world: World) -> No
     assert "SympoziumInstance later" in answer.warnings[0]
 
 
+async def test_notes_larger_than_a_config_map_are_warned_of(world: World) -> None:
+    answer = await world.admit(review("SympoziumInstance", agents=AGENTS, memory={"maxSizeKB": 513}))
+    assert answer.allowed
+    assert answer.warnings[0].startswith("spec.memory.maxSizeKB: 513: notes have 512 KiB at most")
+    assert not (
+        await world.admit(review("SympoziumInstance", agents=AGENTS, memory={"maxSizeKB": 512}))
+    ).warnings
+
+
 async def test_an_instance_is_told_that_its_runs_will_be_refused(world: World) -> None:
     world.put("SympoziumPolicy", "ns", "p", {"toolGating": {"defaultAction": "deny", "rules": []}})
     answer = await world.admit(

@@ -98,7 +98,7 @@ def rewritten(before: str, action: str, text: str, settings: Memory) -> tuple[st
     else:
         lines = noted.replace("\n", "\n  ")
         after = before + ("" if not before or before.endswith("\n") else "\n") + f"- {lines}\n"
-    size, most = len(after.encode()), settings.max_size_kb * 1024
+    size, most = len(after.encode()), memory.most(settings)
     if size > most:
         return "", (
             f"the notes would have {size} bytes, {most} are the most: write them anew and shorter, with action replace"
@@ -112,7 +112,7 @@ def foreign(name: str) -> str:
 
 
 def _done(text: str, settings: Memory) -> Answer:
-    return Answer(True, f"noted; the notes have {len(text.encode())} of {settings.max_size_kb * 1024} bytes")
+    return Answer(True, f"noted; the notes have {len(text.encode())} of {memory.most(settings)} bytes")
 
 
 def _writes(config_map: Object | None) -> list[str]:

@@ -97,7 +97,7 @@ def _notes(key: tuple[str, str], obj: Object | None, config_map: Object | None) 
         enabled=bool(settings and settings.enabled),
         text=text,
         bytes=len(text.encode()),
-        max_bytes=settings.max_size_kb * 1024 if settings else None,
+        max_bytes=memory.most(settings) if settings else None,
         resource_version=meta.get("resourceVersion"),
         changed_at=max((f["time"] for f in meta.get("managedFields") or () if f.get("time")), default=None),
     )
