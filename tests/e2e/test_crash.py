@@ -70,7 +70,9 @@ def test_every_process_killed_in_the_middle_of_a_run(cluster: Cluster, model: Sc
     assert after["metadata"]["uid"] == uid
     ended = finished(cluster, NS)
     # The pod's containers are gone for good, and the run has no retries: it says so, and does not hang.
-    assert (phase(ended), ended["status"]["reason"]) == ("Failed", "PodLost")
+    # Whether the agent could still say that it was stopped depends on who died first.
+    assert phase(ended) == "Failed"
+    assert ended["status"]["reason"] in ("PodLost", "Cancelled")
     record = transcript(cluster, NS)
     assert "First I look." in record
     assert "Then I ask." in record

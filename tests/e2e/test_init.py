@@ -88,6 +88,8 @@ def test_a_wrong_key_is_told_and_changes_nothing(newcomer: Newcomer, model: Scri
 
 
 def test_at_a_terminal_each_question_has_an_answer_already(newcomer: Newcomer, model: ScriptedModel) -> None:
+    # Whatever ran before: a team that is there is not asked about.
+    newcomer.run("pack", "enable", "platform-team", kubeconfig=newcomer.machine / "kubeconfig")
     with Terminal([*COMMAND, "init"], newcomer.environ) as terminal:
         terminal.expect("Which one?")
         terminal.send("2\n" if "Ollama" not in terminal.text else "3\n")
