@@ -111,13 +111,15 @@ def test_a_theme_that_was_chosen_stays(person: Person) -> None:
     page.keyboard.press("t")
     page.keyboard.press("t")
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    # Colours may take a moment to turn.
+    page.wait_for_function(f"before => {ground} !== before", arg=light)
+    page.wait_for_function("() => document.getAnimations().length === 0")
     dark = page.evaluate(ground)
-    assert dark != light
     page.reload()
     person.heading("Overview")
-    assert page.evaluate(ground) == dark
+    page.wait_for_function(f"wanted => {ground} === wanted", arg=dark)
     page.keyboard.press("t")
-    assert page.evaluate(ground) == light
+    page.wait_for_function(f"wanted => {ground} === wanted", arg=light)
 
 
 def test_a_phone_has_the_navigation_in_a_drawer(person: Person) -> None:

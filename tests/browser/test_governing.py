@@ -115,6 +115,7 @@ def test_a_pack_is_enabled_and_taken_away(person: Person, sympozium_cluster: Clu
     page = person.page
     person.go("/packs")
     card = page.get_by_role("article").filter(has_text="platform-team").filter(has_text="Enable…").first
+    person.heading("Packs")
     person.accessible("packs")
     card.get_by_role("button", name="Enable…").click()
     dialog = page.get_by_role("dialog", name="Enable platform-team")
