@@ -5,6 +5,8 @@ may read no Secret of a namespace, compares HMACs. Both have the key of the HMAC
 the instance too, so a digest says nothing of whether two agents have the same key, and is of no use in another's status.
 """
 
+import base64
+import binascii
 import hashlib
 import hmac
 from collections.abc import Sequence
@@ -42,6 +44,15 @@ def digest(installation: bytes, namespace: str, instance: str, key: str, *, of: 
     """As in `status.webEndpoint.keyDigest`; `of` tells what the name is of (`trigger`: `status.webhook.keyDigest`)."""
     message = f"{of}\0{namespace}\0{instance}\0{key}".encode()
     return f"hmac-sha256:{hmac.new(installation, message, hashlib.sha256).hexdigest()}"
+
+
+def secret_value(secret: Object | None, key: str) -> bytes:
+    """A value of a Secret; empty where there is none."""
+    value = ((secret or {}).get("data") or {}).get(key) or ""
+    try:
+        return base64.b64decode(value, validate=True)
+    except binascii.Error:
+        return b""
 
 
 def key_problem(key: str) -> str:

@@ -10,7 +10,6 @@ have the requests of another's clients sent to an agent of theirs, keys and all.
 
 import asyncio
 import base64
-import binascii
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ from sympozium.api.endpoint import (
     is_served,
     key_problem,
     protocol_of,
+    secret_value,
 )
 from sympozium.api.instance import WebEndpointStatus
 from sympozium.api.meta import LABEL_COMPONENT, LABEL_INSTANCE, owner_reference
@@ -128,7 +128,7 @@ class Endpoints:
         client, namespace = self._context.client, self._context.system_namespace
         keys = await client.find(SECRETS, SERVER, namespace)
         where = await client.find(CONFIG_MAPS, SERVER, namespace)
-        key = _decoded(keys, HMAC_KEY)
+        key = secret_value(keys, HMAC_KEY)
         base = ((where or {}).get("data") or {}).get(URL)
         if not key or not base:
             kind, name = ("ConfigMap", URL) if key else ("Secret", HMAC_KEY)
@@ -151,7 +151,7 @@ class Endpoints:
         elif found is None:
             raise EndpointError(f"Secret {name} is not in namespace {instance.namespace}")
         try:
-            key = _decoded(found, TOKEN).decode().strip()
+            key = secret_value(found, TOKEN).decode().strip()
         except UnicodeDecodeError:
             raise EndpointError(f"Secret {name}: {TOKEN} is no text") from None
         if problem := key_problem(key):
@@ -224,12 +224,3 @@ def _precedence(obj: Object) -> tuple[bool, str, str]:
     endpoint = obj["spec"]["webEndpoint"]
     held = ((obj.get("status") or {}).get("webEndpoint") or {}).get("hostname")
     return (held != endpoint["hostname"], obj["metadata"]["creationTimestamp"], obj["metadata"]["uid"])
-
-
-def _decoded(obj: Object | None, key: str) -> bytes:
-    """A value of a Secret; empty where there is none."""
-    value = ((obj or {}).get("data") or {}).get(key) or ""
-    try:
-        return base64.b64decode(value, validate=True)
-    except binascii.Error:
-        return b""

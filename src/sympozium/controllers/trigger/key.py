@@ -1,12 +1,9 @@
 """By what the API server knows the senders of requests to a trigger: an HMAC of their token, as of endpoints' keys."""
 
 import asyncio
-import base64
-import binascii
 from typing import Final
 
-from sympozium.api.base import Object
-from sympozium.api.endpoint import HMAC_KEY, SERVER, TOKEN, digest, key_problem
+from sympozium.api.endpoint import HMAC_KEY, SERVER, TOKEN, digest, key_problem, secret_value
 from sympozium.api.trigger import SympoziumTrigger
 from sympozium.controllers.context import Context
 from sympozium.kube.resources import SECRETS
@@ -36,7 +33,9 @@ class Keys:
             return known[1]
         self._known.pop(place, None)
         client = self._context.client
-        installation = _value(await client.find(SECRETS, SERVER, self._context.system_namespace), HMAC_KEY)
+        installation = secret_value(
+            await client.find(SECRETS, SERVER, self._context.system_namespace), HMAC_KEY
+        )
         if not installation:
             raise KeyProblemError(
                 f"Secret {SERVER} has no {HMAC_KEY}: is the API server of Sympozium installed?"
@@ -44,16 +43,9 @@ class Keys:
         found = await client.find(SECRETS, secret, trigger.namespace)
         if found is None:
             raise KeyProblemError(f"Secret {secret} is not in namespace {trigger.namespace}")
-        token = _value(found, TOKEN).decode(errors="replace").strip()
+        token = secret_value(found, TOKEN).decode(errors="replace").strip()
         if problem := key_problem(token):
             raise KeyProblemError(f"Secret {secret}: {TOKEN} {problem}")
         made = digest(installation, trigger.namespace, trigger.name, token, of="trigger")
         self._known[place] = (now, made)
         return made
-
-
-def _value(secret: Object | None, key: str) -> bytes:
-    try:
-        return base64.b64decode(((secret or {}).get("data") or {}).get(key) or "", validate=True)
-    except binascii.Error:
-        return b""
