@@ -7,7 +7,8 @@ import pytest
 
 from cluster.control_support import Control, control, ns
 from sympozium.api import AgentRun
-from sympozium.controllers.run.plan.names import child, label_value
+from sympozium.controllers.run.plan.names import child
+from sympozium.names import label_value
 from sympozium.testing.client import Object
 from sympozium.testing.resources import AGENT_RUN, SCHEDULE
 

@@ -10,11 +10,10 @@ from sympozium.api.meta import GROUP, LABEL_INSTANCE, LABEL_RETRY_OF
 from sympozium.api.run import TERMINAL
 from sympozium.kube import Client
 from sympozium.kube.resources import Object
-from sympozium.names import derive
+from sympozium.names import label_value
 from sympozium.resources import RUNS
 
 _LETTERS: Final = "bcdfghjklmnpqrstvwxz2456789"
-_LABEL_LIMIT: Final = 63
 _OF_THE_FIRST: Final = frozenset({"trigger", "parent", "cancel", "suspend"})
 """Fields of a spec that say how that one run came to be and was held; a run that is started again has its own."""
 
@@ -64,7 +63,7 @@ async def retry(client: Client, namespace: str, name: str) -> Object:
             f"agentrun {name} has not ended ({phase_of(run)}): cancel it first, or start another"
         )
     spec, labels = _again(run)
-    labels[LABEL_RETRY_OF] = name if len(name) <= _LABEL_LIMIT else derive(name)
+    labels[LABEL_RETRY_OF] = label_value(name)
     return await client.create(
         RUNS, _manifest(namespace, new_name(spec["instanceRef"]), labels, spec), namespace
     )

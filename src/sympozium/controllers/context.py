@@ -15,12 +15,12 @@ from sympozium.api.config import NAME as CONFIG_NAME, ConfigSpec
 from sympozium.api.meta import LABEL_RUN
 from sympozium.api.shared import Parent, Resource as Model, SkillRef
 from sympozium.api.unimplemented import CONDITION as UNIMPLEMENTED, REASON, find as find_unimplemented
-from sympozium.controllers.run.plan.names import label_value
 from sympozium.kube import Client, Informer
 from sympozium.kube.conditions import condition, merged
 from sympozium.kube.events import Recorder
 from sympozium.kube.informer import drop_managed_fields
 from sympozium.kube.resources import JOBS, NODES, PODS, Resource
+from sympozium.names import label_value
 from sympozium.policy import Effective, resolve
 
 log = logging.getLogger(__name__)

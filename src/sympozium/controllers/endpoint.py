@@ -38,11 +38,10 @@ from sympozium.api.instance import WebEndpointStatus
 from sympozium.api.meta import LABEL_COMPONENT, LABEL_INSTANCE, owner_reference
 from sympozium.api.run import TERMINAL
 from sympozium.controllers.context import Context
-from sympozium.controllers.run.plan.names import label_value
 from sympozium.kube import AlreadyExistsError
 from sympozium.kube.conditions import condition
 from sympozium.kube.resources import CONFIG_MAPS, SECRETS
-from sympozium.names import derive
+from sympozium.names import derive, label_value
 from sympozium.resources import INSTANCES, RUNS
 
 CONDITION: Final = "EndpointReady"

@@ -4,12 +4,11 @@ from sympozium.api import SkillPack
 from sympozium.api.base import Object
 from sympozium.api.meta import API_VERSION, LABEL_SKILL, owner_reference
 from sympozium.controllers.context import Context
-from sympozium.controllers.run.plan.names import label_value
 from sympozium.kube import Controller, Request, Result
 from sympozium.kube.conditions import condition
 from sympozium.kube.errors import ForbiddenError, InvalidError
 from sympozium.kube.resources import CONFIG_MAPS
-from sympozium.names import derive
+from sympozium.names import derive, label_value
 
 
 class SkillPackController:

@@ -1,15 +1,13 @@
 """Kubernetes Events about an object, and about what was made for it."""
 
 import asyncio
-from typing import Any, Final
+from typing import Any
 
 from sympozium.api.meta import LABEL_RUN
 from sympozium.kube import Client, ForbiddenError, Resource
 from sympozium.kube.resources import EVENTS, JOBS, PODS, Object, selector, without_noise
-from sympozium.names import derive
+from sympozium.names import label_value
 from sympozium.resources import RUNS
-
-_LABEL_LIMIT: Final = 63
 
 
 async def events_of(client: Client, resource: Resource, obj: Object) -> list[Object]:
@@ -34,9 +32,8 @@ async def _of_run(client: Client, run: Object) -> list[tuple[str, str, str]]:
     """Its Job and its pods, by name: events stay for a while when these are gone."""
     status, namespace, name = run.get("status") or {}, run["metadata"]["namespace"], run["metadata"]["name"]
     pods = {status["podName"]} if status.get("podName") else set[str]()
-    label = name if len(name) <= _LABEL_LIMIT else derive(name)
     try:
-        found = await client.list(PODS, namespace, labels=selector({LABEL_RUN: label}))
+        found = await client.list(PODS, namespace, labels=selector({LABEL_RUN: label_value(name)}))
     except ForbiddenError:
         found = []  # who may see runs need not see pods: what the run's status names is known to them anyway
     pods |= {pod["metadata"]["name"] for pod in found}

@@ -20,6 +20,7 @@ from sympozium.api.shared import RBACRule
 from sympozium.controllers.run.plan import ApiServer, Images, Inputs, Plan, PlanError, names, plan
 from sympozium.controllers.run.plan.files import agent_file, tools_file
 from sympozium.controllers.run.plan.network import destination
+from sympozium.names import label_value
 from sympozium.policy import Effective, fill
 from unit.controllers.make import instance, meta, policy, run, skill_pack
 
@@ -317,7 +318,7 @@ def test_names_fit_whatever_the_run_is_called() -> None:
         names.owned(long, "bus-tools"),
         names.skill_account(long, "p" * 250),
         names.job(long),
-        names.label_value(long),
+        label_value(long),
     ):
         assert len(name) <= 63
     assert len(names.job(long)) <= 57

@@ -26,7 +26,7 @@ from sympozium.controllers.run.fold import head
 from sympozium.controllers.run.plan import names
 from sympozium.controllers.run.port import Request
 from sympozium.kube import AlreadyExistsError, ForbiddenError, InvalidError, NotFoundError
-from sympozium.names import is_label
+from sympozium.names import is_label, label_value
 from sympozium.policy import Effective, limits, lineage
 from sympozium.policy.resolve import MissingReferenceError
 
@@ -145,8 +145,8 @@ class Agenda:
                 "name": names.agent_schedule(instance, name),
                 "namespace": run.namespace,
                 "labels": {
-                    LABEL_INSTANCE: names.label_value(instance),
-                    LABEL_PARENT: names.label_value(run.name),
+                    LABEL_INSTANCE: label_value(instance),
+                    LABEL_PARENT: label_value(run.name),
                 },
                 "annotations": {ANNOTATION_NAME: name, ANNOTATION_CALL: request.call},
                 "ownerReferences": [{**reference, "controller": False, "blockOwnerDeletion": False}],

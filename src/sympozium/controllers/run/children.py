@@ -30,6 +30,7 @@ from sympozium.controllers.run.fold import head
 from sympozium.controllers.run.plan import names
 from sympozium.controllers.run.port import Bus, Ref, Request
 from sympozium.kube import ForbiddenError, InvalidError, NotFoundError, Request as Key
+from sympozium.names import label_value
 from sympozium.policy import limits, lineage
 from sympozium.policy.resolve import MissingReferenceError
 
@@ -181,8 +182,8 @@ def manifest(obj: Object, run: AgentRun, name: str, parent: Parent, request: Req
             "name": name,
             "namespace": run.namespace,
             "labels": {
-                LABEL_PARENT: names.label_value(run.name),
-                LABEL_INSTANCE: names.label_value(instance),
+                LABEL_PARENT: label_value(run.name),
+                LABEL_INSTANCE: label_value(instance),
             },
             "annotations": annotations,
             "ownerReferences": [{**owner, "controller": False, "blockOwnerDeletion": False}],

@@ -34,6 +34,7 @@ from sympozium.controllers.run.start import Starter
 from sympozium.kube import Controller, Request, Result
 from sympozium.kube.conditions import condition, find, parse_time, rfc3339
 from sympozium.kube.reconcile import owner
+from sympozium.names import label_value
 from sympozium.telemetry import metrics
 
 log = logging.getLogger(__name__)
@@ -189,7 +190,7 @@ class RunController:
         if progress.outcome is None and diagnose.finished(job) is not None and self._bus.connected:
             # Before a run is judged without its result: the consumer may be behind.
             progress = await self._store.reload(ref)
-        label = f"{run.namespace}/{names.label_value(run.name)}"
+        label = f"{run.namespace}/{label_value(run.name)}"
         pods = [p for p in self._context.caches.pods.by_index(BY_LABEL, label) if _controlled_by(p, job)]
         report = self.live.report(ref, run, progress)
         world = World(

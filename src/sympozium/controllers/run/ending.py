@@ -29,6 +29,7 @@ from sympozium.kube.resources import (
     SERVICE_ACCOUNTS,
     selector,
 )
+from sympozium.names import label_value
 
 FINALIZER: Final = "sympozium.ai/run"
 CLEANED: Final = "CleanedUp"
@@ -104,7 +105,7 @@ class Ending:
         return True
 
     def _pods(self, run: AgentRun) -> Sequence[Object]:
-        label = f"{run.namespace}/{names.label_value(run.name)}"
+        label = f"{run.namespace}/{label_value(run.name)}"
         return self._context.caches.pods.by_index(BY_LABEL, label)
 
     async def _identities(self, run: AgentRun) -> None:

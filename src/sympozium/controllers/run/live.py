@@ -32,6 +32,7 @@ from sympozium.controllers.run.progress import ProgressStore
 from sympozium.controllers.run.rewrite import Rewriter, pod_annotations
 from sympozium.controllers.run.start import Starter
 from sympozium.kube import Controller, Informer, Request, Result
+from sympozium.names import label_value
 from sympozium.policy import tool_policies
 from sympozium.policy.resolve import MissingReferenceError
 from sympozium.telemetry import metrics
@@ -158,9 +159,7 @@ class Live:
             return Result()
         ref = Ref(run.namespace, run.name, run.metadata.uid)
         state = self._states.setdefault(ref, _State())
-        pod = diagnose.newest(
-            caches.pods.by_index(BY_LABEL, f"{run.namespace}/{names.label_value(run.name)}")
-        )
+        pod = diagnose.newest(caches.pods.by_index(BY_LABEL, f"{run.namespace}/{label_value(run.name)}"))
         before, refused = (state.rules and state.rules.fingerprint, state.hold), state.refused
         self._judge(state, run)
         changed = before != (state.rules and state.rules.fingerprint, state.hold)

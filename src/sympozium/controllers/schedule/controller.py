@@ -15,7 +15,6 @@ from sympozium.api.run import TERMINAL
 from sympozium.api.schedule import FIRED_ANNOTATION, TICK_ANNOTATION, SympoziumSchedule
 from sympozium.api.ticks import Schedule
 from sympozium.controllers.context import BY_SCHEDULE, Context
-from sympozium.controllers.run.plan.names import label_value
 from sympozium.controllers.schedule.decide import (
     Decision,
     Fire,
@@ -26,6 +25,7 @@ from sympozium.controllers.schedule.decide import (
 )
 from sympozium.kube import AlreadyExistsError, Controller, ForbiddenError, InvalidError, Request, Result
 from sympozium.kube.conditions import condition, parse_time, rfc3339
+from sympozium.names import label_value
 
 SEEN_ANNOTATION = "sympozium.ai/seen-tick"
 COUNT_ANNOTATION = "sympozium.ai/runs-made"

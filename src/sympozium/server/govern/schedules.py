@@ -12,14 +12,13 @@ from sympozium.api.ticks import Schedule
 from sympozium.kube import ForbiddenError
 from sympozium.kube.conditions import parse_time, rfc3339
 from sympozium.kube.resources import EVENTS, Object, key_of, selector
-from sympozium.names import derive
+from sympozium.names import label_value
 from sympozium.server.copies import RUNS
 from sympozium.server.govern.sight import Key, Sight
 from sympozium.server.models.govern import PastTick, ScheduleSummary
 from sympozium.server.runs.summary import head
 
 SCHEDULES: Final = "sympoziumschedules"
-_LABEL_LIMIT: Final = 63
 _MISSED: Final = frozenset({"MissedTicks", "TooLate", "StillRunning"})
 """Reasons of the Events that the controller writes of ticks that make no run."""
 
@@ -36,7 +35,7 @@ async def schedules(sight: Sight, *, past: int, next_: int) -> list[ScheduleSumm
     return [
         summary(
             obj,
-            made[obj["metadata"]["namespace"], _label(obj["metadata"]["name"])],
+            made[obj["metadata"]["namespace"], label_value(obj["metadata"]["name"])],
             past=past,
             next_=next_,
             now=now,
@@ -103,7 +102,3 @@ def _at(run: Object) -> str:
     tick = (run["metadata"].get("annotations") or {}).get(TICK_ANNOTATION, "fire:")
     made = str(run["metadata"]["creationTimestamp"])
     return made if tick.startswith("fire:") else rfc3339(parse_time(tick))
-
-
-def _label(name: str) -> str:
-    return name if len(name) <= _LABEL_LIMIT else derive(name)

@@ -4,11 +4,6 @@ from sympozium.api.meta import LABEL_INSTANCE, LABEL_RUN
 from sympozium.api.run import AgentRun
 from sympozium.names import derive, digest, label_value
 
-__all__ = [
-    "agent_schedule", "approval", "child", "cluster_role", "env_name", "job", "label_value", "labels", "owned",
-    "skill_account", "skill_container",
-]  # fmt: skip
-
 # Kubernetes appends five letters and a dash to the name of a Job for its pods, which are labels.
 _JOB_LIMIT = 57
 LABEL_RUN_NAMESPACE = "sympozium.ai/run-namespace"
