@@ -5,9 +5,10 @@
  * and a screen reader do what they do everywhere; `j` and `k` move it, `o` opens.
  */
 import type { ComponentChildren } from "preact";
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { useKeys } from "../app/keyboard";
 import { DownIcon } from "./icons";
+import { useScrolled } from "./scrolled";
 import { Loading } from "./states";
 import { visible } from "./window";
 
@@ -43,22 +44,8 @@ interface TableProps<Row> {
 export function Table<Row>(props: TableProps<Row>) {
   const { label, columns, rows, rowKey, rowHeight = 40, total, onEnd, loading = false, empty } = props;
   const box = useRef<HTMLElement>(null);
-  const [view, setView] = useState({ top: 0, height: 800 });
+  const [view, look] = useScrolled(box, 800);
   const wantFocus = useRef<number | null>(null);
-
-  useLayoutEffect(() => {
-    const element = box.current;
-    if (!element) return;
-    const look = () => setView({ top: element.scrollTop, height: element.clientHeight });
-    const observer = new ResizeObserver(look);
-    observer.observe(element);
-    element.addEventListener("scroll", look, { passive: true });
-    look();
-    return () => {
-      observer.disconnect();
-      element.removeEventListener("scroll", look);
-    };
-  }, []);
 
   const shown = visible(rows.length, rowHeight, view.top, view.height);
   useEffect(() => {
@@ -86,7 +73,7 @@ export function Table<Row>(props: TableProps<Row>) {
       element.scrollTop = top + rowHeight + head - element.clientHeight;
     }
     wantFocus.current = index;
-    setView({ top: element.scrollTop, height: element.clientHeight });
+    look();
     focusRow(index);
   };
   useKeys(label, [

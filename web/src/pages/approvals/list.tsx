@@ -1,9 +1,10 @@
 /** The calls of the inbox, of which only those in sight are in the document. */
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import type { ApprovalSummary } from "../../api/types";
 import { namespace } from "../../app/router";
 import { Phase } from "../../ui/badge";
 import { now } from "../../ui/clock";
+import { useScrolled } from "../../ui/scrolled";
 import { RelativeTime } from "../../ui/time";
 import { visible } from "../../ui/window";
 import { argumentsOf, keyOf, left } from "./inbox";
@@ -18,21 +19,9 @@ interface Props {
 
 export function ApprovalList({ items, selected, onSelect }: Props) {
   const box = useRef<HTMLElement>(null);
-  const [view, setView] = useState({ top: 0, height: 900 });
+  const [view] = useScrolled(box, 900);
   const chosen = items.findIndex((one) => keyOf(one) === selected);
 
-  useLayoutEffect(() => {
-    const element = box.current;
-    if (!element) return;
-    const look = () => setView({ top: element.scrollTop, height: element.clientHeight });
-    const observer = new ResizeObserver(look);
-    observer.observe(element);
-    element.addEventListener("scroll", look, { passive: true });
-    return () => {
-      observer.disconnect();
-      element.removeEventListener("scroll", look);
-    };
-  }, []);
   useLayoutEffect(() => {
     const element = box.current;
     if (!element || chosen < 0) return;

@@ -5,10 +5,11 @@ import { useWatched } from "../../api/useWatched";
 import type { PageProps } from "../../app/pages";
 import { href, namespace, route } from "../../app/router";
 import { Phase } from "../../ui/badge";
-import { AgentIcon, SearchIcon } from "../../ui/icons";
+import { AgentIcon } from "../../ui/icons";
+import { lastRunColumn } from "../../ui/last-run";
+import { SearchBox } from "../../ui/search";
 import { EmptyState, ErrorBox } from "../../ui/states";
 import { type Column, Table } from "../../ui/table";
-import { RelativeTime } from "../../ui/time";
 
 const columns: Column<InstanceSummary>[] = [
   {
@@ -42,18 +43,7 @@ const columns: Column<InstanceSummary>[] = [
   { key: "skills", title: "Skills", width: "160px", wide: true, render: (one) => one.skills.join(", ") },
   { key: "active", title: "Active", width: "76px", number: true, render: (one) => one.active },
   { key: "total", title: "Runs", width: "76px", number: true, wide: true, render: (one) => one.total },
-  {
-    key: "last",
-    title: "Last run",
-    width: "200px",
-    wide: true,
-    render: ({ lastRun }) =>
-      lastRun && (
-        <a class="row tight one-line" href={href(route("/runs", lastRun.namespace, lastRun.name))}>
-          <Phase phase={lastRun.phase} /> <RelativeTime at={lastRun.createdAt} />
-        </a>
-      ),
-  },
+  lastRunColumn,
 ];
 
 function notReady(one: InstanceSummary): string | null {
@@ -85,18 +75,12 @@ export default function Instances(_: PageProps) {
     <div class="page fixed">
       <header class="page-head">
         <h1>Instances</h1>
-        <div class="actions search">
-          <SearchIcon />
-          <input
-            class="input"
-            type="search"
-            data-search
-            aria-label="Search instances"
-            placeholder="Name, model, skill, policy"
-            value={text}
-            onInput={(event) => setText(event.currentTarget.value)}
-          />
-        </div>
+        <SearchBox
+          label="Search instances"
+          placeholder="Name, model, skill, policy"
+          value={text}
+          onValue={setText}
+        />
       </header>
       {instances.problem && <ErrorBox problem={instances.problem} retry={instances.reload} />}
       <Table

@@ -2,6 +2,7 @@
 import type { PackSummary, PersonaState } from "../../api/govern";
 import { href, route } from "../../app/router";
 import { Badge, Phase } from "../../ui/badge";
+import { lastRunColumn } from "../../ui/last-run";
 import { type Column, Table } from "../../ui/table";
 import { RelativeTime } from "../../ui/time";
 
@@ -38,18 +39,7 @@ export function Personas({ pack }: { pack: PackSummary }) {
       render: (one) => one.policy ?? <span class="faint">default</span>,
     },
     { key: "schedule", title: "Schedule", wide: true, render: (one) => one.schedule },
-    {
-      key: "last",
-      title: "Last run",
-      width: "200px",
-      wide: true,
-      render: ({ lastRun }) =>
-        lastRun && (
-          <a class="row tight one-line" href={href(route("/runs", lastRun.namespace, lastRun.name))}>
-            <Phase phase={lastRun.phase} /> <RelativeTime at={lastRun.createdAt} />
-          </a>
-        ),
-    },
+    lastRunColumn,
     {
       key: "next",
       title: "Next",

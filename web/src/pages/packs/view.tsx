@@ -6,7 +6,8 @@ import type { PageProps } from "../../app/pages";
 import { href, namespace, navigate, route } from "../../app/router";
 import { Badge, Phase } from "../../ui/badge";
 import { Button } from "../../ui/button";
-import { PackIcon, SearchIcon } from "../../ui/icons";
+import { PackIcon } from "../../ui/icons";
+import { SearchBox } from "../../ui/search";
 import { Answer, EmptyState, Note } from "../../ui/states";
 import { Enable } from "./enable";
 import "./packs.css";
@@ -20,18 +21,12 @@ export default function Packs(_: PageProps) {
     <div class="page packs">
       <header class="page-head">
         <h1>Packs</h1>
-        <div class="actions search">
-          <SearchIcon />
-          <input
-            class="input"
-            type="search"
-            data-search
-            aria-label="Search packs"
-            placeholder="Search packs and personas"
-            value={text}
-            onInput={(event) => setText(event.currentTarget.value)}
-          />
-        </div>
+        <SearchBox
+          label="Search packs"
+          placeholder="Search packs and personas"
+          value={text}
+          onValue={setText}
+        />
       </header>
       <Answer of={packs}>
         {({ items }) => {

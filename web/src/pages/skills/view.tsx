@@ -4,7 +4,8 @@ import { useWatched } from "../../api/useWatched";
 import type { PageProps } from "../../app/pages";
 import { href, location, namespace, route, setQuery } from "../../app/router";
 import { Badge } from "../../ui/badge";
-import { SearchIcon, SkillIcon } from "../../ui/icons";
+import { SkillIcon } from "../../ui/icons";
+import { SearchBox } from "../../ui/search";
 import { EmptyState, ErrorBox } from "../../ui/states";
 import { type Column, Table } from "../../ui/table";
 import { heaviest, type Weight } from "./rights";
@@ -78,18 +79,11 @@ export default function Skills(_: PageProps) {
             {only} ✕<span class="visually-hidden">: show all</span>
           </button>
         )}
-        <div class="actions search">
-          <SearchIcon />
-          <input
-            class="input"
-            type="search"
-            data-search
-            aria-label="Search skills"
-            placeholder="Search skills"
-            value={text}
-            onInput={(event) => setQuery({ q: event.currentTarget.value || null, skill: null })}
-          />
-        </div>
+        <SearchBox
+          label="Search skills"
+          value={text}
+          onValue={(q) => setQuery({ q: q || null, skill: null })}
+        />
       </header>
       {skills.problem && <ErrorBox problem={skills.problem} retry={skills.reload} />}
       <Table
