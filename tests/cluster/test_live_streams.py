@@ -22,6 +22,7 @@ from cluster.live_streams import (
     stage,
     texts,
 )
+from cluster.people import bind
 from sympozium.bus import messages
 from sympozium.bus.connection import connect as connect_bus
 from sympozium.bus.messages import Message, new_key, seal
@@ -474,14 +475,7 @@ def _metrics(stage: Stage) -> str:
 
 
 def _bind(stage: Stage, name: str, role: str, user: str, namespace: str) -> None:
-    stage.kube.create(
-        {
-            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
-            "metadata": {"name": name, "namespace": namespace},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
-            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
-        }
-    )  # fmt: skip
+    bind(stage.kube, user, role, namespace, name=name)
 
 
 def _approval(run: RunRef) -> dict[str, object]:

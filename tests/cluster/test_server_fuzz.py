@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from cluster.api_server import ApiServer, installed
+from cluster.people import bind
 from sympozium.testing.kube import KubeAPI
 
 __all__ = ["installed"]
@@ -42,14 +43,7 @@ def program() -> Path:
 def fast(installed: KubeAPI, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     """A server that does not hold a flood back, which is what this is."""
     for user, role in (("operator", "edit"), ("viewer", "view")):
-        installed.apply(
-            {
-                "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
-                "metadata": {"name": user, "namespace": "default"},
-                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
-                "subjects": [{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": user}],
-            }
-        )  # fmt: skip
+        bind(installed, user, role, "default")
     directory = tmp_path_factory.mktemp("apiserver")
     with ApiServer(installed, directory, "--requests-per-second", "1000") as running:
         yield running

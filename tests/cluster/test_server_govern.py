@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cluster.api_server import SYSTEM, ApiServer, installed, server
+from cluster.people import bind
 from sympozium.catalog import documents
 from sympozium.testing.kube import KubeAPI
 from sympozium.testing.resources import APPROVAL_REQUEST, PERSONA_PACK, SCHEDULE
@@ -34,14 +35,7 @@ def kube(installed: KubeAPI) -> Iterator[KubeAPI]:
         ("operator", "view", SYSTEM),
         ("stranger", "edit", OTHER),
     ):
-        installed.create(
-            {
-                "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
-                "metadata": {"name": user, "namespace": namespace},
-                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
-                "subjects": [{"kind": "User", "name": user, "apiGroup": "rbac.authorization.k8s.io"}],
-            }
-        )  # fmt: skip
+        bind(installed, user, role, namespace)
     for document in documents():
         installed.apply(document)
     for namespace in (TEAM, OTHER):

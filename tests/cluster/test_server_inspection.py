@@ -11,6 +11,7 @@ import pytest
 from cluster.api_server import ApiServer, set_keys
 from cluster.bus_data import whole
 from cluster.control_support import STARTED, STEP, USAGE, Control, control, ns
+from cluster.people import bind
 from cluster.test_live_policy import under_way
 from cluster.tool_server import ToolServer
 from sympozium.bus.audit.file import verify
@@ -31,14 +32,7 @@ def server(control: Control, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def allow(control: Control, namespace: str, role: str) -> None:
-    control.apply(
-        {
-            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
-            "metadata": {"name": f"alice-{role}", "namespace": namespace},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
-            "subjects": [{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "alice"}],
-        }
-    )  # fmt: skip
+    bind(control, "alice", role, namespace)
 
 
 def finished(control: Control, namespace: str) -> None:

@@ -6,6 +6,7 @@ import httpx2
 import pytest
 
 from cluster.api_server import ApiServer, installed, server
+from cluster.people import bind
 from cluster.server_matrix import MARK, MATRIX, OUTSIDE, PEOPLE, Row, others, run
 from sympozium.testing.kube import KubeAPI
 from sympozium.testing.resources import AGENT_RUN
@@ -34,14 +35,7 @@ def team(installed: KubeAPI, server: ApiServer) -> ApiServer:
     for namespace in ("team", "other"):
         installed.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
     for user, role, namespace in BINDINGS:
-        installed.apply(
-            {
-                "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
-                "metadata": {"name": user, "namespace": namespace},
-                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
-                "subjects": [{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": user}],
-            }
-        )  # fmt: skip
+        bind(installed, user, role, namespace)
     for person in PEOPLE:
         installed.create(run(person), "team")
         installed.create(run(f"{person}-ended"), "team")

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from cluster.api_server import ApiServer, installed, server
+from cluster.people import bind
 from sympozium.api import memory
 from sympozium.kube.resources import CONFIG_MAPS
 from sympozium.testing.kube import KubeAPI
@@ -18,14 +19,7 @@ NS, VIEWER, EDITOR, STRANGER = "notes", "viewer-token", "operator-token", "stran
 def kube(installed: KubeAPI) -> Iterator[KubeAPI]:
     installed.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NS}})
     for user, role in (("viewer", "view"), ("operator", "edit")):
-        installed.create(
-            {
-                "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
-                "metadata": {"name": user, "namespace": NS},
-                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
-                "subjects": [{"kind": "User", "name": user, "apiGroup": "rbac.authorization.k8s.io"}],
-            }
-        )  # fmt: skip
+        bind(installed, user, role, NS)
     yield installed
     installed.delete(NAMESPACE, NS)
 

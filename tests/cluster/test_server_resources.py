@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from cluster.api_server import ApiServer, installed, server
+from cluster.people import bind
 from sympozium.testing.kube import KubeAPI
 from sympozium.testing.resources import EVENT, INSTANCE, NAMESPACE, POLICY
 
@@ -26,14 +27,7 @@ def kube(installed: KubeAPI) -> Iterator[KubeAPI]:
         ("operator", "edit", TEAM),
         ("stranger", "edit", OTHER),
     ):
-        installed.create(
-            {
-                "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
-                "metadata": {"name": user, "namespace": namespace},
-                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
-                "subjects": [{"kind": "User", "name": user, "apiGroup": "rbac.authorization.k8s.io"}],
-            }
-        )  # fmt: skip
+        bind(installed, user, role, namespace)
     return installed
 
 

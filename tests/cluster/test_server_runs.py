@@ -8,6 +8,7 @@ import httpx2
 import pytest
 
 from cluster.api_server import ApiServer, installed
+from cluster.people import bind
 from sympozium.testing.client import Object
 from sympozium.testing.kube import KubeAPI
 from sympozium.testing.resources import AGENT_RUN, SCHEDULE, SYMPOZIUM_CONFIG as CONFIG
@@ -23,14 +24,7 @@ def kube(installed: KubeAPI) -> KubeAPI:
     for namespace in ("ours", "theirs"):
         installed.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
     for user, role in ROLES:
-        installed.apply(
-            {
-                "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
-                "metadata": {"name": f"{user}-{role}", "namespace": "ours"},
-                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
-                "subjects": [{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": user}],
-            }
-        )  # fmt: skip
+        bind(installed, user, role, "ours")
     prices = {
         "currency": "EUR",
         "models": [{"model": "m*", "inputPerMillion": "2", "outputPerMillion": "20"}],
