@@ -14,7 +14,7 @@ from typing import Final
 from sympozium import resources
 from sympozium.api.base import Object
 from sympozium.api.meta import LABEL_RUN
-from sympozium.api.trigger import SeenEvents, SympoziumTrigger
+from sympozium.api.trigger import KubernetesEvent, SeenEvents, SympoziumTrigger
 from sympozium.controllers.context import BY_TRIGGER, Context
 from sympozium.controllers.trigger import events
 from sympozium.controllers.trigger.key import LOOK_AGAIN, KeyProblemError, Keys
@@ -28,7 +28,7 @@ from sympozium.kube import (
     Result,
 )
 from sympozium.kube.conditions import condition, parse_time, rfc3339
-from sympozium.kube.resources import EVENTS
+from sympozium.kube.resources import EVENTS, key_of
 from sympozium.policy.triggers import Fired, Outcome, TriggerError, decide, fired_by, manifest, path
 
 _BATCH: Final = 100
@@ -42,7 +42,9 @@ class TriggerController:
         self._context = context
         self._wanted = asyncio.Event()
         self._keys = Keys(context)
+        self._listening: dict[tuple[str, str], KubernetesEvent] = {}
         caches = context.caches
+        caches.triggers.add_handler(self._heard)
         self.events = Informer(context.client, EVENTS, transform=events.slim)
         self.controller = Controller("trigger", self.reconcile)
         self.controller.watches(caches.triggers)
@@ -201,10 +203,17 @@ class TriggerController:
         ]
 
     def _of_event(self, event: Object) -> Iterable[Request]:
-        for obj in self._context.caches.triggers.list():
-            source = SympoziumTrigger.model_validate(obj).spec.source.kubernetes_event
-            if source is not None and events.matches(source, event, obj["metadata"]["namespace"]):
-                yield _request(obj)
+        for (namespace, name), source in self._listening.items():
+            if events.matches(source, event, namespace):
+                yield Request(namespace, name)
+
+    def _heard(self, old: Object | None, new: Object | None) -> None:
+        """Keep what triggers listen to, read: a cluster has many Events, and each is held against all of it."""
+        if old is not None:
+            self._listening.pop(key_of(old), None)
+        source = new["spec"]["source"].get("kubernetesEvent") if new is not None else None
+        if new is not None and source is not None:
+            self._listening[key_of(new)] = KubernetesEvent.model_validate(source)
 
 
 def _request(obj: Object) -> Request:
