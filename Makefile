@@ -40,7 +40,7 @@ test: $(VENV)/.dev ## every test: unit, conformance, cluster, end to end
 	@sh scripts/test.sh
 
 unit: $(VENV)/.dev ## the unit tests alone
-	@$(BIN)/pytest -n 2 tests/unit
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder tests/unit
 
 check: $(VENV)/.dev ## ruff, mypy, layers, generated files current, TypeScript
 	@$(BIN)/ruff check .

@@ -16,7 +16,6 @@ SCRIPTS = Path(__file__).parent / "clients"
 WIDGET = Resource("clients.example", "v1", "widgets", "Widget")
 
 pytest_plugins = ["sympozium.testing.plugin"]
-pytestmark = pytest.mark.xdist_group("clients")
 
 
 @pytest.fixture(autouse=True)

@@ -15,8 +15,6 @@ CHART = Path(__file__).parent / "charts" / "shop"
 DEPLOYMENT = Resource("apps", "v1", "deployments", "Deployment")
 FLAVOUR = Resource("shop.example", "v1", "flavours", "Flavour")
 
-pytestmark = pytest.mark.xdist_group("helm")
-
 
 class Helm:
     def __init__(self, version: str, cluster: Cluster, namespace: str, home: Path) -> None:

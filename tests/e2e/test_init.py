@@ -19,7 +19,6 @@ from sympozium.testing.resources import SECRET, SYMPOZIUM_CONFIG
 SYSTEM = "sympozium-system"
 KEY = "sk-canary-of-init"
 COMMAND = [sys.executable, "-m", "sympozium"]
-pytestmark = pytest.mark.xdist_group("init")
 
 
 class Newcomer:

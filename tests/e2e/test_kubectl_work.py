@@ -38,8 +38,6 @@ spec:
         readinessProbe: {{tcpSocket: {{port: http}}, periodSeconds: 1}}
 """
 
-pytestmark = pytest.mark.xdist_group("kubectl-work")
-
 
 class Kubectl:
     def __init__(self, program: str, cluster: Cluster, namespace: str) -> None:

@@ -16,7 +16,6 @@ from sympozium.up.ports import pick
 
 LITELLM = Path(__file__).parents[2] / ".venv-litellm" / "bin" / "litellm"
 # One proxy for all of them: it takes ten seconds to start.
-pytestmark = pytest.mark.xdist_group("litellm")
 UPSTREAM_KEY = "sk-only-the-gateway-knows"
 MASTER_KEY = "sk-gateway-master"
 

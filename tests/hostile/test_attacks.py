@@ -11,7 +11,7 @@ from hostile.runner import OFF, WITH, Result, of, play
 from sympozium.testing import Cluster
 
 QUICK = [attack for attack in attacks() if attack.quick]
-pytestmark = [pytest.mark.xdist_group("hostile"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
