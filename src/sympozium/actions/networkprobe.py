@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sympozium.api.base import Object
-from sympozium.api.meta import LABEL_COMPONENT
+from sympozium.api.meta import LABEL_COMPONENT, SYSTEM_NAMESPACE
 from sympozium.kube import Client, KubeError, NotFoundError
 from sympozium.kube.conditions import condition
 from sympozium.kube.resources import NETWORK_POLICIES, PODS
@@ -120,7 +120,7 @@ def judge(opened: int | None, closed: int | None) -> Verdict:
     if opened == _NOT_REACHED:
         words = "a pod under no NetworkPolicy did not reach the API server either, so the probe tells nothing"
         return Verdict(
-            None, "ProbeInconclusive", f"{words}: see whether pods of sympozium-system reach it at all"
+            None, "ProbeInconclusive", f"{words}: see whether pods of {SYSTEM_NAMESPACE} reach it at all"
         )
     return Verdict(
         None,

@@ -1,12 +1,9 @@
 """Which images the containers of a run have that are ours."""
 
 from dataclasses import dataclass
-from typing import Final
 
-from sympozium import __version__
 from sympozium.api.config import ConfigSpec, Images as ConfigImages
-
-REGISTRY: Final = "ghcr.io/sympozium"
+from sympozium.installation import image
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,14 +14,11 @@ class Images:
 
     @classmethod
     def of(cls, config: ConfigSpec) -> "Images":
-        """The installation's, else those of this version."""
+        """Those of SympoziumConfig, else those that this version came with."""
         own = config.images or ConfigImages()
 
-        def image(name: str, chosen: str | None) -> str:
-            return chosen or f"{REGISTRY}/{name}:v{__version__}"
-
         return cls(
-            agent=image("agent", own.agent),
-            tools=image("tools", own.tools),
-            shell=image("shell", own.shell),
+            agent=own.agent or image("agent"),
+            tools=own.tools or image("tools"),
+            shell=own.shell or image("shell"),
         )

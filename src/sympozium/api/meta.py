@@ -12,11 +12,11 @@ from typing import Annotated, Final, Literal
 from pydantic import ConfigDict, Field
 
 from sympozium.api.base import Model, Object, Time, json_name
+from sympozium.installation import SYSTEM_NAMESPACE as SYSTEM_NAMESPACE  # noqa: PLC0414 - offered from here
 
 GROUP: Final = "sympozium.ai"
 VERSION: Final = "v1alpha1"
 API_VERSION: Final = "sympozium.ai/v1alpha1"
-SYSTEM_NAMESPACE: Final = "sympozium-system"
 
 LABEL_INSTANCE: Final = "sympozium.ai/instance"
 LABEL_RUN: Final = "sympozium.ai/run"

@@ -44,20 +44,25 @@ def sign(seed: str, data: bytes) -> bytes:
     return bytes(nkeys.from_seed(bytearray(seed.encode())).sign(data))
 
 
-def operator(seed: str, *, system_account: str) -> str:
-    return _encode("operator", public(seed), "sympozium", seed, {"system_account": system_account})
+def operator(seed: str, *, system_account: str, issued_at: int | None = None) -> str:
+    """`issued_at` in seconds since 1970, here and below: now where it is not given."""
+    body = {"system_account": system_account}
+    return _encode("operator", public(seed), "sympozium", seed, body, issued_at)
 
 
-def system_account(seed: str, *, operator_seed: str) -> str:
-    return _encode("account", public(seed), "SYS", operator_seed, {"limits": dict(_ACCOUNT_LIMITS)})
+def system_account(seed: str, *, operator_seed: str, issued_at: int | None = None) -> str:
+    body = {"limits": dict(_ACCOUNT_LIMITS)}
+    return _encode("account", public(seed), "SYS", operator_seed, body, issued_at)
 
 
-def account(seed: str, *, operator_seed: str, signing_keys: Iterable[str] = ()) -> str:
+def account(
+    seed: str, *, operator_seed: str, signing_keys: Iterable[str] = (), issued_at: int | None = None
+) -> str:
     """The account of all runs. `signing_keys`: public keys that may issue users of it, beside its own."""
     claims: dict[str, Any] = {"limits": {**_ACCOUNT_LIMITS, **_JETSTREAM}}
     if listed := sorted(signing_keys):
         claims["signing_keys"] = listed
-    return _encode("account", public(seed), "SYMPOZIUM", operator_seed, claims)
+    return _encode("account", public(seed), "SYMPOZIUM", operator_seed, claims, issued_at)
 
 
 def user(
@@ -101,9 +106,16 @@ def _permission(subjects: Sequence[str]) -> dict[str, list[str]]:
     return {"allow": list(subjects)} if subjects else {"deny": [">"]}
 
 
-def _encode(kind: str, subject: str, name: str, issuer_seed: str, body: Mapping[str, Any]) -> str:
+def _encode(
+    kind: str,
+    subject: str,
+    name: str,
+    issuer_seed: str,
+    body: Mapping[str, Any],
+    issued_at: int | None = None,
+) -> str:
     claims: dict[str, Any] = {
-        "iat": int(time.time()),
+        "iat": int(time.time()) if issued_at is None else issued_at,
         "iss": public(issuer_seed),
         "name": name,
         "sub": subject,

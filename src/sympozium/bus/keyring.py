@@ -54,6 +54,12 @@ class Keyring:
         return messages.public_text(self.controller_key.public_key())
 
     @property
+    def route_password(self) -> str:
+        """By which the servers of a cluster know each other. Derived, as the key of records is."""
+        seed = self.controller_key.private_bytes_raw()
+        return HKDF(SHA256(), length=24, salt=None, info=b"sympozium routes v1").derive(seed).hex()
+
+    @property
     def record_key(self) -> Ed25519PrivateKey:
         """Signs the records of runs. Derived, so that it is where the other keys are and nowhere else."""
         seed = self.controller_key.private_bytes_raw()

@@ -14,12 +14,12 @@ from urllib.parse import quote, urlsplit
 
 from sympozium.cli.completion import KIND, NAME, NAMESPACE
 from sympozium.cli.place import own_kubeconfig
+from sympozium.installation import SYSTEM_NAMESPACE
 from sympozium.kube.errors import ConfigError
 from sympozium.kube.kubeconfig import Access, load
 
 SECONDS: Final = 0.5
 _MOST: Final = 500
-_SYSTEM: Final = "sympozium-system"
 _OURS: Final = "/apis/sympozium.ai/v1alpha1"
 _GROUPS: Final = (_OURS, "/api/v1", "/apis/apps/v1", "/apis/batch/v1")
 _ACCEPT: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
@@ -86,7 +86,10 @@ def _of(api: _Api, source: str, namespace: str, kind: str) -> list[str]:
     if source == NAME:
         return _objects(api, kind, namespace)
     if source == "packs":
-        return [*api.names(f"{_OURS}/namespaces/{_SYSTEM}/personapacks"), *api.names(f"{here}/personapacks")]
+        return [
+            *api.names(f"{_OURS}/namespaces/{SYSTEM_NAMESPACE}/personapacks"),
+            *api.names(f"{here}/personapacks"),
+        ]
     return api.names(f"{here}/{source}")
 
 

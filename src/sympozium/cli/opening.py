@@ -69,9 +69,10 @@ async def bearer_token(access: Access) -> str:
 
 
 async def _address(session: Session) -> str:
-    """Where the server says that it is; empty where it does not."""
+    """Where the server says that it is; empty where it does not, or where pods alone reach it."""
     found = await session.client.find(CONFIG_MAPS, NAME, SYSTEM_NAMESPACE)
-    return str(((found or {}).get("data") or {}).get("url") or "").rstrip("/")
+    url = str(((found or {}).get("data") or {}).get("url") or "").rstrip("/")
+    return "" if (urlsplit(url).hostname or "").endswith(f".{SYSTEM_NAMESPACE}.svc") else url
 
 
 async def _link(base: str, token: str) -> str:

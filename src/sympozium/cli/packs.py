@@ -4,6 +4,7 @@ from sympozium.actions import packs
 from sympozium.actions.errors import MissingError
 from sympozium.cli.output import check_format, print_objects, print_rows, say
 from sympozium.cli.session import Session
+from sympozium.installation import SYSTEM_NAMESPACE
 from sympozium.resources import PERSONA_PACKS
 
 
@@ -30,7 +31,7 @@ async def show_list(session: Session, *, output: str | None = None) -> None:
             ]
         )
     if len(lines) == 1:
-        say("no packs: is the catalogue installed in sympozium-system?")
+        say(f"no packs: is the catalogue installed in {SYSTEM_NAMESPACE}?")
         return
     print_rows(lines)
 

@@ -19,30 +19,83 @@ serve_app = typer.Typer(
 )
 
 HealthPort = Annotated[
-    int, typer.Option(help="Loopback port of /healthz, /readyz and /metrics; 0 for none.", min=0, max=65535)
+    int, typer.Option(help="Port of /healthz, /readyz and /metrics; 0 for none.", min=0, max=65535)
+]
+HealthHost = Annotated[
+    str, typer.Option(help="Address of that port; 0.0.0.0 in a pod, whose probes come from its node.")
+]
+PublicUrl = Annotated[
+    str | None,
+    typer.Option(
+        help="How browsers reach the API server, where a proxy stands before it.",
+        envvar="SYMPOZIUM_PUBLIC_URL",
+    ),
 ]
 
 
 @serve_app.command("controller")
-def serve_controller(health_port: HealthPort = 0) -> int:
+def serve_controller(
+    bus_url: Annotated[
+        str | None,
+        typer.Option(
+            help="On a cluster, the Service of the NATS pods: nats://sympozium-nats.NAMESPACE.svc:4222. Makes the keys of "
+            "the installation where they are not there."
+        ),
+    ] = None,
+    bus_replicas: Annotated[
+        int, typer.Option(help="NATS pods, each of which keeps every message: 1, or 3 or 5.", min=1, max=5)
+    ] = 1,
+    bus_storage: Annotated[
+        str, typer.Option(help="Size of the volume of each, as Kubernetes writes it.")
+    ] = "1Gi",
+    public_url: PublicUrl = None,
+    health_port: HealthPort = 0,
+    health_host: HealthHost = "127.0.0.1",
+) -> int:
     """Run the controllers."""
+    from sympozium import quantities
+    from sympozium.controllers.bootstrap import Cluster
     from sympozium.controllers.main import run as serve
 
-    return serve(health_port=health_port)
+    if bus_replicas % 2 == 0:
+        raise CommandError(f"--bus-replicas {bus_replicas}: an even number survives no more than the odd one below", EXIT_USAGE)  # fmt: skip
+    cluster = None
+    if bus_url:
+        try:
+            storage = int(quantities.parse(bus_storage))
+        except ValueError as exc:
+            raise CommandError(f"--bus-storage: {exc}", EXIT_USAGE) from exc
+        cluster = Cluster(bus_url, bus_replicas, storage, public_url)
+    return serve(health_port=health_port, health_host=health_host, cluster=cluster)
 
 
 @serve_app.command("webhook")
 def serve_webhook(
-    port: Annotated[int, typer.Option(help="Port of the webhook on 127.0.0.1.", min=0, max=65535)],
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 9443,
     url_base: Annotated[
-        str, typer.Option(help="How the API server reaches it, such as https://127.0.0.1:9443.")
-    ],
+        str | None,
+        typer.Option(
+            help="How the API server reaches it where it is no pod behind Service sympozium-webhook, such as "
+            "https://127.0.0.1:9443. It then listens on 127.0.0.1 alone."
+        ),
+    ] = None,
+    certificate_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Directory with tls.crt and tls.key that cert-manager keeps, with who trusts them; read again when "
+            "they change. Without, it makes its own, and writes its CA into the webhook configurations."
+        ),
+    ] = None,
     health_port: HealthPort = 0,
+    health_host: HealthHost = "127.0.0.1",
 ) -> int:
     """Run the admission webhook."""
     from sympozium.webhook.main import run as serve
 
-    return serve(port=port, url_base=url_base, health_port=health_port)
+    return serve(
+        port=port, url_base=url_base, certificate_dir=certificate_dir,
+        health_port=health_port, health_host=health_host,
+    )  # fmt: skip
 
 
 @serve_app.command("apiserver")
@@ -54,12 +107,7 @@ def serve_apiserver(
     state_dir: Annotated[
         Path | None, typer.Option(help="Directory for its ledger of usage; without one it is kept in memory.")
     ] = None,
-    public_url: Annotated[
-        str | None,
-        typer.Option(
-            help="How browsers reach it, where a proxy stands before it.", envvar="SYMPOZIUM_PUBLIC_URL"
-        ),
-    ] = None,
+    public_url: PublicUrl = None,
     installation: Annotated[
         str | None, typer.Option(help="What the dashboard calls this installation; else its host.")
     ] = None,
@@ -121,6 +169,7 @@ def serve_apiserver(
         float, typer.Option(help="Seconds after which a stream asks again whether it may go on.", min=1)
     ] = 30,
     health_port: HealthPort = 0,
+    health_host: HealthHost = "127.0.0.1",
 ) -> int:
     """Run the API server, with the dashboard (docs/api.md)."""
     from sympozium.kube.errors import ConfigError
@@ -146,7 +195,7 @@ def serve_apiserver(
         stream_stall=stream_stall, stream_recheck=stream_recheck,
     )  # fmt: skip
     try:
-        return serve(settings, health_port=health_port)
+        return serve(settings, health_port=health_port, health_host=health_host)
     except ConfigError as exc:
         raise CommandError(str(exc), EXIT_USAGE) from exc
 
@@ -156,8 +205,9 @@ def serve_egress(
     port: Annotated[int, typer.Option(help="Port of the proxy.", min=1, max=65535)] = 8889,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "0.0.0.0",  # noqa: S104 - in a pod
     health_port: HealthPort = 0,
+    health_host: HealthHost = "127.0.0.1",
 ) -> int:
     """Run the proxy through which runs with a closed network reach names (for clusters)."""
     from sympozium.egress.main import run as serve
 
-    return serve(port=port, host=host, health_port=health_port)
+    return serve(port=port, host=host, health_port=health_port, health_host=health_host)

@@ -1,5 +1,6 @@
 """The process: `sympozium serve controller`.
 
+    bootstrap    on a cluster: the keys of the installation, made by whoever comes first
     informers    copies of what the controllers read, also while this process is no leader
     elector      one of all replicas works
     manager      the controllers, the consumer of the bus, the recorder of Events
@@ -17,7 +18,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from sympozium.api import SYSTEM_NAMESPACE
+from sympozium.controllers import bootstrap
 from sympozium.controllers.approval import ApprovalController
+from sympozium.controllers.bootstrap import Cluster
 from sympozium.controllers.config import ConfigController
 from sympozium.controllers.context import Caches, Context
 from sympozium.controllers.enforcement.keeper import Enforcement
@@ -54,13 +57,16 @@ def run(
     *,
     namespace: str = SYSTEM_NAMESPACE,
     health_port: int = 0,
+    health_host: str = "127.0.0.1",
+    cluster: Cluster | None = None,
     leader_election: bool = True,
     log_level: str = "INFO",
 ) -> int:
     """Run the controllers until SIGTERM or SIGINT; returns the exit code.
 
     `namespace` is the system namespace: the lease, the bus's Secrets, the catalogue. `health_port` 0 serves no
-    health endpoint. Raises ConfigError without a usable kubeconfig, OSError when the port is in use.
+    health endpoint. `cluster` says where the bus of a cluster is: then its keys, and those of the other parts, are made
+    where they are not there. Raises ConfigError without a usable kubeconfig, OSError when the port is in use.
     """
     logs.setup("controller", level=log_level)
     # Imported here, so that everything above can be tested without a bus.
@@ -68,7 +74,15 @@ def run(
 
     code = 0
     try:
-        asyncio.run(_serve(namespace, health_port or None, connect, leader_election=leader_election))
+        asyncio.run(
+            _serve(
+                namespace,
+                (health_host, health_port or None),
+                connect,
+                cluster,
+                leader_election=leader_election,
+            )
+        )
     except* LostLeadershipError as lost:
         log.error("%s: ending, to be started again", lost.exceptions[0])  # noqa: TRY400 - no stack helps here
         code = 1
@@ -76,15 +90,28 @@ def run(
 
 
 async def _serve(
-    namespace: str, health_port: int | None, connect: BusConnection, *, leader_election: bool
+    namespace: str,
+    health_at: tuple[str, int | None],
+    connect: BusConnection,
+    cluster: Cluster | None,
+    *,
+    leader_election: bool,
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with Client.connect(field_manager=COMPONENT) as client, connect(client, namespace) as bus:
-        control = Control(client, namespace, bus)
-        async with health.serve(health_port, control.unready):
+    control: Control | None = None
+
+    def unready() -> list[str]:
+        return control.unready() if control else ["the keys of the installation are not there yet"]
+
+    host, port = health_at
+    async with Client.connect(field_manager=COMPONENT) as client, health.serve(port, unready, host=host):
+        if cluster is not None and not await bootstrap.until_there(client, namespace, cluster, stop):
+            return
+        async with connect(client, namespace) as bus:
+            control = Control(client, namespace, bus)
             await control.run(stop, leader_election=leader_election)
 
 

@@ -23,7 +23,9 @@ log = logging.getLogger(__name__)
 _DRAIN_SECONDS: Final = 10
 
 
-def run(settings: Settings, *, health_port: int = 0, log_level: str = "INFO") -> int:
+def run(
+    settings: Settings, *, health_port: int = 0, health_host: str = "127.0.0.1", log_level: str = "INFO"
+) -> int:
     """Serve until SIGTERM or SIGINT; returns the exit code.
 
     `health_port` 0 serves no health endpoint. Raises ConfigError without a usable kubeconfig and for settings that
@@ -31,7 +33,7 @@ def run(settings: Settings, *, health_port: int = 0, log_level: str = "INFO") ->
     """
     settings.check()
     logs.setup("apiserver", level=log_level)
-    asyncio.run(_serve(settings, health_port or None))
+    asyncio.run(_serve(settings, health_port or None, health_host))
     return 0
 
 
@@ -43,7 +45,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _serve(settings: Settings, health_port: int | None) -> None:
+async def _serve(settings: Settings, health_port: int | None, health_host: str) -> None:
     certificate = None
     if settings.tls_cert and settings.tls_key:
         certificate = Certificate(settings.tls_cert, settings.tls_key)
@@ -68,7 +70,7 @@ async def _serve(settings: Settings, health_port: int | None) -> None:
         def unready() -> list[str]:
             return [*parts.unready(), *([] if server.started else ["not listening yet"])]
 
-        async with health.serve(health_port, unready):
+        async with health.serve(health_port, unready, host=health_host):
             scheme = "https" if certificate else "http"
             log.info("serving on %s://%s:%d", scheme, settings.host, settings.port)
             await server.serve()

@@ -1,4 +1,4 @@
-"""`/healthz`, `/readyz` and `/metrics` of a process, on loopback, without a web framework.
+"""`/healthz`, `/readyz` and `/metrics` of a process, without a web framework; on loopback, or in a pod where its probes come from.
 
 Three paths, GET and HEAD, one request for each connection: a framework would cost more memory than it saves lines.
 """

@@ -9,9 +9,9 @@ import json
 
 from sympozium.bus import server
 from sympozium.bus.keyring import Keyring
+from sympozium.installation import SYSTEM_NAMESPACE
 from sympozium.privatefile import write_private
 from sympozium.up.apiclient import InstallError, Object
-from sympozium.up.identities import SYSTEM_NAMESPACE
 from sympozium.up.paths import DataDir
 
 KEYRING_FILE = "keyring.json"

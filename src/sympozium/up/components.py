@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import sympozium
-from sympozium import __version__
+from sympozium.installation import image as image_name
 from sympozium.privatefile import write_private
 from sympozium.up.model import ModelEndpoint
 from sympozium.up.paths import DataDir
 from sympozium.up.processes import Child
 
-REGISTRY = "ghcr.io/sympozium"
 HOST_IMAGE = "localhost/host:latest"
 NODE_NAME = "sympozium"
 
@@ -127,7 +126,7 @@ class Components:
 
         def image(name: str, *module: str) -> dict[str, object]:
             return {
-                "name": f"{REGISTRY}/{name}:v{__version__}",
+                "name": image_name(name),
                 "entrypoint": [sys.executable, "-m", *module],
                 "env": {"PYTHONUNBUFFERED": "1"},
                 **base,

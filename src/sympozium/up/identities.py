@@ -13,9 +13,9 @@ from typing import Any
 
 import yaml
 
+from sympozium.installation import SYSTEM_NAMESPACE
 from sympozium.privatefile import write_private
 
-SYSTEM_NAMESPACE = "sympozium-system"
 SERVICE_ACCOUNTS = {
     "controller": "sympozium-controller",
     "webhook": "sympozium-webhook",

@@ -20,12 +20,12 @@ from pathlib import Path
 
 import yaml
 
+from sympozium.installation import SYSTEM_NAMESPACE
 from sympozium.privatefile import write_private
 from sympozium.up.apiclient import Api, InstallError, Object
 from sympozium.up.components import NODE_NAME
 from sympozium.up.identities import (
     SERVICE_ACCOUNTS,
-    SYSTEM_NAMESPACE,
     TOKEN_SECONDS,
     kubeconfig,
     write_token,

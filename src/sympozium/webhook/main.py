@@ -1,7 +1,7 @@
 """The process: `sympozium serve webhook`.
 
     References   informers of what admission looks up
-    trust        the certificate in its Secret, the CA in the webhook configurations, looked at again and again
+    trust        the certificate, and the CA in the webhook configurations, looked at again and again
     uvicorn      HTTPS; a renewed certificate is taken by new connections, without a restart
 
 Ready when the copies are complete and the API server has been told which CA to trust.
@@ -28,14 +28,13 @@ from sympozium.kube.errors import KubeError
 from sympozium.telemetry import health, logs
 from sympozium.webhook import trust
 from sympozium.webhook.app import DEADLINE, Webhook
-from sympozium.webhook.certificates import Material
 from sympozium.webhook.references import References
 
 log = logging.getLogger(__name__)
 
 SERVICE: Final = "sympozium-webhook"
 LOOK_EVERY: Final = 30.0
-"""Seconds between looks at the Secret and the configurations."""
+"""Seconds between looks at the certificate and the configurations."""
 _FIRST: Final = 0.5
 
 
@@ -43,7 +42,9 @@ def run(
     *,
     port: int,
     url_base: str | None = None,
+    certificate_dir: Path | None = None,
     health_port: int = 0,
+    health_host: str = "127.0.0.1",
     host: str | None = None,
     log_level: str = "INFO",
     look_every: float = LOOK_EVERY,
@@ -52,14 +53,16 @@ def run(
 
     `look_every` is in seconds: how soon a renewed certificate and a changed configuration are noticed.
     `url_base` (`https://127.0.0.1:9443`) is where the API server finds us when there is no Service; we then
-    listen on loopback alone unless `host` says otherwise. `health_port` 0 serves no health endpoint.
+    listen on loopback alone unless `host` says otherwise. `certificate_dir` has a certificate that others keep, with
+    who trusts it; without, both are ours. `health_port` 0 serves no health endpoint.
     Raises ConfigError without a usable kubeconfig, OSError when a port is in use.
     """
     logs.setup("webhook", level=log_level)
     address = host or ("127.0.0.1" if url_base else "0.0.0.0")  # noqa: S104 - behind a Service, in a pod
     asyncio.run(
         _serve(
-            port=port, host=address, hosts=server_names(url_base), health_port=health_port or None, look_every=look_every,
+            port=port, host=address, hosts=server_names(url_base), certificate_dir=certificate_dir,
+            health_port=health_port or None, health_host=health_host, look_every=look_every,
         )
     )  # fmt: skip
     return 0
@@ -107,17 +110,15 @@ class _Server(uvicorn.Server):
 
 
 class _Process:
-    def __init__(self, client: Client, hosts: Sequence[str], look_every: float) -> None:
-        self.client = client
+    def __init__(self, client: Client, source: trust.Source, look_every: float) -> None:
+        self.source = source
         self.look_every = look_every
-        self.hosts = hosts
         self.references = References(client)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
         self.certified = asyncio.Event()
         self.problems = ["the CA is not in the webhook configurations yet"]
         self.server: _Server | None = None
-        self._loaded: Material | None = None
 
     def unready(self) -> list[str]:
         """What is missing before requests can be answered."""
@@ -131,12 +132,7 @@ class _Process:
         delay = _FIRST
         while True:
             try:
-                material = await trust.material(self.client, self.hosts, serving=self._loaded)
-                if self._loaded is None:
-                    self._load(material)
-                # The API server hears of a new CA before it meets a certificate of it.
-                self.problems = await trust.inject(self.client, material.ca_bundle)
-                self._load(material)
+                self.problems = await self.source.look(self._load)
             except (KubeError, trust.TrustError) as exc:
                 # What has been loaded keeps serving; a webhook that never had a certificate stays unready.
                 log.warning("certificate: %s", exc)
@@ -145,25 +141,30 @@ class _Process:
             delay = min(delay * 2, self.look_every) if self.problems else self.look_every
             await asyncio.sleep(delay)
 
-    def _load(self, material: Material) -> None:
+    def _load(self, certificate: bytes, key: bytes) -> None:
         """Into the TLS context that new connections are made with. `ssl` reads files only, so they pass through one."""
-        if material == self._loaded:
-            return
         with tempfile.TemporaryDirectory(prefix="sympozium-webhook-") as directory:
             path = Path(directory) / "pair.pem"
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "wb") as file:
-                file.write(material.key + material.certificate)
+                file.write(key.rstrip() + b"\n" + certificate)
             self.context.load_cert_chain(path)
-        self._loaded = material
         self.certified.set()
 
 
 async def _serve(
-    *, port: int, host: str, hosts: Sequence[str], health_port: int | None, look_every: float
+    *,
+    port: int,
+    host: str,
+    hosts: Sequence[str],
+    certificate_dir: Path | None = None,
+    health_port: int | None,
+    health_host: str = "127.0.0.1",
+    look_every: float,
 ) -> None:
     async with Client.connect(field_manager="sympozium-webhook") as client:
-        process = _Process(client, hosts, look_every)
+        source = trust.Mounted(certificate_dir) if certificate_dir else trust.Own(client, hosts)
+        process = _Process(client, source, look_every)
         webhook = Webhook(process.references)
         config = uvicorn.Config(
             webhook, host=host, port=port, http="httptools", ws="none", lifespan="off",
@@ -175,7 +176,7 @@ async def _serve(
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, server.stopping.set)
-        async with health.serve(health_port, process.unready), asyncio.TaskGroup() as group:
+        async with health.serve(health_port, process.unready, host=health_host), asyncio.TaskGroup() as group:
             background = [
                 group.create_task(process.references.follow()),
                 group.create_task(process.keep_trust()),

@@ -1,4 +1,7 @@
-"""Keeping the certificate in its Secret, and the API server's trust in it in the webhook configurations.
+"""The certificate to serve with: our own, kept in a Secret and in the webhook configurations, or one that others keep.
+
+    Own        our CA. Replicas share its Secret; the configurations get the CA
+    Mounted    files that cert-manager keeps, as its ca-injector does the configurations
 
 Replicas share the Secret. Whoever finds it missing or old writes it with a compare-and-swap, and whoever loses
 that race takes what the winner wrote; the configurations get the bundle of whatever the Secret holds. So any number
@@ -7,16 +10,17 @@ of replicas ends at the same certificate, whatever the order.
 
 import logging
 from base64 import b64decode, b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from pathlib import Path
+from typing import Final, Protocol
 
 from sympozium.api.base import Object
 from sympozium.api.meta import SYSTEM_NAMESPACE
 from sympozium.kube.client import Client
 from sympozium.kube.errors import ConflictError, KubeError
 from sympozium.kube.resources import MUTATING_WEBHOOKS, SECRETS, VALIDATING_WEBHOOKS
-from sympozium.webhook.certificates import Material, renewed
+from sympozium.webhook.certificates import CERTIFICATE, KEY, Material, renewed
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +29,64 @@ CONFIGURATION: Final = "sympozium"
 _RACES: Final = 5
 
 
+Load = Callable[[bytes, bytes], None]
+"""Serve with this certificate chain and this key (PEM) from now on. Raises `ssl.SSLError` for what is neither."""
+
+
 class TrustError(Exception):
-    """The certificate could not be agreed on with the other replicas."""
+    """There is no certificate: it could not be agreed on with the other replicas, or its files are not good."""
+
+
+class Source(Protocol):
+    """Where the certificate is from."""
+
+    async def look(self, load: Load) -> list[str]:
+        """Load what is new; says what is missing before the API server trusts it. Raises TrustError and KubeError."""
+        ...
+
+
+class Own:
+    """Our own CA, and a certificate for `hosts`."""
+
+    def __init__(self, client: Client, hosts: Sequence[str]) -> None:
+        self._client = client
+        self._hosts = hosts
+        self.serving: Material | None = None
+
+    async def look(self, load: Load) -> list[str]:
+        held = await material(self._client, self._hosts, serving=self.serving)
+        if self.serving is None:
+            self._serve(held, load)
+        # The API server hears of a new CA before it meets a certificate of it.
+        missing = await inject(self._client, held.ca_bundle)
+        self._serve(held, load)
+        return missing
+
+    def _serve(self, held: Material, load: Load) -> None:
+        if held != self.serving:
+            load(held.certificate, held.key)
+            self.serving = held
+
+
+class Mounted:
+    """`tls.crt` and `tls.key` of a directory: a Secret of cert-manager, mounted. Who trusts it is not ours to keep."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._serving: tuple[bytes, bytes] | None = None
+
+    async def look(self, load: Load) -> list[str]:
+        try:
+            found = ((self._directory / CERTIFICATE).read_bytes(), (self._directory / KEY).read_bytes())
+            if found != self._serving:
+                load(*found)
+                log.info("serving with the certificate in %s", self._directory)
+        except (
+            OSError
+        ) as error:  # ssl.SSLError is one: while both are being replaced, one may be of the other
+            raise TrustError(f"{self._directory}: {error}") from error
+        self._serving = found
+        return []
 
 
 async def material(client: Client, hosts: Sequence[str], *, serving: Material | None = None) -> Material:

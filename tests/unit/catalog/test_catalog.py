@@ -108,3 +108,10 @@ def test_one_object() -> None:
     assert catalog.document("PersonaPack", "platform-team")["kind"] == "PersonaPack"
     with pytest.raises(KeyError, match="platform-team"):
         catalog.document("PersonaPack", "no-team")
+
+
+def test_it_is_installed_into_any_namespace_with_images_of_any_registry() -> None:
+    found = catalog.documents(namespace="agents", registry="mirror.example/s", tag="v9")
+    assert {d["metadata"]["namespace"] for d in found} == {"agents"}
+    pack = next(d for d in found if d["metadata"]["name"] == "k8s-ops")
+    assert pack["spec"]["sidecar"]["image"] == "mirror.example/s/skill-k8s-ops:v9"

@@ -50,7 +50,10 @@ def test_help_loads_nothing_that_is_slow() -> None:
         (["apply", "--nope"], "No such option: --nope (see: sympozium apply --help)"),
         (["apply"], "name a manifest"),
         (["logs", "r", "-o", "yaml"], "choose json"),
-        (["serve", "webhook"], "Missing option '--port'"),
+        (
+            ["serve", "controller", "--bus-replicas", "2"],
+            "an even number survives no more than the odd one below",
+        ),
     ],
 )
 def test_a_wrong_command_line_is_one_line_and_exit_2(

@@ -1,5 +1,9 @@
 """The install manifests: who may do what, held to it."""
 
+import json
+import os
+import subprocess
+import sys
 from typing import Any
 
 import kubernetes_validate
@@ -147,6 +151,35 @@ def test_the_webhook_is_called_by_url_on_one_machine_and_by_service_on_a_cluster
     ]  # fmt: skip
     service = install.admission()[0]["webhooks"][0]["clientConfig"]["service"]
     assert service == {"name": "sympozium-webhook", "namespace": "sympozium-system", "path": "/mutate"}
+
+
+def test_another_namespace_is_in_every_object_and_every_expression() -> None:
+    found = json.dumps(install.documents(namespace="agents"))
+    assert "sympozium-system" not in found
+    assert "system:serviceaccount:agents:sympozium-controller" in found
+
+
+def test_what_a_process_was_started_with_is_where_it_looks() -> None:
+    program = """
+from sympozium.api import SYSTEM_NAMESPACE
+from sympozium.api.config import ConfigSpec
+from sympozium.api.images import Images
+from sympozium.catalog.install import documents
+from sympozium.server.guards.hosts import _SERVICE
+from sympozium.webhook import identity
+from sympozium.webhook.main import server_names
+print(SYSTEM_NAMESPACE, documents()[0]["metadata"]["name"], identity.CONTROLLER, server_names(None)[-1])
+print(Images.of(ConfigSpec()).agent, bool(_SERVICE.fullmatch("sympozium-apiserver.agents.svc")))
+"""
+    environment = {
+        **os.environ, "SYMPOZIUM_NAMESPACE": "agents", "SYMPOZIUM_IMAGE_REGISTRY": "mirror.example/s/",
+        "SYMPOZIUM_IMAGE_TAG": "v9",
+    }  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)  # fmt: skip
+    assert done.stdout.splitlines() == [
+        "agents agents system:serviceaccount:agents:sympozium-controller sympozium-webhook.agents.svc",
+        "mirror.example/s/agent:v9 True",
+    ]
 
 
 def test_webhook_configurations_come_last_and_namespaces_first() -> None:

@@ -20,7 +20,9 @@ from tests.unit.webhook.world import review
 from sympozium.up.ports import pick
 from sympozium.webhook import main
 from sympozium.webhook.app import Webhook
+from sympozium.webhook.certificates import Material
 from sympozium.webhook.main import _Process, _serve, server_names
+from sympozium.webhook.trust import Own
 
 UNREAD = ["SympoziumInstance", "SympoziumPolicy", "SkillPack", "SympoziumConfig"]
 
@@ -79,11 +81,17 @@ async def until(condition: Callable[[], object]) -> None:
 @asynccontextmanager
 async def process(world: World) -> AsyncIterator[_Process]:
     async with serving(world) as api, api.client() as client:
-        made = _Process(client, ["127.0.0.1"], 0.01)
+        made = _Process(client, Own(client, ["127.0.0.1"]), 0.01)
         keeping = asyncio.create_task(made.keep_trust())
         yield made
         keeping.cancel()
         await asyncio.wait([keeping])
+
+
+def serving_with(made: _Process) -> Material:
+    assert isinstance(made.source, Own)
+    assert made.source.serving is not None
+    return made.source.serving
 
 
 async def test_it_is_unready_until_the_api_server_trusts_it() -> None:
@@ -126,15 +134,14 @@ async def test_what_has_been_loaded_keeps_serving_when_the_api_is_gone() -> None
     world.put(VALIDATING, hooks(None))
     async with process(world) as made:
         await until(lambda: not made.problems)
-        loaded = made._loaded
-        assert loaded is not None
+        loaded = serving_with(made)
         world.broken = True
         await until(lambda: world.refused > 2)
-        assert (made.problems, made._loaded) == ([], loaded)
+        assert (made.problems, serving_with(made)) == ([], loaded)
         world.broken = False
         # A Secret that is gone is written anew, and the API server goes on trusting what is served with.
         del world.objects[SECRET]
-        await until(lambda: made._loaded != loaded)
+        await until(lambda: serving_with(made) != loaded)
         bundle = base64.b64decode(world.objects[MUTATING]["webhooks"][0]["clientConfig"]["caBundle"])
         assert bundle.endswith(loaded.ca_bundle)
         assert bundle != loaded.ca_bundle

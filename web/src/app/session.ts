@@ -10,6 +10,11 @@ export const sessionProblem = signal<Problem | null>(null);
 
 const RETRY_MS = 2000;
 
+/** Where the catalogue, the policies for everybody and the SympoziumConfig are. */
+export function systemNamespace(): string {
+  return session.value?.systemNamespace ?? "";
+}
+
 export async function loadSession(): Promise<void> {
   try {
     session.value = await get<Session>("/session");

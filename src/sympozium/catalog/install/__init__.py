@@ -18,9 +18,10 @@ from typing import Any, Final
 
 import yaml
 
+from sympozium.installation import DEFAULT_NAMESPACE, SYSTEM_NAMESPACE
+
 Object = dict[str, Any]
 
-SYSTEM_NAMESPACE: Final = "sympozium-system"
 CONTROLLER: Final = "sympozium-controller"
 WEBHOOK: Final = "sympozium-webhook"
 GRANTABLE: Final = "sympozium-grantable"
@@ -39,24 +40,24 @@ _FILES: Final = (
 )
 
 
-def documents(*, webhook_url: str | None = None) -> list[Object]:
+def documents(*, namespace: str = SYSTEM_NAMESPACE, webhook_url: str | None = None) -> list[Object]:
     """All install manifests, in an order in which they can be applied.
 
     With `webhook_url` (`https://127.0.0.1:9443`) the API server calls the webhook there; without, at the Service
     `sympozium-webhook` of the system namespace. The CA is not set: the webhook writes it, when it has one.
     The webhook configurations come last, since from then on writes need the webhook.
     """
-    return [*identities(), *admission(webhook_url=webhook_url)]
+    return [*identities(namespace=namespace), *admission(namespace=namespace, webhook_url=webhook_url)]
 
 
-def identities() -> list[Object]:
+def identities(*, namespace: str = SYSTEM_NAMESPACE) -> list[Object]:
     """Everything but the webhook configurations."""
-    return [document for name in _FILES for document in _read(name)]
+    return [document for name in _FILES for document in _read(name, namespace)]
 
 
-def admission(*, webhook_url: str | None = None) -> list[Object]:
+def admission(*, namespace: str = SYSTEM_NAMESPACE, webhook_url: str | None = None) -> list[Object]:
     """The two webhook configurations."""
-    found = _read("admission.yaml")
+    found = _read("admission.yaml", namespace)
     if webhook_url is not None:
         for configuration in found:
             for webhook in configuration["webhooks"]:
@@ -65,6 +66,7 @@ def admission(*, webhook_url: str | None = None) -> list[Object]:
     return found
 
 
-def _read(name: str) -> list[Object]:
-    text = resources.files(__name__).joinpath(name).read_text()
+def _read(name: str, namespace: str) -> list[Object]:
+    """The files name the default namespace, in names of users and in CEL too."""
+    text = resources.files(__name__).joinpath(name).read_text().replace(DEFAULT_NAMESPACE, namespace)
     return [document for document in yaml.load_all(text, yaml.CSafeLoader) if document]

@@ -13,10 +13,13 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sympozium.addresses import is_address, is_loopback
+from sympozium.installation import SYSTEM_NAMESPACE
 from sympozium.server.problems import Problem
 from sympozium.server.settings import Settings
 
-_SERVICE: Final = re.compile(r"sympozium-apiserver(\.sympozium-system(\.svc(\.cluster\.local)?)?)?")
+_SERVICE: Final = re.compile(
+    rf"sympozium-apiserver(\.{re.escape(SYSTEM_NAMESPACE)}(\.svc(\.cluster\.local)?)?)?"
+)
 _HOST: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?")
 
 

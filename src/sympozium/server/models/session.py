@@ -34,6 +34,8 @@ class Session(ApiModel):
     version: str
     installation: str
     """What people call it: the host of its address, unless `--installation` says otherwise."""
+    system_namespace: str
+    """Where the catalogue, the policies for everybody and the SympoziumConfig are."""
 
 
 class TokenSignIn(ApiModel):

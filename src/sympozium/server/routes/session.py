@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from fastapi import APIRouter, Request, Response
 
 from sympozium import __version__
+from sympozium.installation import SYSTEM_NAMESPACE
 from sympozium.kube import UnauthorizedError
 from sympozium.server.access import Caller, CallerOf, Credential, as_caller, bearer, credential
 from sympozium.server.models.session import Link, Session, SignInWays, Ticket, TokenSignIn, User
@@ -107,6 +108,7 @@ def _session(
         expires_at=_time(expires) if expires else None,
         sign_in=SignInWays(token=can, link=can, oidc=can and parts.oidc is not None),
         version=__version__,
+        system_namespace=SYSTEM_NAMESPACE,
         installation=parts.settings.installation or request.url.hostname or "",
     )
 

@@ -5,13 +5,12 @@ import type { Items, PackSummary, PolicySummary, Written } from "../../api/gover
 import { useFetch } from "../../api/hooks";
 import { asProblem, type Problem } from "../../api/problem";
 import { namespace as picked } from "../../app/router";
+import { systemNamespace } from "../../app/session";
 import { Button } from "../../ui/button";
 import { Dialog } from "../../ui/dialog";
 import { ErrorBox } from "../../ui/states";
 import { toast, toastWarnings } from "../../ui/toast";
 import { type EnableForm, enableBody } from "./state";
-
-const SYSTEM = "sympozium-system";
 
 interface Props {
   pack: PackSummary;
@@ -21,7 +20,7 @@ interface Props {
 
 export function Enable({ pack, onClose, onDone }: Props) {
   const [form, setForm] = useState<EnableForm>({
-    namespace: pack.catalogue ? (picked.value === SYSTEM ? "" : picked.value) : pack.namespace,
+    namespace: pack.catalogue ? (picked.value === systemNamespace() ? "" : picked.value) : pack.namespace,
     model: "",
     provider: "",
     baseURL: "",
@@ -164,7 +163,9 @@ interface NamespaceProps {
 
 function NamespaceField({ value, fixed, onChange }: NamespaceProps) {
   const namespaces = useFetch<Items<{ name: string }>>(fixed ? null : "/namespaces");
-  const names = (namespaces.data?.items ?? []).map((one) => one.name).filter((name) => name !== SYSTEM);
+  const names = (namespaces.data?.items ?? [])
+    .map((one) => one.name)
+    .filter((name) => name !== systemNamespace());
   return (
     <label class="field">
       <span>Namespace</span>
@@ -199,7 +200,7 @@ function PolicyField({
   const policies = useFetch<Items<PolicySummary>>("/policies");
   const names = new Set(
     (policies.data?.items ?? [])
-      .filter((one) => one.namespace === namespace || one.namespace === SYSTEM)
+      .filter((one) => one.namespace === namespace || one.namespace === systemNamespace())
       .map((one) => one.name),
   );
   return (

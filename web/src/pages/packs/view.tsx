@@ -4,6 +4,7 @@ import type { Items, PackSummary } from "../../api/govern";
 import { useWatched } from "../../api/useWatched";
 import type { PageProps } from "../../app/pages";
 import { href, namespace, navigate, route } from "../../app/router";
+import { systemNamespace } from "../../app/session";
 import { Badge, Phase } from "../../ui/badge";
 import { Button } from "../../ui/button";
 import { PackIcon } from "../../ui/icons";
@@ -60,7 +61,7 @@ function None({ searched }: { searched: boolean }) {
   return (
     <EmptyState title="There are no packs" icon={PackIcon}>
       <p>
-        The catalogue is in namespace sympozium-system, if you may see it. A PersonaPack of your own is
+        The catalogue is in namespace {systemNamespace()}, if you may see it. A PersonaPack of your own is
         applied with <code>sympozium apply -f</code>.
       </p>
     </EmptyState>

@@ -1,12 +1,11 @@
 /** The choice of an instance that a policy may govern: of its namespace, or of all for policies that everybody has. */
 import type { InstanceSummary, Items } from "../../api/govern";
 import { useFetch } from "../../api/hooks";
-
-const SYSTEM = "sympozium-system";
+import { systemNamespace } from "../../app/session";
 
 /** The namespace whose instances and runs a policy of `namespace` is about; empty for all. */
 export function scopeOf(namespace: string): string {
-  return namespace === SYSTEM ? "" : namespace;
+  return namespace === systemNamespace() ? "" : namespace;
 }
 
 interface Props {

@@ -3,6 +3,7 @@ import { useState } from "preact/hooks";
 import { post } from "../../api/client";
 import { asProblem, type Problem } from "../../api/problem";
 import type { Chosen, FoundEndpoint, SetUp, Tried } from "../../api/setup";
+import { systemNamespace } from "../../app/session";
 import { Button } from "../../ui/button";
 import { plural } from "../../ui/format";
 import { ErrorBox, Note } from "../../ui/states";
@@ -43,7 +44,7 @@ export function Model({ data, namespace, onChosen }: ModelProps) {
       {mayConfigure ? (
         <Choose found={found} namespace={namespace} onChosen={onChosen} />
       ) : (
-        <Note>Whoever may update the SympoziumConfig in sympozium-system can choose another one.</Note>
+        <Note>Whoever may update the SympoziumConfig in {systemNamespace()} can choose another one.</Note>
       )}
     </>
   );

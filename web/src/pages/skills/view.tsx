@@ -3,6 +3,7 @@ import type { Items, SkillSummary } from "../../api/govern";
 import { useWatched } from "../../api/useWatched";
 import type { PageProps } from "../../app/pages";
 import { href, location, namespace, route, setQuery } from "../../app/router";
+import { systemNamespace } from "../../app/session";
 import { Badge } from "../../ui/badge";
 import { SkillIcon } from "../../ui/icons";
 import { SearchBox } from "../../ui/search";
@@ -99,7 +100,7 @@ export default function Skills(_: PageProps) {
               title={text || only ? "No skill has all of these words" : "There are no skill packs"}
               icon={SkillIcon}
             >
-              <p>A SkillPack is applied as YAML; the built-in ones are in namespace sympozium-system.</p>
+              <p>A SkillPack is applied as YAML; the built-in ones are in namespace {systemNamespace()}.</p>
             </EmptyState>
           )
         }
