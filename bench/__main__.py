@@ -8,6 +8,7 @@ NAMES = (
     "pods",
     "machine",
     "first_request",
+    "job_created",
     "gate",
     "gate_journal",
     "approval",
