@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 import sympozium.api
+from cluster.external import kube_api
 from sympozium.catalog import install
 from sympozium.kube.resources import CUSTOM_RESOURCE_DEFINITIONS, SERVICE_ACCOUNTS
 from sympozium.testing.client import Object
@@ -157,10 +158,7 @@ def _established(crd: Object) -> bool:
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeAPI]:
     """The embedded API with everything installed that the API server needs, and the people of USERS."""
-    directory = tmp_path_factory.mktemp("kube")
-    users = directory / "users.csv"
-    users.write_text(USERS)
-    with KubeAPI(directory / "data", token_auth_file=users) as kube:
+    with kube_api(tmp_path_factory.mktemp("kube"), USERS) as kube:
         prepare(kube)
         yield kube
 

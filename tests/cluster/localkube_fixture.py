@@ -1,6 +1,5 @@
 """localkube alone, as a process: for tests of its controllers and its access."""
 
-import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any, Self
 
 import pytest
 
+from cluster.external import EXTERNAL, Borrowed
 from sympozium.kube.kubeconfig import load
 from sympozium.testing.client import Client, Object
 from sympozium.testing.kube import KubeProcess
@@ -16,35 +16,25 @@ from sympozium.testing.resources import JOB, NODE, POD, SERVICE_ACCOUNT
 USERS = 'admintoken,admin,1,"system:masters"\nalicetoken,alice,2,"devs"\n'
 
 
-EXTERNAL = os.environ.get("SYMPOZIUM_TEST_KUBECONFIG", "")
-"""A cluster-admin of another server to run these tests on. It must know the users of USERS by their tokens."""
-
-
 class LocalKube(Client):
     """`python -m sympozium.localkube` on a directory; `kill` and `start` may alternate.
 
-    With SYMPOZIUM_TEST_KUBECONFIG it is that server instead, and a test that would end it is skipped.
+    With SYMPOZIUM_TEST_KUBECONFIG it is that server instead (`cluster.external`), and a test that would end it is skipped.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._server: KubeProcess | None = None
-        self.kubeconfig = Path(EXTERNAL)
-        if not EXTERNAL:
+        if EXTERNAL:
+            self.server: KubeProcess = Borrowed(directory)
+        else:
             users = directory / "users.csv"
             users.write_text(USERS)
-            self._server = KubeProcess(directory / "data", token_auth_file=users, log=directory / "log")
-            self._server.start()
-            self.kubeconfig = self._server.kubeconfig
+            self.server = KubeProcess(directory / "data", token_auth_file=users, log=directory / "log")
+        self.server.start()
+        self.kubeconfig = self.server.kubeconfig
         access = load(self.kubeconfig)
         self.url, self.authority = access.server, access.ca or b""
         super().__init__(self.kubeconfig)
-
-    @property
-    def server(self) -> KubeProcess:
-        if self._server is None:
-            pytest.skip("this server is not ours to end")
-        return self._server
 
     def start(self) -> None:
         self.server.start()
@@ -118,8 +108,7 @@ class LocalKube(Client):
 
     def __exit__(self, *_exc: object) -> None:
         self.close()
-        if self._server is not None:
-            self._server.stop()
+        self.server.stop()
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,8 @@ from typing import Any, Self
 
 import pytest
 
+from cluster.external import EXTERNAL, Borrowed, not_ours
+from cluster.signer import Signer
 from sympozium.localkube.access.pki import CertificateAuthority
 from sympozium.testing.client import Client, Object
 from sympozium.testing.resources import EVENT, NAMESPACE, NODE, POD
@@ -32,7 +34,8 @@ class NodeCluster(Client):
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         url = self._start_api()
         self._identities(url)
-        super().__init__(directory / "api" / "kubeconfig")
+        self.kubeconfig = Path(EXTERNAL) if EXTERNAL else directory / "api" / "kubeconfig"
+        super().__init__(self.kubeconfig)
         try:
             self.start_node()
         except AssertionError as failure:
@@ -40,6 +43,8 @@ class NodeCluster(Client):
             raise AssertionError(f"{failure}\n{self.log('node')}") from failure
 
     def _start_api(self) -> str:
+        if EXTERNAL:
+            return Borrowed(self.directory).start()
         api = self._spawn(
             "api", ["sympozium.localkube", "--data-dir", str(self.directory / "api"), "--port", "0"]
         )
@@ -49,7 +54,9 @@ class NodeCluster(Client):
         return str(json.loads(line)["url"])
 
     def _identities(self, url: str) -> None:
-        authority = CertificateAuthority(self.directory / "api" / "pki")
+        authority = (
+            Signer(self.directory) if EXTERNAL else CertificateAuthority(self.directory / "api" / "pki")
+        )
         client = authority.issue("system:node:n1", ["system:nodes"], self.directory / "client")
         self.serving = authority.issue_server("n1", ["127.0.0.1"], path=self.directory / "serving")
         self.authority = authority
@@ -84,6 +91,8 @@ class NodeCluster(Client):
         self._spawn("node", module, KUBECONFIG=str(self.node_config))
 
     def stop(self, name: str, number: int = signal.SIGTERM) -> int:
+        if name == "api" and EXTERNAL:
+            not_ours()
         process = self.processes.pop(name)
         process.send_signal(number)
         code = process.wait(30)

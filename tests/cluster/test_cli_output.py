@@ -10,11 +10,12 @@ import typer.main
 import yaml
 
 import sympozium.api
+from cluster.external import kube_api
 from sympozium.catalog import install
 from sympozium.cli.main import app, run_app
 from sympozium.kube.resources import CUSTOM_RESOURCE_DEFINITIONS
 from sympozium.testing.client import Object
-from sympozium.testing.kube import KubeAPI
+from sympozium.testing.kube import USERS, KubeAPI
 from sympozium.testing.resources import AGENT_RUN
 
 API = "sympozium.ai/v1alpha1"
@@ -51,7 +52,7 @@ ELSEWHERE = {
 
 @pytest.fixture(scope="module")
 def kube(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeAPI]:
-    with KubeAPI(tmp_path_factory.mktemp("kube")) as api:
+    with kube_api(tmp_path_factory.mktemp("kube"), USERS) as api:
         for file in sorted((Path(sympozium.api.__file__).parent / "crds").glob("*.yaml")):
             document = yaml.safe_load(file.read_text())
             path = CUSTOM_RESOURCE_DEFINITIONS.path(name=document["metadata"]["name"])

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster.localkube_fixture import EXTERNAL, LocalKube, kube, ns
+from cluster.external import EXTERNAL
+from cluster.localkube_fixture import LocalKube, kube, ns
 from sympozium.kube.resources import Resource
 from sympozium.localkube.access.pki import CertificateAuthority
 from sympozium.testing.client import ApiError

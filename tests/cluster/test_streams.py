@@ -34,7 +34,7 @@ SERVER = "import http.server as h; h.test(h.SimpleHTTPRequestHandler, h.Threadin
 
 
 def words(cluster: NodeCluster, ns: str, kubectl: Path, *arguments: str) -> list[str]:
-    return [str(kubectl), "--kubeconfig", str(cluster.directory / "api" / "kubeconfig"), "-n", ns, *arguments]
+    return [str(kubectl), "--kubeconfig", str(cluster.kubeconfig), "-n", ns, *arguments]
 
 
 def run(

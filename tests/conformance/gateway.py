@@ -9,6 +9,7 @@ none, by impersonation. Any other request goes on without credentials of ours. A
 import base64
 import http.client
 import http.server
+import ipaddress
 import json
 import os
 import ssl
@@ -16,7 +17,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -96,41 +97,44 @@ def alice(access: Access, admin: Credentials) -> tuple[Credentials, str]:
 
 
 def _signed(access: Access, admin: Credentials) -> ssl.SSLContext:
-    key = ec.generate_private_key(ec.SECP256R1())
-    names = [
-        x509.NameAttribute(NameOID.COMMON_NAME, "alice"),
-        x509.NameAttribute(NameOID.ORGANIZATION_NAME, "devs"),
-    ]
-    request = (
-        x509.CertificateSigningRequestBuilder().subject_name(x509.Name(names)).sign(key, hashes.SHA256())
-    )
-    path = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
-    name = f"conformance-alice-{uuid.uuid4().hex[:8]}"
-    spec = {
-        "request": base64.b64encode(request.public_bytes(serialization.Encoding.PEM)).decode(),
-        "signerName": SIGNER,
-        "usages": ["client auth"],
-    }
-    made = admin.ask("POST", path, {"metadata": {"name": name}, "spec": spec})
-    try:
-        made["status"] = {
-            "conditions": [
-                {"type": "Approved", "status": "True", "reason": "Conformance", "message": "recorded checks"}
-            ]
-        }
-        admin.ask("PUT", f"{path}/{name}/approval", made)
-        certificate = _certificate(admin, f"{path}/{name}")
-    finally:
-        admin.ask("DELETE", f"{path}/{name}")
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    certificate, private = signed(admin, "alice", "devs", SIGNER, "client auth")
     context = nobody(access).context
     with tempfile.NamedTemporaryFile() as file:
         file.write(certificate + b"\n" + private)
         file.flush()
         context.load_cert_chain(file.name)
     return context
+
+
+def signed(
+    admin: Credentials, name: str, group: str, signer: str, *usages: str, addresses: Iterable[str] = ()
+) -> tuple[bytes, bytes]:
+    """A certificate (PEM) of the server's authority and its key. Raises RuntimeError when nothing signs it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = [
+        x509.NameAttribute(NameOID.COMMON_NAME, name),
+        x509.NameAttribute(NameOID.ORGANIZATION_NAME, group),
+    ]
+    builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name(subject))
+    if addresses:
+        names = [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    request = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    path = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
+    asked = f"conformance-{uuid.uuid4().hex[:8]}"
+    spec = {"request": base64.b64encode(request).decode(), "signerName": signer, "usages": list(usages)}
+    made = admin.ask("POST", path, {"metadata": {"name": asked}, "spec": spec})
+    try:
+        condition = {"type": "Approved", "status": "True", "reason": "Conformance", "message": "tests"}
+        made["status"] = {"conditions": [condition]}
+        admin.ask("PUT", f"{path}/{asked}/approval", made)
+        certificate = _certificate(admin, f"{path}/{asked}")
+    finally:
+        admin.ask("DELETE", f"{path}/{asked}")
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return certificate, private
 
 
 def _certificate(admin: Credentials, path: str) -> bytes:
