@@ -41,6 +41,9 @@ def definition(kind: str) -> Object:
         ("kind", f"{kind}."),
     ):
         schema["properties"][name] = {"type": "string", "description": text}
+    if found.reconciled:
+        # Until a controller has seen an object, kstatus (Flux, helm) takes it for being in progress, not for done.
+        schema["properties"]["status"]["default"] = {"observedGeneration": -1}
     schema["properties"]["metadata"] = {"type": "object"}
     return {
         "apiVersion": "apiextensions.k8s.io/v1",

@@ -38,6 +38,8 @@ class Kind:
     group: str = GROUP
     version: str = VERSION
     categories: tuple[str, ...] = field(default=("sympozium",))
+    reconciled: bool = True
+    """Whether controllers bring the world to what its objects say; False for those that only ask something."""
 
     @property
     def kind(self) -> str:
@@ -151,6 +153,7 @@ KINDS: Final[tuple[Kind, ...]] = (
             Column("Expires", ".spec.expiresAt"),
             _AGE,
         ),
+        reconciled=False,
     ),
     Kind(
         SympoziumConfig, "sympoziumconfigs", "sconf",

@@ -39,8 +39,8 @@ class Resource(Model):
 class Status(Model):
     """What every status has."""
 
-    observed_generation: Annotated[int, Field(ge=0)] | None = None
-    """Generation of the spec that this status was computed from."""
+    observed_generation: Annotated[int, Field(ge=-1)] | None = None
+    """Generation of the spec that this status was computed from; -1 until a controller has seen the object."""
     conditions: Conditions = []
     """Aspects of the state, each with a reason and a message."""
 

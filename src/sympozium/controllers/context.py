@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
@@ -13,10 +13,11 @@ from sympozium.api import SYSTEM_NAMESPACE, SkillPack, SympoziumConfig, Sympoziu
 from sympozium.api.base import Object
 from sympozium.api.config import NAME as CONFIG_NAME, ConfigSpec
 from sympozium.api.meta import LABEL_RUN
+from sympozium.api.run import TERMINAL
 from sympozium.api.shared import Parent, Resource as Model, SkillRef
 from sympozium.api.unimplemented import CONDITION as UNIMPLEMENTED, REASON, find as find_unimplemented
 from sympozium.kube import Client, Informer
-from sympozium.kube.conditions import condition, merged
+from sympozium.kube.conditions import condition, find, merged, standing
 from sympozium.kube.events import Recorder
 from sympozium.kube.informer import drop_managed_fields
 from sympozium.kube.resources import JOBS, NODES, PODS, Resource
@@ -34,6 +35,10 @@ BY_SCHEDULE = "schedule"
 BY_TRIGGER = "trigger"
 BY_OWNER = "owner"
 BY_PARENT = "parent"
+
+
+FINAL_REASONS: Final = frozenset({"ConfigMapRefused", "InvalidPolicy", "InvalidSchedule", "NotUsed"})
+"""Reasons of `Ready=False` that only a change of the object's own spec mends; all others may pass by themselves."""
 
 
 class MissingError(Exception):
@@ -133,15 +138,21 @@ class Context:
     ) -> Object:
         """Write what differs, and nothing when nothing does; returns the object as it is then.
 
-        A field that is None is removed. Raises ConflictError when the copy was older than the object.
+        A field that is None is removed. What `Ready` or the phase of a run says is said to kstatus too. Raises
+        ConflictError when the copy was older than the object.
         """
         old = obj.get("status") or {}
         generation = int(obj["metadata"].get("generation") or 0)
+        said, gone = _standing(informer.resource.kind, fields, conditions)
         wanted = {
             **fields,
             "observedGeneration": generation,
             "conditions": merged(
-                old.get("conditions") or [], conditions, now=self.now(), generation=generation, drop=drop
+                old.get("conditions") or [],
+                [*conditions, *said],
+                now=self.now(),
+                generation=generation,
+                drop=[*drop, *gone],
             ),
         }
         # Absent and None are the same, in a merge patch as in the schema.
@@ -159,6 +170,18 @@ class Context:
             return [], [UNIMPLEMENTED]
         words = "; ".join(f"{path} ({effect})" for path, effect in found)
         return [condition(UNIMPLEMENTED, True, REASON, f"without effect in this version: {words}")], []
+
+
+def _standing(kind: str, fields: Object, conditions: Sequence[Object]) -> tuple[list[Object], list[str]]:
+    """The conditions of kstatus that follow from what is written, and the types to drop."""
+    if ready := find(conditions, "Ready"):
+        final = ready["reason"] in FINAL_REASONS
+        return standing(ready["status"] == "True", ready["reason"], ready["message"], final=final)
+    if kind != "AgentRun" or not (phase := fields.get("phase")):
+        return [], []
+    reason = fields.get("reason") or phase
+    words = fields.get("error") or f"the run is {phase}"
+    return standing(phase == "Succeeded", reason, words, final=phase in TERMINAL)
 
 
 def parse(model: type[AnyModel], obj: Object) -> AnyModel:

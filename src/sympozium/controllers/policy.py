@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable
 
+from sympozium.api import SympoziumPolicy
 from sympozium.api.base import Object
 from sympozium.controllers.context import Context
 from sympozium.kube import Controller, Request, Result
 from sympozium.kube.conditions import condition
+from sympozium.policy.check import problems
 
 
 class PolicyController:
@@ -25,9 +27,7 @@ class PolicyController:
         if obj is None or obj["metadata"].get("deletionTimestamp"):
             return Result()
         bound = sum(1 for instance in caches.instances.list() if request in self._policy_of(instance))
-        ready = condition(
-            "Ready", True, "Valid", "the policy is enforced for runs of the instances bound to it"
-        )
+        ready = _readiness(obj)
         notes, drop = self._context.unimplemented(obj)
         fields = {"boundInstances": bound}
         await self._context.write_status(caches.policies, obj, fields, [ready, *notes], drop=drop)
@@ -49,3 +49,12 @@ class PolicyController:
             Request(o["metadata"]["namespace"], o["metadata"]["name"])
             for o in self._context.caches.policies.list()
         ]
+
+
+def _readiness(obj: Object) -> Object:
+    """Admission refuses what cannot be enforced; an object from before there was one may hold it all the same."""
+    wrong = problems(SympoziumPolicy.model_validate(obj).spec)
+    if wrong:
+        words = "; ".join(f"{found.field}: {found.message}" for found in wrong)
+        return condition("Ready", False, "InvalidPolicy", words)
+    return condition("Ready", True, "Valid", "the policy is enforced for runs of the instances bound to it")

@@ -15,6 +15,22 @@ def condition(kind: str, status: bool | None, reason: str, message: str = "") ->
     return {"type": kind, "status": word, "reason": reason, "message": message}
 
 
+RECONCILING, STALLED = "Reconciling", "Stalled"
+"""Abnormal-true conditions by which kstatus, and so Flux, Helm 4 and kubectl's successors, know an object's state:
+https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md
+"""
+
+
+def standing(good: bool, reason: str, message: str, *, final: bool = False) -> tuple[list[Object], list[str]]:
+    """Conditions to set and types to drop: neither for what is as it should be, `Stalled` for what will not change
+    by itself (`final`), `Reconciling` for what may.
+    """
+    if good:
+        return [], [RECONCILING, STALLED]
+    kind, other = (STALLED, RECONCILING) if final else (RECONCILING, STALLED)
+    return [condition(kind, True, reason, message)], [other]
+
+
 def merged(
     old: Sequence[Object], new: Sequence[Object], *, now: datetime, generation: int, drop: Sequence[str] = ()
 ) -> list[Object]:

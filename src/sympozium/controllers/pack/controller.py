@@ -76,8 +76,9 @@ class PackController:
         problems = {**stamped.problems, **refused}
         if not pack.spec.enabled:
             phase = "Inactive"
+            # As its author wants it: who waits for everything to be ready (helm, Flux) does not wait for this.
             ready = condition(
-                "Ready", False, "NotEnabled", "an entry of the catalogue: set spec.enabled to true"
+                "Ready", True, "NotEnabled", "an entry of the catalogue: set spec.enabled to true"
             )
         elif problems:
             phase = "Error"

@@ -95,6 +95,8 @@ class RunController:
         if run.status.phase in TERMINAL:
             if job is not None and own.is_of(job, run) and diagnose.finished(job) is None:
                 await self._ending.stop(job)
+            # `cancel` and `suspend` may still change, without effect: the generation has been seen all the same.
+            obj = await self._context.write_status(self._context.caches.runs, obj, {})
             await self._ending.clean(obj, run)
             self._store.forget(ref)
             return Result()

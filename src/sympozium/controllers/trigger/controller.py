@@ -188,7 +188,7 @@ class TriggerController:
         if problems:
             return condition("Ready", False, "RunRefused", problems[0])
         if trigger.spec.suspend:
-            return condition("Ready", False, "Suspended", "no event makes a run (spec.suspend)")
+            return condition("Ready", True, "Suspended", "no event makes a run (spec.suspend)")
         return condition("Ready", True, "Listening", "events make runs")
 
     async def _report(self, obj: Object, fields: Object, ready: Object) -> None:

@@ -59,7 +59,7 @@ async def packs(sight: Sight) -> list[PackSummary]:
             warnings=[
                 f"{condition['type']}: {condition.get('message') or condition.get('reason')}"
                 for condition in status.get("conditions") or ()
-                if condition["status"] == "False" and condition.get("reason") != "NotEnabled"
+                if condition["status"] == "False"
             ],
         )
 
