@@ -17,7 +17,7 @@ class PersonaSchedule(Model):
     )
 
     type: RunType = "heartbeat"
-    """Kind of occasion, told to the agent."""
+    """Kind of occasion, told to the agent; heartbeat when absent."""
     interval: Duration | None = None
     """Time between runs."""
     cron: Annotated[str, Field(min_length=1, max_length=253)] | None = None
@@ -28,7 +28,7 @@ class PersonaSchedule(Model):
 
 class PersonaMemory(Model):
     enabled: bool = True
-    """Keep notes between runs."""
+    """Keep notes between runs; true when absent."""
     seeds: list[str] = []
     """First notes."""
 

@@ -33,7 +33,24 @@ class SchemaError(Exception):
 def structural(model: type[Model]) -> Schema:
     """The schema of a model, with everything it refers to in place. Raises SchemaError."""
     document = model.model_json_schema(by_alias=True, mode="validation")
-    return _Builder(document.get("$defs", {})).model(model, document)
+    schema = _Builder(document.get("$defs", {})).model(model, document)
+    _undefault_lists(schema, listed=False)
+    return schema
+
+
+def _undefault_lists(node: Schema, *, listed: bool) -> None:
+    """Take out defaults of fields in items of lists: our readers know them, and who compares manifests does not.
+
+    A merge of JSON, as Argo CD makes one, replaces lists whole: what the API server puts into an item is drift for ever.
+    """
+    if listed:
+        node.pop("default", None)
+    for child in node.get("properties", {}).values():
+        _undefault_lists(child, listed=listed)
+    if "items" in node:
+        _undefault_lists(node["items"], listed=True)
+    if isinstance(values := node.get("additionalProperties"), dict):
+        _undefault_lists(values, listed=listed)
 
 
 class _Builder:

@@ -51,7 +51,7 @@ class HostMount(Model):
     mount_path: str
     """Path in the container."""
     read_only: bool = True
-    """Cannot be written to."""
+    """Cannot be written to; true when absent."""
 
 
 class HostAccess(Model):
