@@ -67,18 +67,24 @@ class Admin:
     _verifiers: dict[tuple[str, str], Verifier] = field(default_factory=dict)
 
     @classmethod
-    async def open(cls, url: str, keyring: Keyring, user: User | None = None) -> Self:
-        """Connect, and make the stream where it is not there. Raises BusError."""
+    async def open(cls, url: str, keyring: Keyring, user: User | None = None, *, servers: int = 1) -> Self:
+        """Connect, and make the streams where they are not there, each of them on all of `servers`. Raises BusError."""
         reconnections = Reconnections()
-        connection = await connect(
-            url, user or keyring.controller_user(), name="controllers", reconnections=reconnections
-        )
+        accounts = Accounts(url, keyring, servers=servers)
+        try:
+            await accounts.ensure()
+            connection = await connect(
+                url, user or keyring.controller_user(), name="controllers", reconnections=reconnections
+            )
+        except BaseException:
+            await accounts.close()
+            raise
         store = Store(connection, reconnections)
         recorder = Recorder(connection, store, keyring)
-        admin = cls(url, keyring, connection, reconnections, Accounts(url, keyring), recorder)
+        admin = cls(url, keyring, connection, reconnections, accounts, recorder)
         try:
-            await admin.ensure_stream()
-            await store.ensure()
+            await admin.ensure_stream(replicas=servers)
+            await store.ensure(replicas=servers)
         except BaseException:
             await admin.close()
             raise
@@ -93,8 +99,11 @@ class Admin:
     def connected(self) -> bool:
         return self._nats.is_connected
 
-    async def ensure_stream(self, *, max_age: float = 0) -> None:
-        """`max_age`: seconds after which messages go; 0 keeps them until the AgentRun is deleted."""
+    async def ensure_stream(self, *, max_age: float = 0, replicas: int = 1) -> None:
+        """`max_age`: seconds after which messages go; 0 keeps them until the AgentRun is deleted.
+
+        A stream that is there on fewer servers is copied to the others as it is.
+        """
         config = StreamConfig(
             name=STREAM,
             subjects=[ALL],
@@ -102,6 +111,7 @@ class Admin:
             retention=RetentionPolicy.LIMITS,
             allow_direct=True,
             max_age=max_age,
+            num_replicas=replicas,
             duplicate_window=120,
             # One for each run at work. The server's own limit would be 1000.
             max_consumers=100_000,

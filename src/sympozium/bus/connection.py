@@ -8,6 +8,7 @@ wait for its time-out: `Reconnections` ends such a wait as soon as the connectio
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -23,6 +24,8 @@ T = TypeVar("T")
 _RECONNECT_WAIT = 0.25
 _CONNECT_TIMEOUT = 3
 _LONGEST_WAIT = 2.0
+_UNTIL_KNOWN = 5.0
+"""Seconds in which a refusal is not believed: one of several servers that was away has not heard of every user yet."""
 API_TIMEOUT = 5.0
 
 
@@ -97,7 +100,7 @@ async def connect(
     changed: Callable[[], None] | None = None,
 ) -> Nats:
     """A connection that heals itself. With `patient` it waits for a server that is not there yet;
-    without, it raises BusError. Raises BusRefusedError in any case.
+    without, it raises BusError. Raises BusRefusedError in any case, with patience when a while has changed nothing. `url` may be several, with commas between.
 
     `changed` is called when the connection is lost, is back, and is closed for good.
     """
@@ -123,11 +126,12 @@ async def connect(
             changed()
 
     delay = 0.1
+    refused: float | None = None
     while True:
         connection = _Connection()
         try:
             await connection.connect(
-                url,
+                url.split(","),
                 user_jwt_cb=user.jwt.encode,
                 signature_cb=user.sign,
                 name=name,
@@ -146,8 +150,12 @@ async def connect(
             )
         except (OSError, nats.errors.Error, TimeoutError) as exc:
             if "authorization" in str(exc).lower() or "authentication" in str(exc).lower():
-                raise BusRefusedError(f"the bus at {url} refuses this user ({name}): {words(exc)}") from exc
-            if not patient:
+                refused = refused or time.monotonic()
+                if not patient or time.monotonic() - refused > _UNTIL_KNOWN:
+                    raise BusRefusedError(
+                        f"the bus at {url} refuses this user ({name}): {words(exc)}"
+                    ) from exc
+            elif not patient:
                 raise BusError(f"the bus at {url} cannot be reached: {said or words(exc)}") from exc
             await asyncio.sleep(delay * random.uniform(0.5, 1))  # noqa: S311 - spreads attempts
             delay = min(delay * 2, _LONGEST_WAIT)

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field, replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from nats.aio.client import Client as Nats
-from nats.errors import Error as NatsError, NoRespondersError
+from nats.errors import Error as NatsError
 
 from sympozium.bus import messages
 from sympozium.bus.connection import API_TIMEOUT, words
 from sympozium.bus.errors import BusError
+from sympozium.bus.getting import get_subject, message_of
 from sympozium.bus.messages import Message, MessageError, SignatureError, unseal
 from sympozium.bus.subjects import CONTROLLER, STREAM, TOOLS, RunRef
 
@@ -155,26 +156,14 @@ async def stored(
     while True:
         query = json.dumps({"seq": sequence + 1, "next_by_subj": subject or run.everything}).encode()
         try:
-            answer = await connection.request(f"$JS.API.DIRECT.GET.{STREAM}", query, timeout=API_TIMEOUT)
-        except (NatsError, TimeoutError) as exc:
-            if isinstance(exc, NoRespondersError) and await _is_stream_absent(connection):
-                return
+            answer = await connection.request(get_subject(STREAM), query, timeout=API_TIMEOUT)
+            found = message_of(answer.data)
+        except (NatsError, TimeoutError, BusError) as exc:
             raise BusError(
                 f"the history of run {run.namespace}/{run.name} cannot be read: {words(exc)}"
             ) from exc
-        headers = answer.headers or {}
-        if headers.get("Status"):
-            if headers["Status"] == "404":
-                return
-            raise BusError(f"the history of run {run.namespace}/{run.name} cannot be read: {headers}")
-        sequence = int(headers["Nats-Sequence"])
-        yield Raw(sequence, headers["Nats-Subject"], answer.data)
-
-
-async def _is_stream_absent(connection: Nats) -> bool:
-    """Whether the server knows of no stream: before the controllers first came, no run has said anything."""
-    try:
-        answer = await connection.request(f"$JS.API.STREAM.INFO.{STREAM}", timeout=API_TIMEOUT)
-    except (NatsError, TimeoutError):
-        return False
-    return bool((json.loads(answer.data).get("error") or {}).get("code") == 404)
+        if found is None:
+            return
+        raw = Raw(*found)
+        sequence = raw.sequence
+        yield raw

@@ -91,10 +91,8 @@ class Keyring:
             f"{api}.INFO",
             f"{api}.STREAM.INFO.{STREAM}",
             f"{api}.STREAM.MSG.GET.{STREAM}",
-            f"{api}.DIRECT.GET.{STREAM}",
-            f"{api}.DIRECT.GET.{STREAM}.>",
             f"{api}.STREAM.INFO.{AUDIT_STREAM}",
-            f"{api}.DIRECT.GET.{AUDIT_STREAM}",
+            f"{api}.STREAM.MSG.GET.{AUDIT_STREAM}",
         ]
         subscribe = [f"{READER_INBOX}.>", f"{LIVE_ROOT}.>", f"{ROOT}.>"]
         return User(

@@ -17,9 +17,9 @@ MAX_PAYLOAD = 1024 * 1024
 SERVICE: Final = "sympozium-nats"
 CLIENTS, ROUTES, MONITOR = 4222, 6222, 8222
 """Ports of the pods."""
-_SYNC: Final = "5s"
-"""How often a server asks the others whether it has missed a change of the account: one that was away knows
-nothing of it until then."""
+_SYNC: Final = "1s"
+"""How often a server asks another one, with a hash, whether it has missed a change of the account: one that was away
+knows nothing of it until then."""
 _STREAMS_SHARE: Final = 0.9
 """Of a volume. JetStream refuses what does not fit, in words; a full disk breaks it."""
 
@@ -69,7 +69,11 @@ def configurations(keyring: Keyring, namespace: str, replicas: int, storage: int
 
 
 def clustered(keyring: Keyring, member: Member, peers: Sequence[str], storage: int) -> str:
-    """One server's configuration. `peers` are host:port of all servers' routes; none for a server that is alone."""
+    """One server's configuration. `peers` are host:port of all servers' routes; none for a server that is alone.
+
+    Streams of a server that is alone are in a directory of their own: a cluster that found them would take them for
+    remains of streams that it does not know, and delete them.
+    """
     text = f"""# Written by the controller of Sympozium; changes are lost.
 server_name: {member.name}
 listen: "{member.host}:{member.clients}"
@@ -79,7 +83,7 @@ lame_duck_duration: "30s"
 lame_duck_grace_period: "5s"
 {_authentication(keyring, f"{member.directory}/accounts", interval=_SYNC, issued_at=1)}
 jetstream: {{
-  store_dir: "{member.directory}/streams"
+  store_dir: "{member.directory}/{"cluster" if peers else "streams"}"
   sync_interval: always
   max_file_store: {int(storage * _STREAMS_SHARE)}
 }}

@@ -63,23 +63,37 @@ class Cluster:
     public_url: str | None = None
 
 
-async def until_there(client: Client, namespace: str, cluster: Cluster, stop: asyncio.Event) -> bool:
-    """Make everything, trying again for as long as it takes; False when `stop` was set first."""
-    while not stop.is_set():
-        try:
-            await make(client, namespace, cluster)
-        except (KubeError, BootstrapError) as error:
-            log.warning("keys of the installation: %s", error)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), _RETRY)
-        else:
-            return True
-    return False
+class Bootstrap:
+    """`problem` says why not everything is there yet."""
+
+    def __init__(self, client: Client, namespace: str, cluster: Cluster) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._cluster = cluster
+        self.problem = ""
+
+    async def run(self, stop: asyncio.Event) -> bool:
+        """Make everything, trying again for as long as it takes; False when `stop` was set first."""
+        while not stop.is_set():
+            try:
+                await make(self._client, self._namespace, self._cluster)
+            except (KubeError, BootstrapError) as error:
+                if str(error) != self.problem:  # one line for an outage
+                    self.problem = str(error)
+                    log.error("what the installation needs is not there yet: %s", error)  # noqa: TRY400 - no stack helps here
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), _RETRY)
+            else:
+                return True
+        return False
 
 
 async def make(client: Client, namespace: str, cluster: Cluster) -> None:
-    """Once. Raises KubeError, and BootstrapError for keys of the bus that cannot be read."""
+    """Once. Raises KubeError, and BootstrapError for keys of the bus that cannot be read, and for a bus whose histories
+    would be left behind.
+    """
     keep = _Keeper(client, namespace)
+    _judge_size(await client.find(CONFIG_MAPS, CONFIG_MAP, namespace), cluster.replicas)
     operator = await keep.once(SECRETS, OPERATOR_SECRET, "bus", lambda: Keyring.generate().secret())
     try:
         keyring = Keyring.from_secret(operator)
@@ -99,12 +113,24 @@ async def make(client: Client, namespace: str, cluster: Cluster) -> None:
         SECRETS, SERVER, "apiserver", lambda: {name: secrets.token_bytes(32) for name in _SERVER_KEYS}
     )
     keys = {"controllerKey": keyring.controller_public, "recordKey": keyring.record_public}
-    await keep.exactly(CONFIG_MAPS, CONFIG_MAP, "bus", {"url": cluster.bus_url, **keys})
+    await keep.exactly(
+        CONFIG_MAPS, CONFIG_MAP, "bus", {"url": cluster.bus_url, "replicas": str(cluster.replicas), **keys}
+    )
     inside = {"url": f"http://sympozium-apiserver.{namespace}.svc:8080"}
     if cluster.public_url:
         await keep.exactly(CONFIG_MAPS, SERVER, "apiserver", {"url": cluster.public_url.rstrip("/")})
     else:
         await keep.once(CONFIG_MAPS, SERVER, "apiserver", lambda: inside)
+
+
+def _judge_size(found: Object | None, replicas: int) -> None:
+    """A server that is alone and a cluster of servers do not read each other's streams."""
+    before = int(((found or {}).get("data") or {}).get("replicas") or replicas)
+    if before != replicas and 1 in (before, replicas):
+        raise BootstrapError(
+            f"the bus was made with {before} NATS pods and is to have {replicas}: the histories of runs would be left behind."
+            f" Set it back to {before}, and they are there; or give them up: delete ConfigMap {CONFIG_MAP} (docs/cluster.md)"
+        )
 
 
 def _of(data: Mapping[str, str], account: str) -> bool:
@@ -141,7 +167,10 @@ class _Keeper:
                 found = await self._client.create(resource, made)
                 log.info("made %s %s", resource.kind, name)
             else:
-                found = await self._client.update(resource, {**found, "data": made["data"]})
+                # Only the object that was looked at: somebody else may have put it right meanwhile.
+                version = {"resourceVersion": found["metadata"]["resourceVersion"]}
+                body = {"metadata": version, "data": made["data"]}
+                found = await self._client.patch(resource, name, self._namespace, body)
                 log.warning(
                     "made %s %s anew: it was of other keys than %s", resource.kind, name, OPERATOR_SECRET
                 )

@@ -18,9 +18,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from sympozium.api import SYSTEM_NAMESPACE
-from sympozium.controllers import bootstrap
 from sympozium.controllers.approval import ApprovalController
-from sympozium.controllers.bootstrap import Cluster
+from sympozium.controllers.bootstrap import Bootstrap, Cluster
 from sympozium.controllers.config import ConfigController
 from sympozium.controllers.context import Caches, Context
 from sympozium.controllers.enforcement.keeper import Enforcement
@@ -102,14 +101,22 @@ async def _serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     control: Control | None = None
+    made: Bootstrap | None = None
 
     def unready() -> list[str]:
-        return control.unready() if control else ["the keys of the installation are not there yet"]
+        if control is not None:
+            return control.unready()
+        return [
+            "the keys of the installation are not there yet",
+            *filter(None, [made.problem if made else ""]),
+        ]
 
     host, port = health_at
     async with Client.connect(field_manager=COMPONENT) as client, health.serve(port, unready, host=host):
-        if cluster is not None and not await bootstrap.until_there(client, namespace, cluster, stop):
-            return
+        if cluster is not None:
+            made = Bootstrap(client, namespace, cluster)
+            if not await made.run(stop):
+                return
         async with connect(client, namespace) as bus:
             control = Control(client, namespace, bus)
             await control.run(stop, leader_election=leader_election)

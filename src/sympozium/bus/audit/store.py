@@ -18,6 +18,7 @@ from nats.js.api import Header, RetentionPolicy, StorageType, StreamConfig
 from sympozium.bus.audit.entry import is_stray
 from sympozium.bus.connection import API_TIMEOUT, Reconnections, words
 from sympozium.bus.errors import BusError
+from sympozium.bus.getting import get_subject, message_of
 from sympozium.bus.subjects import AUDIT_ROOT, AUDIT_STREAM, RunRef
 
 log = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ class Store:
         self._nats = connection
         self._reconnections = reconnections
 
-    async def ensure(self) -> None:
+    async def ensure(self, *, replicas: int = 1) -> None:
         """Make the stream where it is not there. Raises BusError, also for a stream from which could be taken away.
 
         How long entries are kept is the administrator's to set on the stream; as we make it, for good.
@@ -60,6 +61,7 @@ class Store:
             allow_direct=True,
             deny_delete=True,
             deny_purge=True,
+            num_replicas=replicas,
             description="Records of runs (docs/record.md)",
         )
         try:
@@ -67,6 +69,8 @@ class Store:
                 found = (await js.stream_info(AUDIT_STREAM)).config
             except nats.js.errors.NotFoundError:
                 found = (await js.add_stream(config)).config
+            if found.num_replicas != replicas:
+                found = (await js.update_stream(found, num_replicas=replicas)).config
         except _FAILURES as exc:
             raise BusError(f"the stream {AUDIT_STREAM} cannot be made: {words(exc)}") from exc
         if not (found.deny_delete and found.deny_purge and found.storage == StorageType.FILE):
@@ -134,26 +138,8 @@ class Store:
                 return found
 
     async def _get(self, query: dict[str, Any]) -> Line | None:
-        subject = f"$JS.API.DIRECT.GET.{AUDIT_STREAM}"
-        try:
-            answer = await self._reconnections.answer(
-                self._nats.request(subject, json.dumps(query).encode(), timeout=API_TIMEOUT)
-            )
-        except nats.errors.NoRespondersError as exc:
-            # No stream yet: the controllers make it before anything else.
-            info = json.loads(await self._ask(f"$JS.API.STREAM.INFO.{AUDIT_STREAM}", b""))
-            if (info.get("error") or {}).get("code") == 404:
-                return None
-            raise BusError(f"the record cannot be read: {words(exc)}") from exc
-        except _FAILURES as exc:
-            raise BusError(f"the record cannot be read: {words(exc)}") from exc
-        headers = answer.headers or {}
-        status = headers.get("Status")
-        if status == "404":
-            return None
-        if status:
-            raise BusError(f"the record cannot be read: {status} {headers.get('Description', '')}")
-        return Line(int(headers["Nats-Sequence"]), headers["Nats-Subject"], answer.data)
+        found = message_of(await self._ask(get_subject(AUDIT_STREAM), json.dumps(query).encode()))
+        return Line(*found) if found else None
 
     async def _ask(self, subject: str, query: bytes) -> bytes:
         try:

@@ -174,7 +174,8 @@ async def _admin(client: Client, namespace: str) -> Admin:
     config = await client.get(CONFIG_MAPS, CONFIG_MAP, namespace)
     keyring = Keyring.from_secret(_decoded(await client.get(SECRETS, OPERATOR_SECRET, namespace)))
     user = User.parse(_decoded(await client.get(SECRETS, USER_SECRET, namespace))["user.creds"])
-    return await Admin.open(config["data"]["url"], keyring, user)
+    servers = int(config["data"].get("replicas", "1"))
+    return await Admin.open(config["data"]["url"], keyring, user, servers=servers)
 
 
 def _decoded(secret: Object) -> dict[str, str]:
