@@ -25,6 +25,10 @@ _ACCOUNT_LIMITS: Final = {
 _JETSTREAM: Final = {"mem_storage": -1, "disk_storage": -1, "streams": -1, "consumer": -1}
 
 
+SeedError: Final[type[Exception]] = nkeys.NkeysError
+"""What `public` and all that signs raise for a seed that is none."""
+
+
 def new_seed(kind: str) -> str:
     """A fresh seed of an `operator`, `account` or `user`."""
     prefix = {

@@ -98,7 +98,7 @@ async def make(client: Client, namespace: str, cluster: Cluster) -> None:
     try:
         keyring = Keyring.from_secret(operator)
         account = jwt.public(keyring.account)
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, jwt.SeedError) as error:
         raise BootstrapError(
             f"Secret {OPERATOR_SECRET} in {namespace} does not hold the keys of the bus ({error!r}): restore it, or delete"
             " it, and with it the history of every run"
