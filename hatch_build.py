@@ -1,4 +1,4 @@
-"""Puts the built dashboard into the wheel and the sdist, and builds it when it is not there.
+"""Puts the built dashboard into the wheel and the sdist, and builds it when it is not there; the chart into the wheel.
 
 A wheel that is made of a sdist needs no Node: the sdist carries what was built. An editable install (every `make`
 target) is left alone, since `make install` builds the dashboard by itself, with a stamp.
@@ -35,6 +35,11 @@ class DashboardHook(BuildHookInterface):  # type: ignore[type-arg,misc,unused-ig
         tool = self._tool()
         return [] if tool.find_node(tool.BUILD_NODE) else [NODE_WHEEL]
 
-    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
-        if version != "editable" and self._wanted():
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        if version == "editable":
+            return
+        if self._wanted():
             self._tool().build()
+        if self.target_name == "wheel":
+            # What `sympozium install` and `sympozium manifests` render.
+            build_data["force_include"][str(Path(self.root) / "charts/sympozium")] = "sympozium/chart"

@@ -27,14 +27,20 @@ def outputs() -> dict[Path, str]:
     sys.path.insert(0, str(ROOT / "scripts"))
     governance = importlib.import_module("governance")
     found[governance.PAGE] = governance.markdown()
+    found |= importlib.import_module("chart").outputs(crds.build())
     return {path: text.rstrip("\n") + "\n" for path, text in found.items()}
 
 
 def stale(wanted: dict[Path, str]) -> list[Path]:
     """Files that are missing, differ, or belong to a kind that is no more."""
     changed = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
-    crds = set((ROOT / "src/sympozium/api/crds").glob("*.yaml"))
-    return sorted([*changed, *(crds - wanted.keys())])
+    chart = importlib.import_module("chart")
+    kept = {
+        path
+        for directory in (ROOT / "src/sympozium/api/crds", *chart.directories())
+        for path in directory.glob("*.yaml")
+    }
+    return sorted([*changed, *(kept - wanted.keys())])
 
 
 def main() -> int:

@@ -28,6 +28,8 @@ Phase = Literal[
     "Pending", "Queued", "Running", "AwaitingApproval", "Serving", "Succeeded", "Failed", "Cancelled"
 ]
 TERMINAL: Final[frozenset[str]] = frozenset({"Succeeded", "Failed", "Cancelled"})
+FINALIZER: Final = "sympozium.ai/run"
+"""On a run from before it has anything that must be taken away, until that is gone."""
 TriggerKind = Literal["Manual", "Schedule", "Trigger", "Channel", "Agent", "API"]
 MUTABLE: Final[frozenset[str]] = frozenset({"cancel", "suspend"})
 """Fields of the spec (JSON names) that may change after creation."""

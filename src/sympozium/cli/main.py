@@ -11,9 +11,11 @@ import typer.main
 from sympozium.actions.errors import ActionError, UsageError
 from sympozium.cli.auditapp import audit_app
 from sympozium.cli.failures import EXIT_ERROR, EXIT_USAGE, CommandError, one_line
+from sympozium.cli.installing import app as installing_app
 from sympozium.cli.interactive import app as interactive_app
 from sympozium.cli.options import DataDirectory, Everywhere, Files, Namespace, Output, ValueOutput, only
 from sympozium.cli.policy.commands import app as policy_app
+from sympozium.cli.release import release_app
 from sympozium.cli.serve import serve_app
 
 app = typer.Typer(
@@ -27,10 +29,12 @@ app = typer.Typer(
 approvals_app = typer.Typer(help="What waits for a person, and the person's decision.", no_args_is_help=True)
 pack_app = typer.Typer(help="Teams of agents: the catalogue, and enabling them.", no_args_is_help=True)
 app.add_typer(interactive_app)
+app.add_typer(installing_app)
 app.add_typer(approvals_app, name="approvals")
 app.add_typer(audit_app, name="audit")
 app.add_typer(pack_app, name="pack")
 app.add_typer(policy_app, name="policy")
+app.add_typer(release_app, name="release")
 app.add_typer(serve_app, name="serve")
 
 

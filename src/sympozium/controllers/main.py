@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from sympozium.api import SYSTEM_NAMESPACE
 from sympozium.controllers.approval import ApprovalController
 from sympozium.controllers.bootstrap import Bootstrap, Cluster
+from sympozium.controllers.catalogue import CatalogueController
 from sympozium.controllers.config import ConfigController
 from sympozium.controllers.context import Caches, Context
 from sympozium.controllers.enforcement.keeper import Enforcement
@@ -153,6 +154,7 @@ class Control:
             triggers,
             SkillPackController(self.context),
             ConfigController(self.context),
+            CatalogueController(self.context),
         )
         self.manager = Manager(
             caches.all(),

@@ -21,11 +21,10 @@ from sympozium.api import AgentRun
 from sympozium.api.approval import ANNOTATION_CALL
 from sympozium.api.base import Object
 from sympozium.api.meta import LABEL_INSTANCE, LABEL_PARENT, owner_reference
-from sympozium.api.run import TERMINAL
+from sympozium.api.run import FINALIZER, TERMINAL
 from sympozium.api.shared import Parent
 from sympozium.controllers.context import BY_PARENT, Context, MissingError
 from sympozium.controllers.run.answer import Answer, unfit
-from sympozium.controllers.run.ending import FINALIZER
 from sympozium.controllers.run.fold import head
 from sympozium.controllers.run.plan import names
 from sympozium.controllers.run.port import Bus, Ref, Request

@@ -10,7 +10,7 @@ from typing import Final
 
 from sympozium import resources
 from sympozium.api.base import Object
-from sympozium.api.run import AgentRun
+from sympozium.api.run import FINALIZER, AgentRun
 from sympozium.controllers.context import BY_LABEL, Context
 from sympozium.controllers.run import audit, own
 from sympozium.controllers.run.plan import names
@@ -31,7 +31,6 @@ from sympozium.kube.resources import (
 )
 from sympozium.names import label_value
 
-FINALIZER: Final = "sympozium.ai/run"
 CLEANED: Final = "CleanedUp"
 
 
