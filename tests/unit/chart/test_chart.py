@@ -1,0 +1,256 @@
+"""The chart, rendered by Helm's own engine in this process: a matrix of values, golden files, and what is refused.
+
+`UPDATE_GOLDEN=1 pytest tests/unit/chart` writes the golden files anew.
+"""
+
+import functools
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import helm_python
+import kubernetes_validate
+import pytest
+import yaml
+
+import sympozium
+from sympozium.cli.helm import chart, manifests
+from sympozium.localkube.admission.podsecurity.levels import Level
+from sympozium.localkube.admission.podsecurity.plugin import violations
+
+GOLDEN = Path(__file__).with_name("golden")
+CHART = chart()
+NAMESPACE = "agents-system"
+TEMPLATES = {"Deployment", "StatefulSet", "Job"}
+FOREIGN = {"monitoring.coreos.com", "cert-manager.io", "gateway.networking.k8s.io"}
+"""Groups whose schemas Kubernetes does not have."""
+HA = {
+    "nats": {"replicas": 3, "persistence": {"size": "10Gi", "storageClass": "longhorn"}},
+    "webhook": {"replicas": 3, "certificates": {"source": "cert-manager"}},
+    "apiserver": {
+        "replicas": 3, "publicURL": "https://agents.example.org",
+        "oidc": {"issuer": "https://id.example.org", "clientID": "sympozium",
+                 "clientSecretRef": {"name": "oidc", "key": "secret"}, "caConfigMap": "id-ca"},
+        "ingress": {"enabled": True, "className": "nginx", "hosts": [{"host": "agents.example.org"}],
+                    "tls": [{"secretName": "agents-tls", "hosts": ["agents.example.org"]}]},
+    },
+    "telemetry": {"collector": {"enabled": True}, "serviceMonitor": {"enabled": True}},
+    "config": {"model": "qwen3.5", "provider": "openai", "authRefs": [{"secret": "sympozium-llm-key"}]},
+}  # fmt: skip
+MINIMAL = {
+    "crds": {"install": False}, "apiserver": {"enabled": False}, "egress": {"enabled": False},
+    "networkPolicies": {"enabled": False}, "controller": {"replicas": 1}, "webhook": {"replicas": 1},
+    "catalog": {"packs": False}, "uninstall": {"hook": False}, "test": {"enabled": False},
+}  # fmt: skip
+MATRIX: dict[str, dict[str, Any]] = {
+    "default": {},
+    "ha": HA,
+    "minimal": MINIMAL,
+    "air gap": {"image": {"registry": "registry.lan:5000/mirror", "tag": "v9.9.9", "pullSecrets": ["pull"]}},
+    "external bus": {"nats": {"enabled": False, "external": {"url": "tls://nats.example.org:4222"}}},
+    "load balancer": {
+        "apiserver": {"service": {
+            "type": "LoadBalancer", "annotations": {"lbipam.cilium.io/ips": "192.168.55.207"}, "labels": {"a": "b"},
+            "loadBalancerIP": "192.168.55.207", "loadBalancerClass": "io.cilium/l2", "port": 80, "nodePort": 30080,
+            "loadBalancerSourceRanges": ["10.0.0.0/8"], "externalTrafficPolicy": "Local",
+        }}
+    },
+    "node port": {"apiserver": {"service": {"type": "NodePort", "nodePort": 30080}}},
+    "gateway": {"apiserver": {"gateway": {"enabled": True, "parentRefs": [{"name": "g", "namespace": "infra", "sectionName": "https"}],
+                                          "hostnames": ["agents.example.org"]}}},
+    "impersonate": {"apiserver": {"oidc": {"issuer": "https://id.example.org", "clientID": "a", "mode": "impersonate"}}},
+    "one volume": {"apiserver": {"replicas": 1, "tlsSecret": "tls", "persistence": {"enabled": True, "storageClass": "fast"}}},
+    "issuer": {"webhook": {"certificates": {"source": "cert-manager", "issuerRef": {"name": "ca", "kind": "ClusterIssuer"}}}},
+    "observed": {"telemetry": {"endpoint": "http://otel.monitoring.svc:4318", "dashboards": {"enabled": True},
+                               "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+                               "prometheusRule": {"enabled": True}}},
+    "placed": {"pods": {"nodeSelector": {"a": "b"}, "tolerations": [{"key": "k", "operator": "Exists"}], "priorityClassName": "p",
+                        "annotations": {"x": "y"}, "labels": {"team": "ops"}, "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://p"}],
+                        "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {
+                            "nodeSelectorTerms": [{"matchExpressions": [{"key": "a", "operator": "Exists"}]}]}}}},
+               "controller": {"nodeSelector": {"c": "d"}, "tolerations": [{"key": "z"}]}, "commonLabels": {"cost": "42"}},
+    "namespaces": {"namespace": {"create": True, "labels": {"a": "b"}, "annotations": {"c": "d"}},
+                   "agents": {"namespaces": [{"name": "team-a"}, {"name": "llmfit", "podSecurity": "privileged"}]}},
+    "peers": {"networkPolicies": {"metricsFrom": [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}],
+                                  "apiserverFrom": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}},
+    "purge": {"uninstall": {"purge": True, "timeoutSeconds": 30}, "crds": {"keep": False}},
+}  # fmt: skip
+"""Every branch of a template is taken by one of them."""
+
+
+@functools.cache
+def validate(text: str) -> None:
+    """Against the schema of Kubernetes; most objects are the same in most of the matrix."""
+    kubernetes_validate.validate(yaml.load(text, yaml.CSafeLoader), "1.36", strict=True)
+
+
+def render(values: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every object, hooks too."""
+    loaded = helm_python.Chart.load(CHART)
+    files = loaded.render(values, name="sympozium", namespace=NAMESPACE, is_install=True)
+    texts = [text for name, text in sorted(files.items()) if not name.endswith("NOTES.txt")]
+    return [obj for text in texts for obj in yaml.load_all(text, yaml.CSafeLoader) if obj]
+
+
+def pods(objects: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any], dict[str, str]]]:
+    """Name, spec and annotations of each pod and pod template."""
+    for obj in objects:
+        template = obj["spec"]["template"] if obj["kind"] in TEMPLATES else obj
+        if obj["kind"] in TEMPLATES | {"Pod"}:
+            yield obj["metadata"]["name"], template["spec"], template["metadata"].get("annotations") or {}
+
+
+def named(objects: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any]:
+    (found,) = [o for o in objects if (o["kind"], o["metadata"]["name"]) == (kind, name)]
+    return found
+
+
+@pytest.mark.parametrize("name", MATRIX)
+def test_what_is_rendered_is_valid_and_restricted(name: str) -> None:
+    objects = render(MATRIX[name])
+    keys = [
+        (o["apiVersion"], o["kind"], o["metadata"].get("namespace"), o["metadata"]["name"]) for o in objects
+    ]
+    assert len(keys) == len(set(keys))
+    for obj in objects:
+        group = obj["apiVersion"].rpartition("/")[0]
+        if group not in FOREIGN and obj["kind"] != "CustomResourceDefinition":
+            validate(yaml.dump(obj, Dumper=yaml.CSafeDumper))
+        assert obj["metadata"].get("namespace") in (None, NAMESPACE), obj["metadata"]
+        assert not group.endswith("sympozium.ai"), "helm maps kinds before their CRDs are there"
+    for pod, spec, annotations in pods(objects):
+        assert violations(Level("restricted"), spec, annotations) == [], pod
+        for container in spec["containers"]:
+            assert container["securityContext"]["readOnlyRootFilesystem"], pod
+            assert container["resources"]["limits"]["memory"], pod
+            assert not container["image"].endswith(":latest"), pod
+
+
+@pytest.mark.parametrize(
+    ("name", "values"), [("default", {}), ("ha", HA), ("minimal", MINIMAL)]
+)  # fmt: skip
+def test_golden(name: str, values: dict[str, Any]) -> None:
+    """Without CRDs and rights, which are golden files where they are made."""
+    objects = [
+        o
+        for o in render({**values, "crds": {"install": False}})
+        if "rbac" not in o["apiVersion"] and "admission" not in o["apiVersion"]
+    ]
+    text = yaml.safe_dump_all(objects, sort_keys=True, width=110).replace(sympozium.__version__, "VERSION")
+    path = GOLDEN / f"{name}.yaml"
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.write_text(text)
+    assert text == path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"image": {"tags": "v1"}}, "additional properties 'tags' not allowed"),
+        ({"nats": {"replicas": 2}}, "/nats/replicas': value must be one of 1, 3"),
+        ({"apiserver": {"service": {"type": "Loadbalancer"}}}, "/apiserver/service/type"),
+        ({"apiserver": {"service": {"port": "http"}}}, "/apiserver/service/port': got string, want integer"),
+        ({"controller": {"resources": {"limits": {"memory": "1GB"}}}}, "/controller/resources/limits/memory"),
+        ({"config": {"modle": "x"}}, "/config': additional properties 'modle' not allowed"),
+        ({"config": {"suspend": True}}, "/config': additional properties 'suspend' not allowed"),
+        ({"config": {"prices": {"currency": "euro", "models": []}}}, "/config/prices/currency"),
+        ({"uninstall": {"timeoutSeconds": 1}}, "/uninstall/timeoutSeconds"),
+        ({"agents": {"namespaces": ["team-a"]}}, "/agents/namespaces/0"),
+        ({"nats": {"enabled": False}}, "set nats.external.url, or enable it"),
+        ({"nats": {"external": {"url": "nats://x:4222"}}}, "set nats.enabled to false too"),
+        ({"apiserver": {"ingress": {"enabled": True}}}, "name at least one host in apiserver.ingress.hosts"),
+        ({"apiserver": {"gateway": {"enabled": True}}}, "name at least one Gateway"),
+        ({"apiserver": {"persistence": {"enabled": True}}}, "set apiserver.replicas to 1"),
+        ({"apiserver": {"oidc": {"issuer": "https://id"}}}, "set apiserver.oidc.clientID too"),
+        ({"apiserver": {"service": {"loadBalancerIP": "10.0.0.1"}}}, "these need apiserver.service.type LoadBalancer"),
+        ({"apiserver": {"service": {"nodePort": 30000}}}, "need type NodePort or LoadBalancer"),
+        ({"uninstall": {"hook": False, "purge": True}}, "set uninstall.hook to true"),
+    ],
+)  # fmt: skip
+def test_bad_values_are_refused_in_words(values: dict[str, Any], words: str) -> None:
+    with pytest.raises(helm_python.HelmError) as caught:
+        render(values)
+    assert words in str(caught.value)
+
+
+def test_one_registry_moves_every_image() -> None:
+    values = {
+        "image": {"registry": "registry.lan:5000/mirror"},
+        "telemetry": {"collector": {"enabled": True}},
+    }
+    objects = render(values)
+    images = {c["image"] for _, spec, _ in pods(objects) for c in spec["containers"]}
+    assert {image.split("/")[0] for image in images} == {"registry.lan:5000"}
+    assert len(images) == 3
+    environment = named(objects, "Deployment", "sympozium-controller")["spec"]["template"]["spec"][
+        "containers"
+    ][0]["env"]
+    assert {"name": "SYMPOZIUM_IMAGE_REGISTRY", "value": "registry.lan:5000/mirror"} in environment
+
+
+def test_the_version_of_everything_is_the_packages() -> None:
+    metadata = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert metadata["appVersion"] == metadata["version"] == sympozium.__version__
+    images = {c["image"] for _, spec, _ in pods(render({})) for c in spec["containers"]}
+    ours = {image for image in images if "sympozium" in image}
+    assert ours == {f"ghcr.io/sympozium/control-plane:v{sympozium.__version__}"}
+
+
+def test_every_value_is_described_and_every_value_is_used() -> None:
+    schema = yaml.safe_load((CHART / "values.schema.json").read_text())
+    templates = "".join(path.read_text() for path in sorted((CHART / "templates").rglob("*.*")))
+
+    def walk(node: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        for name, child in (node.get("properties") or {}).items():
+            yield f"{path}{name}", child
+            if name != "config":
+                yield from walk(child, f"{path}{name}.")
+                yield from walk(child.get("items") or {}, f"{path}{name}[].")
+
+    for path, child in walk(schema, ""):
+        assert child.get("description"), path
+        name = path.rpartition(".")[2]
+        whole = r"resources|exporters|parentRefs|issuerRef|tls|tolerations|extraEnv"
+        passed_on = re.search(rf"\b({whole})(\[\])?\.", path)
+        assert path == "global" or passed_on or re.search(rf"\.{name}\b", templates), f"{path} has no effect"
+
+
+def test_all_that_up_installs_is_in_the_chart() -> None:
+    """The same rights on a cluster as on one machine, in whatever namespace."""
+    from sympozium.catalog.install import documents
+
+    objects = render({})
+    for wanted in documents(namespace=NAMESPACE):
+        if wanted["kind"] == "Namespace":
+            continue
+        found = named(objects, wanted["kind"], wanted["metadata"]["name"])
+        assert found["metadata"].get("namespace") == wanted["metadata"].get("namespace")
+        labels = wanted["metadata"].get("labels") or {}
+        assert labels.items() <= found["metadata"]["labels"].items()
+        assert {k: v for k, v in found.items() if k != "metadata"} == {
+            k: v for k, v in wanted.items() if k != "metadata"
+        }
+
+
+def test_a_component_that_is_not_there_has_no_rights() -> None:
+    objects = render(MINIMAL)
+    names = {
+        o["metadata"]["name"] for o in objects if "rbac" in o["apiVersion"] or o["kind"] == "ServiceAccount"
+    }
+    assert not [name for name in names if "apiserver" in name or "sympozium-egress" in name]
+
+
+def test_the_keys_that_a_purge_may_delete_are_those_that_are_made() -> None:
+    from sympozium.actions.teardown import KEYS
+
+    role = named(render({"uninstall": {"purge": True}}), "Role", "sympozium-teardown")
+    (rule,) = [rule for rule in role["rules"] if rule["resources"] == ["secrets"]]
+    assert set(rule["resourceNames"]) == set(KEYS)
+
+
+def test_manifests_for_kubectl_have_the_namespace_and_no_hooks() -> None:
+    found = [o for o in yaml.load_all(manifests("sympozium", NAMESPACE, {}), yaml.CSafeLoader) if o]
+    assert (found[0]["kind"], found[0]["metadata"]["name"]) == ("Namespace", NAMESPACE)
+    assert not [o for o in found if "helm.sh/hook" in (o["metadata"].get("annotations") or {})]
