@@ -22,16 +22,18 @@ class BadTokenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """`model` is host and port of the run's model endpoint."""
+    """`model` is host and port of the run's model endpoint, `trace` the run's span where spans of it are sent."""
 
     namespace: str
     run: str
     uid: str
     model: tuple[str, int]
+    trace: str = ""
 
 
 def sign(claims: Claims, key: bytes) -> str:
-    text = json.dumps([claims.namespace, claims.run, claims.uid, *claims.model], separators=(",", ":"))
+    said = [claims.namespace, claims.run, claims.uid, *claims.model, claims.trace]
+    text = json.dumps(said, separators=(",", ":"))
     body = base64.urlsafe_b64encode(text.encode()).rstrip(b"=")
     return f"{body.decode()}.{_signature(body, key)}"
 
@@ -42,10 +44,12 @@ def verify(token: str, key: bytes) -> Claims:
     if not hmac.compare_digest(signature.encode(), _signature(body.encode(), key).encode()):
         raise BadTokenError("the signature is not this installation's")
     try:
-        namespace, run, uid, host, port = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+        namespace, run, uid, host, port, trace = json.loads(
+            base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))
+        )
     except (ValueError, binascii.Error) as error:
         raise BadTokenError(f"signed, and not a token: {error}") from error
-    return Claims(namespace, run, uid, (host, port))
+    return Claims(namespace, run, uid, (host, port), trace)
 
 
 def _signature(body: bytes, key: bytes) -> str:

@@ -57,6 +57,8 @@ import anyio  # noqa: E402 - everything below wants the deferred packages
 import mcp_types as types  # noqa: E402
 from mcp.shared.message import SessionMessage  # noqa: E402
 
+from sympozium.telemetry import tracecontext  # noqa: E402
+
 if TYPE_CHECKING:
     from mcp.client.session import ClientSession
     from mcp.server.lowlevel.server import Server
@@ -280,6 +282,9 @@ def tool_server(
         return types.ListToolsResult(tools=await list_tools())
 
     async def on_call(_context: Any, params: types.CallToolRequestParams) -> types.CallToolResult:
-        return await call_tool(params.name, params.arguments or {}, dict(params.meta or {}))
+        meta = dict(params.meta or {})
+        caller = tracecontext.parse(str(meta.get(tracecontext.HEADER)))
+        with tracecontext.within(caller or tracecontext.current()):
+            return await call_tool(params.name, params.arguments or {}, meta)
 
     return Server(name, on_list_tools=on_list, on_call_tool=on_call)

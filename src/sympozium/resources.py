@@ -2,8 +2,11 @@
 
 from typing import Final
 
+from sympozium.api.base import Object
+from sympozium.api.meta import ANNOTATION_TRACEPARENT
 from sympozium.api.registry import BY_KIND, KINDS
 from sympozium.kube.resources import Resource
+from sympozium.telemetry import tracecontext
 
 
 def resource(kind: str) -> Resource:
@@ -24,3 +27,13 @@ CONFIGS: Final = resource("SympoziumConfig")
 
 OF_PLURAL: Final[dict[str, Resource]] = {kind.plural: resource(kind.kind) for kind in KINDS}
 """Every kind of ours by its plural."""
+
+
+def caused(run: Object) -> Object:
+    """The manifest of a run that is about to be made, with the span that makes it where there is one."""
+    context = tracecontext.current()
+    if context is None:
+        return run
+    meta = run["metadata"]
+    annotations = {ANNOTATION_TRACEPARENT: str(context), **(meta.get("annotations") or {})}
+    return {**run, "metadata": {**meta, "annotations": annotations}}

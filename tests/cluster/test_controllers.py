@@ -416,7 +416,7 @@ def test_instances_say_what_is_missing_and_what_has_no_effect(control: Control, 
         policyRef="nope",
         skills=[{"skillPackRef": "none"}],
         authRefs=[{"secret": "gone"}],
-        observability={"enabled": True},
+        channels=[{"type": "slack"}],
     )
     obj = control.wait(
         INSTANCE, "sre", lambda obj: phase(obj) == "Error" and "Unimplemented" in true(obj), ns, timeout=20

@@ -11,7 +11,7 @@ from sympozium.api.run import TERMINAL
 from sympozium.kube import Client
 from sympozium.kube.resources import Object
 from sympozium.names import label_value
-from sympozium.resources import RUNS
+from sympozium.resources import RUNS, caused
 
 _LETTERS: Final = "bcdfghjklmnpqrstvwxz2456789"
 _OF_THE_FIRST: Final = frozenset({"trigger", "parent", "cancel", "suspend"})
@@ -161,4 +161,4 @@ def _manifest(namespace: str, name: str, labels: Mapping[str, str], spec: Object
     metadata: Object = {"name": name, "namespace": namespace}
     if labels:
         metadata["labels"] = dict(labels)
-    return {"apiVersion": RUNS.api_version, "kind": RUNS.kind, "metadata": metadata, "spec": spec}
+    return caused({"apiVersion": RUNS.api_version, "kind": RUNS.kind, "metadata": metadata, "spec": spec})

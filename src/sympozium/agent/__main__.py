@@ -21,7 +21,7 @@ from sympozium.api.runconfig import AGENT_FILE, AgentConfigFile
 from sympozium.bus.credentials import Credentials, CredentialsError
 from sympozium.bus.errors import BusError
 from sympozium.bus.publisher import Publisher
-from sympozium.telemetry import logs
+from sympozium.telemetry import logs, tracecontext
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,7 +122,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         config = AgentConfigFile.model_validate_json((options.run_dir / AGENT_FILE).read_bytes())
         credentials = Credentials.load(options.bus_dir)
-        outcome = asyncio.run(run(config=config, credentials=credentials, path=options.socket, write=write))
+        of_run = logs.bind(namespace=config.run.namespace, run=config.run.name)
+        with of_run, tracecontext.within(tracecontext.parse(config.traceparent)):
+            outcome = asyncio.run(
+                run(config=config, credentials=credentials, path=options.socket, write=write)
+            )
     except (OSError, ValueError, CredentialsError, BusError) as error:
         # Without files or bus there is no record to write to: the termination message is what is left.
         outcome = Outcome("ConfigError", error=str(error))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sympozium.agent.outcome import Outcome, RunError, Usage
 from sympozium.masking import mask_text
 from sympozium.shortening import fit, shorten
+from sympozium.telemetry import tracecontext
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -90,7 +92,7 @@ class Loop:
         names = [tool["function"]["name"] for tool in tools]
         started = {"model": config.model.model, "provider": config.model.provider, "tools": names}
         before = {"before": len(config.history)} if config.history else {}
-        await self.record.publish("run.started", started | before)
+        await self.record.publish("run.started", started | before | {"span": tracecontext.new_span_id()})
         self.transcript.line(f"-- run {config.run.namespace}/{config.run.name}, model {config.model.model}")
         messages = opening(config)
         while self.steps < config.limits.max_steps:
@@ -112,19 +114,24 @@ class Loop:
         self.steps += 1
         step = self.steps
         self.transcript.step(step)
-        await self.record.publish("step.started", {"step": step})
+        span = tracecontext.new_span_id()
+        await self.record.publish("step.started", {"step": step, "span": span})
 
         async def on_text(piece: str) -> None:
             self.transcript.text(piece)
             await self.record.publish_delta({"step": step, "text": piece})
 
-        answer = await self.model.answer(messages, tools, on_text)
+        began = time.monotonic()
+        context = tracecontext.current()
+        with tracecontext.within(context and context.within(span)):
+            answer = await self.model.answer(messages, tools, on_text)
+        took = int((time.monotonic() - began) * 1000)
         self.usage += answer.usage
         self.last_text = answer.text or self.last_text
         for call in answer.calls:
             call.call_id = self.toolbox.next_id(call.name, call.arguments)
             call.id = call.id or call.call_id
-        await self.record.publish("model.message", _message_event(step, answer))
+        await self.record.publish("model.message", _message_event(step, answer) | {"durationMs": took})
         messages.append(_remembered(answer, self.config.limits.max_argument_bytes))
         return answer
 
@@ -237,6 +244,7 @@ def _message_event(step: int, answer: Answer) -> dict[str, Any]:
         ],
         "usage": answer.usage.to_json(),
         "finishReason": answer.finish,
+        "attempts": answer.attempts,
     }
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sympozium.agent.outcome import RunError, Usage
+from sympozium.telemetry import tracecontext
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -50,12 +51,13 @@ class ToolCall:
 
 @dataclass(slots=True)
 class Answer:
-    """What the model said. `finish` is the endpoint's finish reason."""
+    """What the model said. `finish` is the endpoint's finish reason; it was asked for `attempts` times."""
 
     text: str = ""
     calls: list[ToolCall] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
     finish: str = ""
+    attempts: int = 1
 
     def message(self) -> dict[str, Any]:
         """The answer as a message of the conversation."""
@@ -111,6 +113,7 @@ class Model:
         for attempt in range(1, MAX_ATTEMPTS + 1):
             failure = await self._attempt(messages, tools, on_text)
             if isinstance(failure, Answer):
+                failure.attempts = attempt
                 return failure
             if attempt == MAX_ATTEMPTS or not failure.again:
                 raise RunError(
@@ -140,6 +143,8 @@ class Model:
         }
         if tools:
             request["tools"] = tools
+        if (context := tracecontext.current()) is not None and context.sampled:
+            request["extra_headers"] = {tracecontext.HEADER: str(context)}  # a gateway's spans join the trace
         if self._settings.thinking not in (None, "off"):
             request["reasoning_effort"] = self._settings.thinking
         try:

@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from sympozium.api.base import SET_LIST, Duration, Model, Name
+from sympozium.api.observability import Observability
 from sympozium.api.shared import Resource, SecretRef, Status
 
 NAME: Final = "default"
@@ -104,6 +105,8 @@ class ConfigSpec(Model):
     """HTTP endpoints of agents."""
     queue: QueueLimits | None = None
     """How many runs go at the same time."""
+    observability: Observability | None = None
+    """Traces of the runs of instances that say nothing themselves; without it the controllers' OTEL_EXPORTER_OTLP_ENDPOINT decides."""
     prices: Prices | None = None
     """What models cost, for `usage` and the dashboard; without it there are tokens and no money."""
 

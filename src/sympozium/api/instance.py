@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from sympozium.api.base import SET_LIST, Duration, Model, Name, Time, map_list
+from sympozium.api.observability import Observability
 from sympozium.api.shared import (
     Resource,
     ResourceRequirements,
@@ -88,27 +89,6 @@ class Memory(Model):
     """What the notes begin with, a line each, when there are none yet."""
 
 
-class Observability(Model):
-    enabled: bool = False
-    """Send traces and metrics of runs."""
-    otlp_endpoint: str | None = None
-    """OTLP endpoint."""
-    otlp_protocol: Literal["grpc", "http/protobuf"] | None = None
-    """Protocol of the endpoint."""
-    service_name: str | None = None
-    """`service.name` of the traces."""
-    headers: Strings = {}
-    """Headers sent to the endpoint."""
-    headers_secret_ref: Name | None = None
-    """Secret with headers sent to the endpoint."""
-    sampling_ratio: (
-        Annotated[str, Field(json_schema_extra={"pattern": r"^(0(\.[0-9]+)?|1(\.0+)?)$"})] | None
-    ) = None
-    """Share of traces to keep, `0.0` to `1.0`."""
-    resource_attributes: Strings = {}
-    """Attributes of the OpenTelemetry resource."""
-
-
 class RateLimit(Model):
     requests_per_minute: Annotated[int, Field(ge=1)] = 60
     """Requests a minute."""
@@ -152,7 +132,7 @@ class InstanceSpec(Model):
     memory: Memory | None = None
     """Notes between runs."""
     observability: Observability | None = None
-    """Traces and metrics."""
+    """Traces of its runs; without it those of SympoziumConfig hold."""
     web_endpoint: WebEndpoint | None = None
     """HTTP endpoint of the agent."""
     a2a: A2A | None = None

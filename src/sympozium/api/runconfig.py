@@ -64,6 +64,8 @@ class AgentConfigFile(Model):
     """Composed: the instance's or run's prompt, then the instructions of its skills."""
     model: AgentModel
     limits: AgentLimits
+    traceparent: str | None = None
+    """The run's own span, as W3C writes it; sampled where spans of the run are sent."""
 
 
 class PolicyLayer(Model):
@@ -122,3 +124,5 @@ class ToolsConfigFile(Model):
     memory: bool = False
     """Whether the agent may write notes for later runs."""
     limits: ToolLimits = Field(default_factory=ToolLimits)
+    traceparent: str | None = None
+    """As the agent's."""

@@ -31,7 +31,6 @@ class Field:
 
 FIELDS: Final[tuple[Field, ...]] = (
     Field("SympoziumInstance", "spec.channels", "no chat channel is connected"),
-    Field("SympoziumInstance", "spec.observability", "no traces are sent"),
     Field("SympoziumInstance", "spec.skills[].configMapRef", "the ConfigMap is not read"),
     Field("AgentRun", "spec.mode", "the run ends with a result, as a task", ("server",)),
     Field("AgentRun", "spec.skills[].configMapRef", "the ConfigMap is not read"),

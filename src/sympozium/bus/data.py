@@ -21,7 +21,11 @@ from typing import (
     is_typeddict,
 )
 
-_PATTERNS: Final = {"callId": re.compile(r".{1,256}"), "argsDigest": re.compile(r"sha256:[0-9a-f]{64}")}
+_PATTERNS: Final = {
+    "callId": re.compile(r".{1,256}"),
+    "argsDigest": re.compile(r"sha256:[0-9a-f]{64}"),
+    "span": re.compile(r"(?!0{16})[0-9a-f]{16}"),
+}
 """Of texts that become part of objects, wherever they are: the API refuses others, each time they are tried."""
 _MOST: Final = 2**53
 """Of a whole number: beyond it, JSON's readers differ."""
@@ -66,10 +70,12 @@ class RunStarted(TypedDict):
     provider: str
     tools: list[str]
     before: NotRequired[int]
+    span: NotRequired[str]
 
 
 class StepStarted(TypedDict):
     step: int
+    span: NotRequired[str]
 
 
 class ModelDelta(TypedDict):
@@ -78,11 +84,15 @@ class ModelDelta(TypedDict):
 
 
 class ModelMessage(TypedDict):
+    """`durationMs` from the step's first request to its answer, over all `attempts`."""
+
     step: int
     text: str
     toolCalls: list[ToolCall]
     usage: Usage
     finishReason: str
+    durationMs: NotRequired[int]
+    attempts: NotRequired[int]
 
 
 class ToolIntent(TypedDict):
@@ -93,12 +103,14 @@ class ToolIntent(TypedDict):
     argsDigest: str
     verdict: Verdict
     policy: NotRequired[str]
+    span: NotRequired[str]
 
 
 class ToolApproval(TypedDict):
     callId: str
     tool: NotRequired[str]
     state: Literal["waiting", "Approved", "Denied", "Expired"]
+    waitedMs: NotRequired[int]
     decidedBy: NotRequired[str]
     comment: NotRequired[str]
     argsDigest: NotRequired[str]
@@ -163,6 +175,7 @@ class Spawn(TypedDict):
     task: str
     instance: NotRequired[str]
     wait: bool
+    span: NotRequired[str]
 
 
 class Schedule(TypedDict):

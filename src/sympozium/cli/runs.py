@@ -1,5 +1,7 @@
 """`sympozium run`: make an AgentRun; with --watch, follow it and tell its result by the exit code."""
 
+import os
+
 from sympozium.actions import runs
 from sympozium.actions.errors import MissingError
 from sympozium.actions.runs import Wanted
@@ -7,12 +9,14 @@ from sympozium.cli.failures import EXIT_RUN_CANCELLED, EXIT_RUN_FAILED
 from sympozium.cli.output import check_format, full_name, plain, print_objects, say
 from sympozium.cli.session import Session
 from sympozium.kube.resources import Object
+from sympozium.telemetry import tracecontext
 
 
 async def start(session: Session, wanted: Wanted, *, output: str | None = None) -> str:
-    """Create the run and say so; returns its name."""
+    """Create the run, in the trace that TRACEPARENT names, and say so; returns its name."""
     check_format(output)
-    made = await runs.start(session.client, session.namespace, wanted)
+    with tracecontext.within(tracecontext.parse(os.environ.get("TRACEPARENT"))):
+        made = await runs.start(session.client, session.namespace, wanted)
     if output in ("json", "yaml", "name"):
         print_objects([made], output, many=False)
     else:

@@ -35,6 +35,7 @@ from sympozium.controllers.run.port import Bus
 from sympozium.controllers.run.progress import ProgressStore
 from sympozium.controllers.run.requests import Requests
 from sympozium.controllers.run.start import Starter
+from sympozium.controllers.run.trace.teller import Teller
 from sympozium.controllers.schedule.controller import ScheduleController
 from sympozium.controllers.skillpack import SkillPackController
 from sympozium.controllers.trigger.controller import TriggerController
@@ -42,7 +43,8 @@ from sympozium.kube import Client, Manager
 from sympozium.kube.events import Recorder
 from sympozium.kube.kubeconfig import Access
 from sympozium.kube.leader import Elector, LostLeadershipError
-from sympozium.telemetry import health, logs
+from sympozium.telemetry import health, logs, traces
+from sympozium.telemetry.traces import Traces
 
 log = logging.getLogger(__name__)
 
@@ -113,20 +115,24 @@ async def _serve(
         ]
 
     host, port = health_at
-    async with Client.connect(field_manager=COMPONENT) as client, health.serve(port, unready, host=host):
+    async with (
+        traces.running(COMPONENT) as told,
+        Client.connect(field_manager=COMPONENT) as client,
+        health.serve(port, unready, host=host),
+    ):
         if cluster is not None:
             made = Bootstrap(client, namespace, cluster)
             if not await made.run(stop):
                 return
         async with connect(client, namespace) as bus:
-            control = Control(client, namespace, bus)
+            control = Control(client, namespace, bus, told)
             await control.run(stop, leader_election=leader_election)
 
 
 class Control:
     """All controllers over one client and one bus."""
 
-    def __init__(self, client: Client, namespace: str, bus: Bus) -> None:
+    def __init__(self, client: Client, namespace: str, bus: Bus, traces: Traces | None = None) -> None:
         self._client = client
         self._namespace = namespace
         self._bus = bus
@@ -134,11 +140,12 @@ class Control:
         caches = Caches(client)
         recorder = Recorder(client, COMPONENT)
         self.context = Context(client, caches, recorder, namespace)
-        store = ProgressStore(bus)
+        teller = Teller(self.context, traces)
+        store = ProgressStore(bus, teller)
         enforcement = Enforcement(self.context)
-        starter = Starter(self.context, bus, api_server(client.access), enforcement)
+        starter = Starter(self.context, bus, api_server(client.access), enforcement, teller)
         children = Children(self.context, bus)
-        runs = RunController(self.context, bus, starter, store, children)
+        runs = RunController(self.context, bus, starter, store, children, teller)
         enforcement.wake = runs.controller.enqueue
         requests = Requests(self.context, bus, children)
         self._messages = RunMessages(self.context, runs.controller, store, bus, requests)

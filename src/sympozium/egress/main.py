@@ -7,7 +7,7 @@ import signal
 from sympozium.egress.authority import Authority
 from sympozium.egress.proxy import Proxy
 from sympozium.kube import Client
-from sympozium.telemetry import health, logs
+from sympozium.telemetry import health, logs, traces
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ async def _serve(host: str, port: int, health_port: int | None, health_host: str
     stop, changed = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with Client.connect(field_manager="sympozium-egress") as client:
+    async with traces.running("sympozium-egress"), Client.connect(field_manager="sympozium-egress") as client:
         authority = Authority(client, changed.set)
         proxy = Proxy(authority)
         async with (

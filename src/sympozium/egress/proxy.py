@@ -18,7 +18,7 @@ import h11
 from sympozium.addresses import of_any
 from sympozium.egress.authority import NotAllowedError
 from sympozium.egresstoken import Claims
-from sympozium.telemetry import metrics
+from sympozium.telemetry import metrics, tracecontext, traces
 
 log = logging.getLogger(__name__)
 
@@ -141,6 +141,16 @@ class Proxy:
 
     async def _connect(self, claims: Claims, asked: _Asked) -> tuple[_Carried, Streams]:
         host, port = asked.host, asked.port
+        parent = tracecontext.parse(claims.trace)
+        if parent is None:
+            return await self._judged(claims, host, port, traces.Open(tracecontext.new(), ""))
+        attributes: dict[str, traces.Value] = {"server.address": host, "server.port": port}
+        with traces.span(f"egress {host}", parent, kind="server", attributes=attributes) as span:
+            return await self._judged(claims, host, port, span)
+
+    async def _judged(
+        self, claims: Claims, host: str, port: int, span: traces.Open
+    ) -> tuple[_Carried, Streams]:
         try:
             async with asyncio.timeout(_CONNECT_TIMEOUT):
                 addresses = await of_any(host, port)
@@ -148,10 +158,12 @@ class Proxy:
                 streams = await asyncio.open_connection(addresses[0], port)
         except NotAllowedError as refusal:
             _COUNT.labels("refused").inc()
+            span.error = "refused"
             _log("refused", claims, host, port, str(refusal))
             raise _AnswerError(403, str(refusal)) from refusal
         except (OSError, TimeoutError) as error:
             _COUNT.labels("unreachable").inc()
+            span.error = "unreachable"
             _log("unreachable", claims, host, port, str(error) or "no answer")
             raise _AnswerError(
                 502, f"{host}:{port} cannot be reached: {str(error) or 'no answer'}"

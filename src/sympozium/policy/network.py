@@ -71,6 +71,19 @@ def may_connect(policy: Effective, host: str, port: int, addresses: Iterable[str
     return any(_holds(rule, host, port, found) for rule in allowed.destinations)
 
 
+def is_named(policy: Effective, host: str, port: int) -> bool:
+    """Whether a policy names a destination that somebody else than the run's pod will connect to, in its behalf.
+
+    That egress is free says what the pod may do from where it is. It lends nobody the place of the control plane.
+    """
+    layers = [layer.spec.network_policy for layer in policy.enforced if layer.spec.network_policy]
+    network = network_of(host)
+    found = [ipaddress.ip_address(host)] if network is not None else []
+    named = [any(_holds(rule, host, port, found) for rule in rules.allowed_egress) for rules in layers]
+    closed = [one for one, rules in zip(named, layers, strict=True) if rules.deny_all]
+    return any(named) and all(closed)
+
+
 def by_address(allowed: Egress, address: str, port: int) -> bool:
     """Whether the layers allow an address as such, and not for the name that led to it."""
     return any(_holds(rule, address, port, [ipaddress.ip_address(address)]) for rule in allowed.networks)

@@ -17,7 +17,7 @@ from sympozium.server.app import build
 from sympozium.server.guards.connections import Certificate, bounded
 from sympozium.server.parts import Parts, background
 from sympozium.server.settings import Settings
-from sympozium.telemetry import health, logs
+from sympozium.telemetry import health, logs, traces
 
 log = logging.getLogger(__name__)
 _DRAIN_SECONDS: Final = 10
@@ -49,7 +49,11 @@ async def _serve(settings: Settings, health_port: int | None, health_host: str) 
     certificate = None
     if settings.tls_cert and settings.tls_key:
         certificate = Certificate(settings.tls_cert, settings.tls_key)
-    async with Parts.connect(settings) as parts, background(*([certificate.follow()] if certificate else [])):
+    async with (
+        traces.running("sympozium-apiserver"),
+        Parts.connect(settings) as parts,
+        background(*([certificate.follow()] if certificate else [])),
+    ):
         config = uvicorn.Config(
             build(parts), host=settings.host, port=settings.port, ws="none", lifespan="off",
             http=bounded(settings.max_connections), log_config=None, access_log=False, server_header=False,

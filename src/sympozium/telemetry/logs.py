@@ -1,7 +1,7 @@
-"""JSON lines on stderr, with what the code at hand is about (run, namespace, controller) in every line.
+"""JSON lines on stderr, with what the code at hand is about (run, namespace, controller, trace) in every line.
 
-One line is one object: `time` (RFC 3339, ms), `level`, `logger`, `message`, what `bind` holds, and
-`exception` where there is one.
+One line is one object: `time` (RFC 3339, ms), `level`, `logger`, `message`, what `bind` holds, `trace_id` and `span_id` of
+the span that the code works within, and `exception` where there is one.
 """
 
 import json
@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
+
+from sympozium.telemetry import tracecontext
 
 _bound: ContextVar[Mapping[str, str]] = ContextVar("sympozium_log_fields", default={})  # noqa: B039 - never changed
 
@@ -45,6 +47,8 @@ class JsonFormatter(logging.Formatter):
             "message": record.getMessage(),
             **_bound.get(),
         }
+        if (context := tracecontext.current()) is not None:
+            line |= {"trace_id": context.trace_id, "span_id": context.span_id}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False, default=str)

@@ -14,7 +14,7 @@ from sympozium.bus.credentials import Credentials, CredentialsError
 from sympozium.bus.errors import BusError
 from sympozium.bus.publisher import Publisher
 from sympozium.shell.client import ShellClient
-from sympozium.telemetry import logs
+from sympozium.telemetry import logs, tracecontext
 from sympozium.tools.approvals import Approvals
 from sympozium.tools.builtin import Builtin
 from sympozium.tools.calls import Calls
@@ -96,7 +96,9 @@ def main(arguments: list[str] | None = None) -> int:
         config = ToolsConfigFile.model_validate_json((options.run_dir / TOOLS_FILE).read_bytes())
         credentials = Credentials.load(options.bus_dir)
         journal = Journal(options.journal_dir)
-        asyncio.run(serve(config=config, credentials=credentials, path=options.socket, journal=journal))
+        of_run = logs.bind(namespace=config.run.namespace, run=config.run.name)
+        with of_run, tracecontext.within(tracecontext.parse(config.traceparent)):
+            asyncio.run(serve(config=config, credentials=credentials, path=options.socket, journal=journal))
     except (OSError, ValueError, CredentialsError, BusError) as error:
         _log.error("tools cannot work: %s", error)
         return 1

@@ -7,6 +7,7 @@ said on the record, and the call is judged anew.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from sympozium.tools import shown
@@ -74,13 +75,21 @@ class Consent:
     async def refused(self, asked: Asked, digest: str, preview: Preview | None) -> str | None:
         """Words for a call that must not be made; waits for a person. RulesChangedError when the rules change first."""
         decision = self._journal.decision(asked.id, digest) or self._journal.approval_of_run(asked.same)
+        waited: dict[str, int] = {}
         if decision is None:
+            began = time.monotonic()
             decision = await self._ask(asked, digest, preview)
+            waited = {"waitedMs": int((time.monotonic() - began) * 1000)}
         if _is_void(decision):  # said by the control plane, to whom an earlier attempt of the run had said so
             self._journal.reopen(asked.id)
             raise RulesChangedError
         await self._publish(
-            asked, digest, decision.decision, decidedBy=decision.decided_by, comment=decision.comment
+            asked,
+            digest,
+            decision.decision,
+            decidedBy=decision.decided_by,
+            comment=decision.comment,
+            **waited,
         )
         if decision.decision == "Approved":
             return None
@@ -115,6 +124,6 @@ class Consent:
         self._journal.decide(Decision(asked.id, digest, "Expired", comment=VOID))
         await self._publish(asked, digest, "Expired", comment=VOID)
 
-    async def _publish(self, asked: Asked, digest: str, state: str, **more: str) -> None:
+    async def _publish(self, asked: Asked, digest: str, state: str, **more: str | int) -> None:
         data = {"callId": asked.id, "tool": asked.tool, "state": state, "argsDigest": digest}
-        await self._record.publish("tool.approval", data | {k: v for k, v in more.items() if v})
+        await self._record.publish("tool.approval", data | {k: v for k, v in more.items() if v != ""})

@@ -11,6 +11,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
+from sympozium.telemetry import tracecontext
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -56,7 +58,12 @@ class Requests:
 
 def _spawn(arguments: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     data = {key: arguments[key] for key in ("task", "instance") if key in arguments}
-    return "spawn", {**data, "wait": arguments.get("wait", True)}
+    span = tracecontext.current()
+    return "spawn", {
+        **data,
+        "wait": arguments.get("wait", True),
+        **({"span": span.span_id} if span else {}),
+    }
 
 
 def _schedule(arguments: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -21,6 +21,7 @@ from sympozium.bus.messages import (
     RUN_FROZEN,
 )
 from sympozium.mcpsocket import CALL_ID, MALFORMED, listen, text_result, tool_server
+from sympozium.telemetry import tracecontext
 from sympozium.tools.journal import Decision
 
 if TYPE_CHECKING:
@@ -90,7 +91,9 @@ class ToolServer:
             assert self._group is not None
             malformed = str(meta[MALFORMED]) if MALFORMED in meta else None
             coroutine = self._calls.call(call=call, tool=name, arguments=arguments, malformed=malformed)
-            task = self._group.create_task(coroutine, name=call)
+            context = tracecontext.current()
+            with tracecontext.within(context and context.within(tracecontext.new_span_id())):
+                task = self._group.create_task(coroutine, name=call)
             self._running[call] = task
             task.add_done_callback(lambda _: self._running.pop(call, None))
         try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sympozium.legible import legible, legible_value, mixed_words
 from sympozium.masking import mask, mask_text
 from sympozium.shortening import shorten, shorten_value
+from sympozium.telemetry import tracecontext
 
 if TYPE_CHECKING:
     from sympozium.policy.verdict import Verdict
@@ -68,8 +69,9 @@ def verdict(decided: Verdict) -> dict[str, Any]:
 
 
 def intent(asked: Asked, digest: str) -> dict[str, Any]:
-    """Data of `tool.intent`."""
-    return {
+    """Data of `tool.intent`, within the span of the call where there is one."""
+    span = tracecontext.current()
+    data = {
         "callId": asked.id,
         "tool": legible(shorten(asked.tool, SHOWN_NAME)),
         "target": asked.target,
@@ -78,6 +80,7 @@ def intent(asked: Asked, digest: str) -> dict[str, Any]:
         "verdict": verdict(asked.verdict),
         "policy": asked.rules.digest,
     }
+    return data | ({"span": span.span_id} if span else {})
 
 
 def approval(asked: Asked, digest: str, preview: Preview | None) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mcp.shared.exceptions import MCPError
 
 from sympozium.mcpsocket import McpConnectError, connect, result_text
+from sympozium.telemetry import tracecontext
 from sympozium.tools.names import PREVIEW_TOOL
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class Skill:
         """The tool's (text, is_error). SkillLostError when the sidecar is not there, or went away in the call."""
         session = await self._connected()
         try:
-            result = await session.call_tool(tool, arguments)
+            result = await session.call_tool(tool, arguments, meta=_meta())
         except MCPError as error:
             if not await self._alive(session):
                 self._session = None
@@ -108,3 +109,11 @@ class Skill:
                 await session.send_ping()
                 return True
         return False
+
+
+def _meta() -> Any:
+    """The span of the call in the sidecar, as MCP carries it; the controllers derive the same id from the call's."""
+    call = tracecontext.current()
+    if call is None:
+        return None
+    return {tracecontext.HEADER: str(call.within(tracecontext.derived(call.span_id, "skill")))}

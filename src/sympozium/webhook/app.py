@@ -5,17 +5,20 @@ request and says so, since the only thing worse than a webhook that fails is one
 """
 
 import asyncio
+import contextlib
 import logging
 import time
+from collections.abc import Iterator
 from typing import Any, Final
 
 import orjson
 from pydantic import ValidationError
 
-from sympozium.api.meta import GROUP, VERSION
+from sympozium.api.meta import ANNOTATION_TRACEPARENT, GROUP, VERSION
 from sympozium.api.registry import BY_KIND
 from sympozium.kube.errors import KubeError
 from sympozium.policy.verdict import Violation
+from sympozium.telemetry import tracecontext, traces
 from sympozium.telemetry.metrics import counter, histogram
 from sympozium.webhook import approvals, runs
 from sympozium.webhook.access import Access
@@ -79,7 +82,10 @@ class Webhook:
         except (ReviewError, orjson.JSONDecodeError) as exc:
             return 400, orjson.dumps({"message": str(exc)})
         began = time.perf_counter()
-        answer = await self.review(endpoint, request)
+        with _span(endpoint, request) as span:
+            answer = await self.review(endpoint, request)
+            if not answer.allowed:
+                span.error = "failed" if answer.code >= 500 else "refused"
         try:
             body = orjson.dumps(answer.to_review(request.uid))
         except (TypeError, ValueError) as exc:
@@ -133,6 +139,21 @@ class Webhook:
                 return await self._specs.check(request)
             case _:
                 return unknown(request)
+
+
+@contextlib.contextmanager
+def _span(endpoint: str, request: Request) -> Iterator[traces.Open]:
+    """Of the admission of a new run, in the trace of whoever made it; of nothing else."""
+    parent = None
+    if (request.kind, request.subresource, request.operation) == ("AgentRun", "", "CREATE"):
+        annotations = (request.object.get("metadata") or {}).get("annotations")
+        text = annotations.get(ANNOTATION_TRACEPARENT) if isinstance(annotations, dict) else None
+        parent = tracecontext.parse(text if isinstance(text, str) else None)
+        attributes = {"sympozium.run.name": request.name, "k8s.namespace.name": request.namespace}
+        with traces.span(f"{endpoint} AgentRun", parent, kind="server", attributes=attributes) as span:
+            yield span
+        return
+    yield traces.Open(tracecontext.new(), endpoint)
 
 
 def _is_understood(request: Request) -> bool:

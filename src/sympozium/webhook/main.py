@@ -25,7 +25,7 @@ import uvicorn
 from sympozium.api.meta import SYSTEM_NAMESPACE
 from sympozium.kube.client import Client
 from sympozium.kube.errors import KubeError
-from sympozium.telemetry import health, logs
+from sympozium.telemetry import health, logs, traces
 from sympozium.webhook import trust
 from sympozium.webhook.app import DEADLINE, Webhook
 from sympozium.webhook.references import References
@@ -162,7 +162,10 @@ async def _serve(
     health_host: str = "127.0.0.1",
     look_every: float,
 ) -> None:
-    async with Client.connect(field_manager="sympozium-webhook") as client:
+    async with (
+        traces.running("sympozium-webhook"),
+        Client.connect(field_manager="sympozium-webhook") as client,
+    ):
         source = trust.Mounted(certificate_dir) if certificate_dir else trust.Own(client, hosts)
         process = _Process(client, source, look_every)
         webhook = Webhook(process.references)

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from pydantic import ValidationError
 
 from sympozium.api.base import Object
-from sympozium.api.meta import LABEL_PACK, LABEL_PERSONA, now
+from sympozium.api.meta import ANNOTATION_TRACEPARENT, LABEL_PACK, LABEL_PERSONA, now
 from sympozium.api.run import AgentRun
 from sympozium.policy import fill, keys
 from sympozium.policy.resolve import MissingReferenceError
+from sympozium.telemetry import tracecontext
 from sympozium.webhook import forks, identity, lineage
 from sympozium.webhook.patch import difference
 from sympozium.webhook.references import References
@@ -62,9 +63,15 @@ async def _run(request: Request, references: References) -> Answer:
 
 
 def _given(request: Request, secrets: str, instance_labels: Mapping[str, str]) -> list[Object]:
-    """Write down which Secrets a run is admitted with, and of which team its agent is: lists and usage ask by that."""
+    """Write down which Secrets a run is admitted with, of which team its agent is (lists and usage ask by that), and which
+    trace it is part of.
+    """
     meta: Object = request.object.get("metadata") or {}
-    wanted = {**meta, "annotations": {**(meta.get("annotations") or {}), keys.ANNOTATION: secrets}}
+    annotations = {**(meta.get("annotations") or {}), keys.ANNOTATION: secrets}
+    context = tracecontext.current()
+    if context is not None and tracecontext.parse(annotations.get(ANNOTATION_TRACEPARENT)) is None:
+        annotations[ANNOTATION_TRACEPARENT] = str(context)  # nobody says what caused it: its admission does
+    wanted = {**meta, "annotations": annotations}
     team = {label: instance_labels[label] for label in _TEAM if label in instance_labels}
     if team:
         wanted["labels"] = {**(meta.get("labels") or {}), **team}

@@ -1,9 +1,12 @@
 """Admission of runs: everything that they refer to is there, their policy allows them, and they stay as they are."""
 
+from typing import Final
+
 from sympozium.api import unimplemented
 from sympozium.api.base import Object
 from sympozium.api.config import ConfigSpec
 from sympozium.api.instance import SympoziumInstance
+from sympozium.api.meta import ANNOTATION_TRACEPARENT
 from sympozium.api.run import MUTABLE, AgentRun
 from sympozium.api.skillpack import SkillPack
 from sympozium.policy import Violation, admit, keys, sandbox
@@ -15,6 +18,10 @@ from sympozium.webhook.findings import Findings
 from sympozium.webhook.references import References
 from sympozium.webhook.review import Answer, Request, allow, forbidden, invalid
 
+_KEPT: Final = {
+    keys.ANNOTATION: "says with which Secrets the run was admitted",
+    ANNOTATION_TRACEPARENT: "says which trace the run is part of",
+}
 _FILLED = ("model", "agentId", "sessionKey", "timeout", "trigger")
 
 
@@ -81,19 +88,17 @@ def updated(request: Request) -> Answer:
     ]
     if before.get("cancel") and not after.get("cancel"):
         violations.append(Violation("spec.cancel", "cannot be taken back: the run is being ended"))
-    if _annotation(request.old) != _annotation(request.object):
-        path = f"metadata.annotations[{keys.ANNOTATION}]"
-        violations.append(
-            Violation(path, "says with which Secrets the run was admitted, and does not change")
-        )
+    for name, words in _KEPT.items():
+        if _annotation(request.old, name) != _annotation(request.object, name):
+            violations.append(Violation(f"metadata.annotations[{name}]", f"{words}, and does not change"))
     if violations:
         return invalid(violations)
     refused = endpoints.updated(request) if identity.is_apiserver(request.user) else []
     return forbidden(refused) if refused else allow()
 
 
-def _annotation(run: Object) -> object:
-    return ((run.get("metadata") or {}).get("annotations") or {}).get(keys.ANNOTATION)
+def _annotation(run: Object, name: str) -> object:
+    return ((run.get("metadata") or {}).get("annotations") or {}).get(name)
 
 
 def reported(request: Request) -> Answer:

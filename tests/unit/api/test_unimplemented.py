@@ -14,16 +14,14 @@ def instance(**spec: object) -> dict:
 
 
 def test_a_field_without_effect_is_found_with_its_path() -> None:
-    document = instance(
-        observability={"enabled": True}, skills=[{"skillPackRef": "a"}, {"configMapRef": "b"}]
-    )
-    assert [path for path, _ in find(document)] == ["spec.observability", "spec.skills[1].configMapRef"]
-    assert warnings(document)[0].startswith("spec.observability has no effect in this version")
+    document = instance(channels=[{"type": "slack"}], skills=[{"skillPackRef": "a"}, {"configMapRef": "b"}])
+    assert [path for path, _ in find(document)] == ["spec.channels", "spec.skills[1].configMapRef"]
+    assert warnings(document)[0].startswith("spec.channels has no effect in this version")
 
 
 @pytest.mark.parametrize("value", [{"enabled": False, "serviceName": "x"}, {}, None])
 def test_what_is_switched_off_or_empty_asks_for_nothing(value: object) -> None:
-    assert find(instance(observability=value)) == []
+    assert find(instance(channels=value)) == []
 
 
 def test_only_some_values_may_be_without_effect() -> None:

@@ -14,6 +14,7 @@ from sympozium.controllers.run.children import (
 )
 from sympozium.controllers.run.plan import names
 from sympozium.controllers.run.port import Request
+from sympozium.controllers.run.trace import origin
 from sympozium.controllers.run.tree import Tree
 
 PARENT = Parent(run_name="r", session_key="s", spawn_depth=1)
@@ -39,6 +40,8 @@ def test_the_name_derives_from_run_and_call_alone() -> None:
 def test_a_child_is_found_by_its_parent_and_goes_with_it() -> None:
     meta = child(instance="other")["metadata"]
     assert meta["labels"] == {"sympozium.ai/parent": "r", "sympozium.ai/instance": "other"}
+    trace = meta["annotations"].pop("sympozium.ai/traceparent")
+    assert trace == str(origin.of_run(run()).context), "a call that named no span: the run itself"
     assert meta["annotations"] == {"sympozium.ai/call-id": "1-abc", "sympozium.ai/awaited": "true"}
     [owner] = meta["ownerReferences"]
     assert (owner["name"], owner["uid"], owner["blockOwnerDeletion"]) == ("r", "uid-r", False)

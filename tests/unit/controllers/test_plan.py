@@ -20,6 +20,7 @@ from sympozium.api.shared import RBACRule
 from sympozium.controllers.run.plan import ApiServer, Images, Inputs, Plan, PlanError, names, plan
 from sympozium.controllers.run.plan.files import agent_file, tools_file
 from sympozium.controllers.run.plan.network import destination
+from sympozium.controllers.run.trace import origin
 from sympozium.names import label_value
 from sympozium.policy import Effective, fill
 from unit.controllers.make import instance, meta, policy, run, skill_pack
@@ -57,6 +58,7 @@ def inputs(
         "model_endpoint": "http://litellm.litellm.svc:4000/v1",
         "grantable": [RBACRule.model_validate(rule) for rule in GRANTABLE],
         "owner": {"apiVersion": "sympozium.ai/v1alpha1", "kind": "AgentRun", "name": found.name, "uid": "uid-r"},
+        "trace": origin.of_run(found).context,
     }  # fmt: skip
     return Inputs(**{**base, **changes})
 

@@ -132,12 +132,12 @@ async def test_a_secret_that_its_author_may_not_read(world: World) -> None:
 
 
 async def test_fields_without_effect_are_warned_of_also_those_of_the_instance(world: World) -> None:
-    world.put("SympoziumInstance", "ns", "i", {**INSTANCE, "observability": {"enabled": True}})
+    world.put("SympoziumInstance", "ns", "i", {**INSTANCE, "channels": [{"type": "slack"}]})
     answer = await world.admit(create(mode="server"))
     assert answer.allowed
     assert [warning.split(" has")[0] for warning in answer.warnings] == [
         "spec.mode",
-        "instance i: spec.observability",
+        "instance i: spec.channels",
     ]
 
 

@@ -20,7 +20,7 @@ from sympozium import resources
 from sympozium.api import AgentRun
 from sympozium.api.approval import ANNOTATION_CALL
 from sympozium.api.base import Object
-from sympozium.api.meta import LABEL_INSTANCE, LABEL_PARENT, owner_reference
+from sympozium.api.meta import ANNOTATION_TRACEPARENT, LABEL_INSTANCE, LABEL_PARENT, owner_reference
 from sympozium.api.run import FINALIZER, TERMINAL
 from sympozium.api.shared import Parent
 from sympozium.controllers.context import BY_PARENT, Context, MissingError
@@ -28,6 +28,7 @@ from sympozium.controllers.run.answer import Answer, unfit
 from sympozium.controllers.run.fold import head
 from sympozium.controllers.run.plan import names
 from sympozium.controllers.run.port import Bus, Ref, Request
+from sympozium.controllers.run.trace import origin
 from sympozium.kube import ForbiddenError, InvalidError, NotFoundError, Request as Key
 from sympozium.names import label_value
 from sympozium.policy import limits, lineage
@@ -170,7 +171,11 @@ class Children:
 def manifest(obj: Object, run: AgentRun, name: str, parent: Parent, request: Request) -> Object:
     """The run that `run` (`obj`) starts. The webhook writes `parent` and the trigger anew."""
     instance = request.data.get("instance") or run.spec.instance_ref
-    annotations = {ANNOTATION_CALL: request.call}
+    cause = origin.of_run(run).context
+    annotations = {
+        ANNOTATION_CALL: request.call,
+        ANNOTATION_TRACEPARENT: str(cause.within(str(request.data.get("span") or cause.span_id))),
+    }
     if request.data["wait"]:
         annotations[ANNOTATION_AWAITED] = "true"
     owner = owner_reference({**obj, "apiVersion": resources.RUNS.api_version, "kind": resources.RUNS.kind})

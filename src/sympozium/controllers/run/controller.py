@@ -31,11 +31,13 @@ from sympozium.controllers.run.progress import ProgressStore
 from sympozium.controllers.run.queue import Place
 from sympozium.controllers.run.slots import Slots
 from sympozium.controllers.run.start import Starter
+from sympozium.controllers.run.trace import origin
+from sympozium.controllers.run.trace.teller import Teller
 from sympozium.kube import Controller, Request, Result
 from sympozium.kube.conditions import condition, find, parse_time, rfc3339
 from sympozium.kube.reconcile import owner
 from sympozium.names import label_value
-from sympozium.telemetry import metrics
+from sympozium.telemetry import logs, metrics, spans, tracecontext
 
 log = logging.getLogger(__name__)
 
@@ -51,9 +53,16 @@ class RunController:
     """Level-triggered on runs, their Jobs, pods, approvals, and on events of the bus by way of the store."""
 
     def __init__(
-        self, context: Context, bus: Bus, starter: Starter, store: ProgressStore, children: Children
+        self,
+        context: Context,
+        bus: Bus,
+        starter: Starter,
+        store: ProgressStore,
+        children: Children,
+        teller: Teller,
     ) -> None:
         self._context = context
+        self._teller = teller
         self._bus = bus
         self._starter = starter
         self._store = store
@@ -80,7 +89,13 @@ class RunController:
             # It got past the schema of another version; a person must look at it.
             self._context.recorder.event(obj, "Warning", "Unreadable", str(error))
             return Result()
-        ref = Ref(run.namespace, run.name, run.metadata.uid)
+        with (
+            logs.bind(namespace=run.namespace, run=run.name),
+            tracecontext.within(origin.of_run(run).context),
+        ):
+            return await self._look(obj, run, Ref(run.namespace, run.name, run.metadata.uid))
+
+    async def _look(self, obj: Object, run: AgentRun, ref: Ref) -> Result:
         await self._children.look(obj, run)
         if run.metadata.deletion_timestamp:
             try:
@@ -120,6 +135,7 @@ class RunController:
         place = self.slots.place(obj)
         if not place.go:
             return await self._queued(obj, run, place)
+        began = spans.now()
         async with self.slots.take(obj):
             try:
                 await audit.begin(self._bus, obj, run)
@@ -132,7 +148,7 @@ class RunController:
                         "name": inputs.policy.name, "generation": inputs.policy.generation,
                         "digest": inputs.policy.digest,
                     },
-                    "audit": audit.status(end),
+                    "audit": audit.status(end), "traceID": inputs.trace.trace_id,
                 }  # fmt: skip
                 notes, drop = self._context.unimplemented(obj)
                 conditions = [planned, *plan.conditions, *notes]
@@ -156,6 +172,7 @@ class RunController:
                 self._context.recorder.event(obj, "Warning", error.reason, str(error))
                 return await self._write(obj, run, verdict)
         _STARTED.inc()
+        self._teller.started(Ref(run.namespace, run.name, run.metadata.uid), run, began)
         self._context.recorder.event(obj, "Normal", "Started", f"Job {job['metadata']['name']}")
         await self._context.write_status(self._context.caches.runs, obj, {"jobName": job["metadata"]["name"]})
         return Result()
@@ -166,6 +183,7 @@ class RunController:
             "phase": "Queued",
             "reason": reason,
             "queue": {"position": place.position, "reason": place.reason},
+            "traceID": origin.of_run(run).context.trace_id,
         }
         notes, drop = self._context.unimplemented(obj)
         await self._context.write_status(self._context.caches.runs, obj, fields, notes, drop=drop)
@@ -188,6 +206,7 @@ class RunController:
             return await self._write(obj, run, verdict)
         if run.spec.cancel and diagnose.finished(job) is None:
             await self._cancel(run, job, ref)
+        await self._teller.open(ref, run)
         progress = await self._store.get(ref)
         if progress.outcome is None and diagnose.finished(job) is not None and self._bus.connected:
             # Before a run is judged without its result: the consumer may be behind.
@@ -253,7 +272,11 @@ class RunController:
                 written["status"].get("reason") or phase,
                 complete.get("message") or phase,
             )
-            _FINISHED.labels(phase, written["status"].get("reason") or "").inc()
+            reason = written["status"].get("reason") or ""
+            _FINISHED.labels(phase, reason).inc()
+            ref = Ref(run.namespace, run.name, run.metadata.uid)
+            await self._teller.open(ref, run)
+            self._teller.ended(ref, phase, reason)
             log.info("run %s: %s (%s)", run.name, phase, written["status"].get("reason"))
         return Result(verdict.look_after)
 

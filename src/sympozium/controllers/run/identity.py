@@ -55,7 +55,9 @@ async def write_egress_secret(client: Client, inputs: Inputs, system_namespace: 
     assert inputs.config.egress is not None
     run = inputs.run
     model = network.destination(inputs.model_endpoint)
-    claims = Claims(run.namespace, run.name, run.metadata.uid, (model.host, model.port or 0))
+    claims = Claims(
+        run.namespace, run.name, run.metadata.uid, (model.host, model.port or 0), str(inputs.trace) if inputs.traced else "",
+    )  # fmt: skip
     token = sign(claims, await _egress_key(client, system_namespace))
     parts = urlsplit(inputs.config.egress.url)
     url = f"http://{run.name}:{token}@{parts.netloc.rpartition('@')[2]}"

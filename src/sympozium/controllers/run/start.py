@@ -24,9 +24,12 @@ from sympozium.controllers.run.identity import write_bus_secrets, write_egress_s
 from sympozium.controllers.run.opening import Openings
 from sympozium.controllers.run.plan import ApiServer, Images, Inputs, Plan, PlanError, network, plan
 from sympozium.controllers.run.plan.inputs import PUBLIC_MODEL_ENDPOINT
-from sympozium.controllers.run.port import Bus
+from sympozium.controllers.run.port import Bus, Ref
+from sympozium.controllers.run.trace import origin
+from sympozium.controllers.run.trace.teller import CONDITION, Teller
 from sympozium.controllers.schedule.controller import OCCASION_ANNOTATION
 from sympozium.kube import ForbiddenError, InvalidError, Request, Resource
+from sympozium.kube.conditions import condition
 from sympozium.kube.resources import BUILT_IN, CLUSTER_ROLES, CONFIG_MAPS, JOBS, SECRETS
 from sympozium.policy import fill
 from sympozium.policy.resolve import MissingReferenceError
@@ -41,8 +44,11 @@ _LATER: Final = frozenset({"RoleBinding", "ClusterRoleBinding"})
 class Starter:
     """For one installation."""
 
-    def __init__(self, context: Context, bus: Bus, api_server: ApiServer, enforcement: Enforcement) -> None:
+    def __init__(
+        self, context: Context, bus: Bus, api_server: ApiServer, enforcement: Enforcement, teller: Teller
+    ) -> None:
         self.enforcement = enforcement
+        self._teller = teller
         self._context = context
         self._bus = bus
         self._api_server = api_server
@@ -56,7 +62,12 @@ class Starter:
             raise PlanError(str(error)) from error
         notes = self.enforcement.judge(Request(run.namespace, run.name), inputs.policy)
         opening = await self._openings.of(run)
-        inputs = replace(inputs, history=opening.history, goes_on=opening.task is None)
+        ref = Ref(run.namespace, run.name, run.metadata.uid)
+        if untold := await self._teller.open(ref, run):
+            notes = [*notes, condition(CONDITION, True, "NoDestination", f"no traces are sent: {untold}")]
+        inputs = replace(
+            inputs, history=opening.history, goes_on=opening.task is None, traced=self._teller.sends(ref)
+        )
         made = plan(inputs)
         made.conditions += notes
         return inputs, made
@@ -109,6 +120,7 @@ class Starter:
             owner=owner_reference(
                 {**obj, "apiVersion": resources.RUNS.api_version, "kind": resources.RUNS.kind}
             ),
+            trace=origin.of_run(run).context,
             occasion=occasion(run),
             notes=await self._notes(run, instance),
         )

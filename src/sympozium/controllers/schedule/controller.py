@@ -26,6 +26,7 @@ from sympozium.controllers.schedule.decide import (
 from sympozium.kube import AlreadyExistsError, Controller, ForbiddenError, InvalidError, Request, Result
 from sympozium.kube.conditions import condition, parse_time, rfc3339
 from sympozium.names import label_value
+from sympozium.telemetry import traces
 
 SEEN_ANNOTATION = "sympozium.ai/seen-tick"
 COUNT_ANNOTATION = "sympozium.ai/runs-made"
@@ -90,7 +91,11 @@ class ScheduleController:
             )
         for fire in decision.fire:
             try:
-                run = await self._context.client.create(resources.RUNS, manifest(schedule, fire))
+                with traces.span(
+                    f"schedule {schedule.name}", None, attributes={"sympozium.schedule.tick": fire.cause}
+                ):
+                    wanted = resources.caused(manifest(schedule, fire))
+                    run = await self._context.client.create(resources.RUNS, wanted)
             except AlreadyExistsError:
                 continue
             except (InvalidError, ForbiddenError) as error:

@@ -30,6 +30,7 @@ from sympozium.kube import (
 from sympozium.kube.conditions import condition, parse_time, rfc3339
 from sympozium.kube.resources import EVENTS, key_of
 from sympozium.policy.triggers import Fired, Outcome, TriggerError, decide, fired_by, manifest, path
+from sympozium.telemetry import traces
 
 _BATCH: Final = 100
 """Events of one trigger that are dealt with before others have their turn."""
@@ -172,7 +173,9 @@ class TriggerController:
         about = event.get("involvedObject") or {}
         cause = f"{event.get('reason')} of {about.get('kind')} {about.get('namespace')}/{about.get('name')}"
         try:
-            made = await self._context.client.create(resources.RUNS, manifest(trigger, outcome, cause))
+            with traces.span(f"trigger {trigger.name}", None, attributes={"sympozium.trigger.cause": cause}):
+                run = resources.caused(manifest(trigger, outcome, cause))
+                made = await self._context.client.create(resources.RUNS, run)
         except AlreadyExistsError:
             return
         self._context.caches.runs.mutation(made)

@@ -23,7 +23,7 @@ from sympozium.bus.subjects import RunRef
 from sympozium.kube import AlreadyExistsError, ApiError, Client, KubeError
 from sympozium.kube.resources import Object
 from sympozium.names import derive, digest
-from sympozium.resources import RUNS
+from sympozium.resources import RUNS, caused
 from sympozium.server.agents.directory import Agent
 from sympozium.server.agents.rates import Rates
 from sympozium.server.copies import RUNS as RUNS_COPY, Copies
@@ -181,7 +181,7 @@ class Asking:
         if wait := self._rates.take(agent.uid, per_minute, burst):
             words = f"{agent.name} takes {per_minute} requests a minute, {burst} at once: again in {wait} s"
             raise RefusedError(429, "rate_limit_exceeded", words, wait=wait)
-        manifest = ask.manifest()
+        manifest = caused(ask.manifest())
         try:
             made = await self._kube.create(RUNS, manifest)
         except AlreadyExistsError as error:

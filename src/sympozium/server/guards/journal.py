@@ -4,14 +4,16 @@ A line has no query, since that may hold what signs somebody in, and no token: `
 which requests of one credential are found. Metrics go by the route's template, never by names in a path.
 """
 
+import contextlib
 import logging
 import time
+from collections.abc import Iterator
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sympozium.server.guards.rates import address_of, key_of
-from sympozium.telemetry import logs, metrics
+from sympozium.telemetry import logs, metrics, tracecontext, traces
 
 log = logging.getLogger(__name__)
 _PATH: Final = 300
@@ -51,7 +53,11 @@ class Journal:
             await send(message)
 
         try:
-            await self.app(scope, receive, answer)
+            with _span(scope) as span:
+                await self.app(scope, receive, answer)
+                span.name = f"{scope['method']} {_route(scope)}"
+                span.attributes["http.response.status_code"] = status
+                span.attributes["http.route"] = _route(scope)
         except Exception:
             # Starlette answers 500 and raises again what the handler of problems has written to the log.
             if not status:
@@ -64,6 +70,20 @@ class Journal:
                 _SECONDS.labels(scope["method"], _route(scope)).observe(seconds)
             _REQUESTS.labels(scope["method"], _route(scope), str(status)).inc()
             _say(scope, status, seconds)
+
+
+@contextlib.contextmanager
+def _span(scope: Scope) -> Iterator[traces.Open]:
+    """Of a request that may change something. Others carry on what their caller says, and are no span."""
+    headers = dict(scope["headers"])
+    parent = tracecontext.parse(headers.get(tracecontext.HEADER.encode(), b"").decode("latin-1"))
+    if scope["method"] in ("GET", "HEAD", "OPTIONS"):
+        with tracecontext.within(parent):
+            yield traces.Open(tracecontext.new(), "")
+        return
+    attributes = {"http.request.method": scope["method"]}
+    with traces.span(scope["method"], parent, kind="server", attributes=attributes) as span:
+        yield span
 
 
 def _say(scope: Scope, status: int, seconds: float) -> None:

@@ -22,7 +22,7 @@ from sympozium.policy.triggers import (
     manifest,
     same,
 )
-from sympozium.resources import RUNS, TRIGGERS as TRIGGER
+from sympozium.resources import RUNS, TRIGGERS as TRIGGER, caused
 from sympozium.server.agents.rates import Rates
 from sympozium.server.copies import BY_TRIGGER, RUNS as RUN_COPIES, TRIGGERS, Copies
 from sympozium.server.digestkey import DigestKey
@@ -106,7 +106,7 @@ class Hooks:
         """The outcome, `again` when the run is there. Raises Problem, KubeError."""
         cause = f"request to {trigger.name}"
         try:
-            made = await self.kube.create(RUNS, manifest(trigger, outcome, cause))
+            made = await self.kube.create(RUNS, caused(manifest(trigger, outcome, cause)))
         except AlreadyExistsError:
             if not once:
                 return replace(outcome, again=True)

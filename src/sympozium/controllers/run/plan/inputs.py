@@ -14,6 +14,7 @@ from sympozium.api.shared import RBACRule
 from sympozium.api.skillpack import Sidecar, SkillPack
 from sympozium.controllers.run.plan import names
 from sympozium.policy import Effective
+from sympozium.telemetry.tracecontext import TraceContext
 
 PUBLIC_MODEL_ENDPOINT: Final = "https://api.openai.com/v1"
 """Where the OpenAI client goes when nobody says otherwise."""
@@ -66,6 +67,10 @@ class Inputs:
     """The rules of ClusterRole `sympozium-grantable`."""
     owner: Object
     """ownerReference to the run."""
+    trace: TraceContext
+    """The run's own span."""
+    traced: bool = False
+    """Whether spans of the run are sent."""
     occasion: str = ""
     """In words, why the run was started; told to the agent."""
     history: Sequence[Turn] = ()

@@ -1,0 +1,161 @@
+"""Sends spans to one OTLP/HTTP endpoint, in batches, beside the work.
+
+`add` never waits and never fails: what does not fit, and what the endpoint does not take, is counted, and an outage is
+said in the log when it begins and when it ends. Redirects are not followed: where spans go was decided before. What is
+sent carries the headers of its own destination alone; OpenTelemetry's exporter would add those of the environment, which
+are the installation's, to every destination.
+"""
+
+import asyncio
+import logging
+import ssl
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from sympozium import __version__
+from sympozium.telemetry import metrics
+from sympozium.telemetry.spans import Resource, Span, encode, rejected
+
+if TYPE_CHECKING:
+    import httpx2
+
+log = logging.getLogger(__name__)
+
+SENT: Final = metrics.counter("sympozium_trace_spans_sent_total", "Spans that an OTLP endpoint took.")
+DROPPED: Final = metrics.counter(
+    "sympozium_trace_spans_dropped_total",
+    "Spans that nobody took, by reason: full, unreachable, refused, ending.",
+    ["reason"],
+)
+QUEUE: Final = 4096
+"""Spans that wait at most; beyond that new ones are dropped."""
+BATCH: Final = 256
+_DELAY: Final = 1.0
+"""Seconds from the first span of a batch to its sending, in which others join it."""
+_ATTEMPTS: Final = 3
+_TIMEOUT: Final = 5.0
+_AGAIN: Final = frozenset({408, 429, 502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where spans go: a base URL as OTEL_EXPORTER_OTLP_ENDPOINT has it, and headers. `ca` is a file of certificates."""
+
+    endpoint: str
+    headers: tuple[tuple[str, str], ...] = ()
+    ca: str | None = None
+
+    @property
+    def url(self) -> str:
+        base = self.endpoint.rstrip("/")
+        return base if base.endswith("/v1/traces") else f"{base}/v1/traces"
+
+
+class Exporter:
+    """For one target. `run` must be running; `pause` is asyncio.sleep, replaced in tests."""
+
+    def __init__(self, target: Target, *, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        self._target = target
+        self._pause = pause
+        self._waiting: deque[tuple[Resource, Span]] = deque()
+        self._some = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._hurry = asyncio.Event()
+        self._down = False
+
+    def add(self, resource: Resource, span: Span) -> None:
+        """Send a span some time."""
+        if len(self._waiting) >= QUEUE:
+            self._lost(1, "full", f"{QUEUE} spans wait already")
+            return
+        self._waiting.append((resource, span))
+        self._idle.clear()
+        self._some.set()
+
+    async def flush(self) -> None:
+        """Wait until all that was added has been sent or given up."""
+        self._hurry.set()
+        await self._idle.wait()
+
+    async def run(self) -> None:
+        """Send what is added, until cancelled; what is left then is dropped."""
+        import httpx2
+
+        verify = ssl.create_default_context(cafile=self._target.ca) if self._target.ca else True
+        try:
+            async with httpx2.AsyncClient(timeout=_TIMEOUT, follow_redirects=False, verify=verify) as client:
+                while True:
+                    await self._some.wait()
+                    if len(self._waiting) < BATCH and not self._hurry.is_set():
+                        await self._gather()
+                    await self._send(
+                        client, [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+                    )
+                    if not self._waiting:
+                        self._some.clear()
+                        self._idle.set()
+        finally:
+            if self._waiting:
+                self._lost(len(self._waiting), "ending", "the process ended")
+                self._waiting.clear()
+            self._idle.set()
+
+    async def _gather(self) -> None:
+        try:
+            await asyncio.wait_for(self._hurry.wait(), _DELAY)
+        except TimeoutError:
+            return
+
+    async def _send(self, client: "httpx2.AsyncClient", batch: list[tuple[Resource, Span]]) -> None:
+        try:
+            body = await asyncio.to_thread(encode, batch, __version__)
+            for attempt in range(_ATTEMPTS):
+                if attempt and not self._hurry.is_set():
+                    await self._pause(2.0 ** (attempt - 1))
+                problem, again = await self._post(client, body, len(batch))
+                if not problem:
+                    return
+                if not again:
+                    break
+            self._lost(len(batch), "unreachable" if again else "refused", problem)
+        except asyncio.CancelledError:
+            self._lost(len(batch), "ending", "the process ended")
+            raise
+        except Exception as error:
+            # Whatever a span, a header or an endpoint is like: no trace is worth the process that tells it.
+            log.exception("a batch of spans could not be sent")
+            self._lost(len(batch), "refused", repr(error))
+
+    async def _post(self, client: "httpx2.AsyncClient", body: bytes, spans: int) -> tuple[str, bool]:
+        """What went wrong, empty for nothing, and whether it may go better later."""
+        import httpx2
+
+        headers = {**dict(self._target.headers), "content-type": "application/x-protobuf"}
+        try:
+            answer = await client.post(self._target.url, content=body, headers=headers)
+        except (httpx2.HTTPError, OSError) as error:
+            return f"{type(error).__name__}: {error}", True
+        if answer.status_code >= 300:
+            return f"it answered {answer.status_code}", answer.status_code in _AGAIN
+        missing, why = rejected(answer.content)
+        missing = min(max(missing, 0), spans)
+        SENT.inc(spans - missing)
+        if missing:
+            self._lost(missing, "refused", why or "it took a part of a batch")
+        elif self._down:
+            self._down = False
+            log.info("spans reach %s again", self._target.url)
+        return "", False
+
+    def _lost(self, spans: int, reason: str, words: str) -> None:
+        DROPPED.labels(reason).inc(spans)
+        if not self._down:
+            self._down = True
+            log.warning(
+                "spans for %s are dropped: %s; sympozium_trace_spans_dropped_total counts them",
+                self._target.url,
+                words,
+            )
