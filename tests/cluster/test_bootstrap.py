@@ -14,7 +14,7 @@ import yaml
 
 from cluster.localkube_fixture import LocalKube, kube, ns
 from cluster.test_webhook import install, token
-from sympozium.bus import jwt, server
+from sympozium.bus import jwt, nkey, server
 from sympozium.bus.credentials import User
 from sympozium.bus.keyring import Keyring
 from sympozium.catalog.install import CONTROLLER, identities
@@ -89,7 +89,7 @@ def consistent(made: dict[str, dict[str, str]], namespace: str) -> None:
     keyring = Keyring.from_secret(text(made["sympozium-bus-operator"]))
     for name in ("sympozium-bus-controller", "sympozium-bus-reader"):
         user = User.parse(text(made[name])["user.creds"])
-        assert jwt.payload(user.jwt)["iss"] == jwt.public(keyring.account)
+        assert jwt.payload(user.jwt)["iss"] == nkey.public(keyring.account)
     assert made["cm/sympozium-bus"] == {
         "url": "nats://bus.svc:4222", "replicas": "1", "controllerKey": keyring.controller_public,
         "recordKey": keyring.record_public,

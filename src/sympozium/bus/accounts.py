@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import nats.errors
 from nats.aio.client import Client as Nats
 
-from sympozium.bus import jwt
+from sympozium.bus import jwt, nkey
 from sympozium.bus.connection import API_TIMEOUT, connect, words
 from sympozium.bus.errors import BusError
 from sympozium.bus.keyring import Keyring
@@ -49,7 +49,7 @@ class Accounts:
         self._keyring = keyring
         self._servers = servers
         self._most = servers // 2 + 1
-        self._account = jwt.public(keyring.account)
+        self._account = nkey.public(keyring.account)
         self._changing = asyncio.Lock()
         self._connection: Nats | None = None
 

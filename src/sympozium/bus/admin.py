@@ -26,7 +26,7 @@ from nats.js.api import (
     StreamConfig,
 )
 
-from sympozium.bus import jwt, messages
+from sympozium.bus import messages, nkey
 from sympozium.bus.accounts import Accounts
 from sympozium.bus.audit.recorder import Recorder
 from sympozium.bus.audit.store import Store
@@ -137,7 +137,7 @@ class Admin:
         """Credentials of each container that speaks; those of an earlier attempt are cut off."""
         earlier = (await self._learned(run)).issuers.copy()
         keys = {source: messages.new_key() for source in SOURCES}
-        issuer = jwt.new_seed("account")
+        issuer = nkey.new_seed("account")
         users = {source: self.keyring.run_user(run, source, issuer) for source in SOURCES}
         # On record first: whatever happens next, `revoke` knows what there is to take away.
         await self._tell(
@@ -146,10 +146,10 @@ class Admin:
             messages.RUN_KEYS,
             {
                 "keys": {source: messages.public_text(key.public_key()) for source, key in keys.items()},
-                "issuer": jwt.public(issuer),
+                "issuer": nkey.public(issuer),
             },
         )
-        await self._accounts.change(add={jwt.public(issuer)}, remove=earlier)
+        await self._accounts.change(add={nkey.public(issuer)}, remove=earlier)
         await self._make_control_consumer(run)
         controller = self.keyring.controller_key.public_key()
         return {

@@ -47,9 +47,9 @@ class User:
 
     def sign(self, nonce: str) -> bytes:
         """nats-py's signature callback."""
-        from sympozium.bus import jwt
+        from sympozium.bus import nkey
 
-        return base64.b64encode(jwt.sign(self.seed, nonce.encode()))
+        return base64.b64encode(nkey.sign(self.seed, nonce.encode()))
 
 
 @dataclass(frozen=True, slots=True)

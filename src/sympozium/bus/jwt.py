@@ -1,4 +1,4 @@
-"""NATS JWTs (v2): operator, account and user claims, signed with nkeys.
+"""NATS JWTs (v2): operator, account and user claims, signed with nkeys (`bus.nkey`).
 
 https://docs.nats.io/running-a-nats-service/configuration/securing_nats/auth_intro/jwt
 """
@@ -6,12 +6,11 @@ https://docs.nats.io/running-a-nats-service/configuration/securing_nats/auth_int
 import base64
 import hashlib
 import json
-import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-import nkeys
+from sympozium.bus.nkey import public, sign
 
 _NO_LIMITS: Final = {"subs": -1, "data": -1, "payload": -1}
 _ACCOUNT_LIMITS: Final = {
@@ -23,29 +22,6 @@ _ACCOUNT_LIMITS: Final = {
     "leaf": -1,
 }
 _JETSTREAM: Final = {"mem_storage": -1, "disk_storage": -1, "streams": -1, "consumer": -1}
-
-
-SeedError: Final[type[Exception]] = nkeys.NkeysError
-"""What `public` and all that signs raise for a seed that is none."""
-
-
-def new_seed(kind: str) -> str:
-    """A fresh seed of an `operator`, `account` or `user`."""
-    prefix = {
-        "operator": nkeys.PREFIX_BYTE_OPERATOR,
-        "account": nkeys.PREFIX_BYTE_ACCOUNT,
-        "user": nkeys.PREFIX_BYTE_USER,
-    }[kind]
-    return bytes(nkeys.encode_seed(os.urandom(32), prefix)).decode()
-
-
-def public(seed: str) -> str:
-    """The public key that belongs to a seed."""
-    return bytes(nkeys.from_seed(bytearray(seed.encode())).public_key).decode()
-
-
-def sign(seed: str, data: bytes) -> bytes:
-    return bytes(nkeys.from_seed(bytearray(seed.encode())).sign(data))
 
 
 def operator(seed: str, *, system_account: str, issued_at: int | None = None) -> str:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from sympozium.bus import jwt, messages
+from sympozium.bus import jwt, messages, nkey
 from sympozium.bus.credentials import User
 from sympozium.bus.subjects import AGENT, AUDIT_STREAM, LIVE_ROOT, REQUESTS, ROOT, STREAM, TOOLS, RunRef
 
@@ -30,9 +30,9 @@ class Keyring:
     @classmethod
     def generate(cls) -> "Keyring":
         return cls(
-            operator=jwt.new_seed("operator"),
-            system=jwt.new_seed("account"),
-            account=jwt.new_seed("account"),
+            operator=nkey.new_seed("operator"),
+            system=nkey.new_seed("account"),
+            account=nkey.new_seed("account"),
             signing=messages.private_text(messages.new_key()),
         )
 
@@ -72,12 +72,12 @@ class Keyring:
         return messages.public_text(self.record_key.public_key())
 
     def controller_user(self) -> User:
-        seed = jwt.new_seed("user")
+        seed = nkey.new_seed("user")
         return User(jwt.unrestricted_user(seed, "controller", issuer_seed=self.account), seed)
 
     def system_user(self) -> User:
         """Pushes new versions of the account's JWT to the server."""
-        seed = jwt.new_seed("user")
+        seed = nkey.new_seed("user")
         publish, subscribe = ["$SYS.REQ.CLAIMS.UPDATE", "$SYS.REQ.ACCOUNT.*.CLAIMS.LOOKUP"], ["_INBOX.>"]
         return User(
             jwt.user(seed, "resolver", issuer_seed=self.system, publish=publish, subscribe=subscribe), seed
@@ -85,7 +85,7 @@ class Keyring:
 
     def reader_user(self) -> User:
         """May read the history, the record and the deltas of every run, and change nothing."""
-        seed = jwt.new_seed("user")
+        seed = nkey.new_seed("user")
         api = "$JS.API"
         publish = [
             f"{api}.INFO",
@@ -104,7 +104,7 @@ class Keyring:
 
         `issuer`: seed of a signing key of the account; the user is somebody as long as the account lists it.
         """
-        seed = jwt.new_seed("user")
+        seed = nkey.new_seed("user")
         publish = [run.events(source), run.live(source)]
         if source == TOOLS:
             consumer = run.consumer(source)
@@ -119,7 +119,7 @@ class Keyring:
                 seed,
                 name,
                 issuer_seed=issuer,
-                account=jwt.public(self.account),
+                account=nkey.public(self.account),
                 publish=publish,
                 subscribe=[f"{run.inbox(source)}.>"],
             ),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sympozium.bus import jwt
+from sympozium.bus import jwt, nkey
 from sympozium.bus.keyring import Keyring
 from sympozium.privatefile import write_private
 
@@ -32,7 +32,7 @@ def prepare(keyring: Keyring, directory: Path, port: int) -> Path:
     """
     accounts = directory / "accounts"
     accounts.mkdir(parents=True, exist_ok=True, mode=0o700)
-    stored = accounts / f"{jwt.public(keyring.account)}.jwt"
+    stored = accounts / f"{nkey.public(keyring.account)}.jwt"
     if not stored.exists():
         write_private(stored, jwt.account(keyring.account, operator_seed=keyring.operator))
     config = directory / "nats.conf"
@@ -115,7 +115,7 @@ jetstream: {{ store_dir: "{directory}/streams", sync_interval: always }}
 
 
 def _authentication(keyring: Keyring, accounts: str, *, interval: str, issued_at: int | None = None) -> str:
-    system = jwt.public(keyring.system)
+    system = nkey.public(keyring.system)
     operator = jwt.operator(keyring.operator, system_account=system, issued_at=issued_at)
     system_jwt = jwt.system_account(keyring.system, operator_seed=keyring.operator, issued_at=issued_at)
     return f"""operator: {operator}

@@ -26,7 +26,7 @@ from functools import partial
 from typing import Final
 
 from sympozium.api.meta import LABEL_COMPONENT
-from sympozium.bus import jwt, server
+from sympozium.bus import jwt, nkey, server
 from sympozium.bus.credentials import CredentialsError, User
 from sympozium.bus.keyring import Keyring
 from sympozium.controllers.run.wire import CONFIG_MAP, OPERATOR_SECRET, USER_SECRET
@@ -97,8 +97,8 @@ async def make(client: Client, namespace: str, cluster: Cluster) -> None:
     operator = await keep.once(SECRETS, OPERATOR_SECRET, "bus", lambda: Keyring.generate().secret())
     try:
         keyring = Keyring.from_secret(operator)
-        account = jwt.public(keyring.account)
-    except (KeyError, ValueError, jwt.SeedError) as error:
+        account = nkey.public(keyring.account)
+    except (KeyError, ValueError) as error:
         raise BootstrapError(
             f"Secret {OPERATOR_SECRET} in {namespace} does not hold the keys of the bus ({error!r}): restore it, or delete"
             " it, and with it the history of every run"

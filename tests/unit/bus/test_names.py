@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from sympozium.bus import jwt
+from sympozium.bus import jwt, nkey
 from sympozium.bus.credentials import Credentials, CredentialsError, User
 from sympozium.bus.keyring import Keyring
 from sympozium.bus.messages import new_key
@@ -21,7 +21,7 @@ def test_names_with_dots_are_one_token_and_never_meet_others() -> None:
 
 
 def test_a_run_user_may_touch_its_own_and_nothing_else() -> None:
-    issuer = jwt.new_seed("account")
+    issuer = nkey.new_seed("account")
     claims = {s: jwt.payload(KEYRING.run_user(RUN, s, issuer).jwt) for s in ("agent", "tools")}
     agent, tools = (claims[source]["nats"] for source in ("agent", "tools"))
     root = "sympozium.runs.team_a.run_one"
@@ -39,18 +39,18 @@ def test_a_run_user_may_touch_its_own_and_nothing_else() -> None:
     ]
     assert tools["sub"]["allow"] == ["_INBOX.uid-1-tools.>"]
     for found in claims.values():
-        assert found["iss"] == jwt.public(issuer)
-        assert found["nats"]["issuer_account"] == jwt.public(KEYRING.account)
+        assert found["iss"] == nkey.public(issuer)
+        assert found["nats"]["issuer_account"] == nkey.public(KEYRING.account)
 
 
 def test_an_empty_list_of_subjects_permits_nothing() -> None:
-    token = jwt.user(jwt.new_seed("user"), "nobody", issuer_seed=KEYRING.account, publish=[], subscribe=[])
+    token = jwt.user(nkey.new_seed("user"), "nobody", issuer_seed=KEYRING.account, publish=[], subscribe=[])
     nats = jwt.payload(token)["nats"]
     assert nats["pub"] == {"deny": [">"]} == nats["sub"]
 
 
 def test_signing_keys_of_an_account_are_listed() -> None:
-    key = jwt.public(jwt.new_seed("account"))
+    key = nkey.public(nkey.new_seed("account"))
     with_key = jwt.account(KEYRING.account, operator_seed=KEYRING.operator, signing_keys=[key])
     assert jwt.signing_keys(with_key) == {key}
     assert jwt.signing_keys(jwt.account(KEYRING.account, operator_seed=KEYRING.operator)) == frozenset()
@@ -63,7 +63,7 @@ def test_a_keyring_survives_its_secret() -> None:
 
 
 def credentials() -> Credentials:
-    issuer = jwt.new_seed("account")
+    issuer = nkey.new_seed("account")
     user = KEYRING.run_user(RUN, "tools", issuer)
     return Credentials("nats://h:1", RUN, "tools", user, new_key(), KEYRING.controller_key.public_key())
 
