@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sympozium import undumpable
 from sympozium.agent.outcome import Outcome, RunError
 from sympozium.agent.transcript import Transcript
 from sympozium.api.runconfig import AGENT_FILE, AgentConfigFile
@@ -111,6 +112,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--socket", default="/run/sympozium/tools/mcp.sock")
     parser.add_argument("--termination-log", type=Path, default=Path("/dev/termination-log"))
     options = parser.parse_args(arguments)
+    undumpable.when_asked()
     logs.setup("agent")
 
     def write(outcome: Outcome) -> None:

@@ -46,9 +46,9 @@ class SidecarResources(Model):
 
 
 class HostMount(Model):
-    host_path: str
-    """Path on the node."""
-    mount_path: str
+    host_path: Annotated[str, Field(json_schema_extra={"pattern": "^/"})]
+    """Path on the node; it must be there."""
+    mount_path: Annotated[str, Field(json_schema_extra={"pattern": "^/"})]
     """Path in the container."""
     read_only: bool = True
     """Cannot be written to; true when absent."""
@@ -58,9 +58,9 @@ class HostAccess(Model):
     enabled: bool | None = None
     """Take the following into account."""
     host_network: bool | None = None
-    """Use the node's network."""
+    """Use the node's network; only under policies that leave the network open, since none holds there."""
     host_pid: bool | None = None
-    """See the node's processes."""
+    """See the node's processes. The pod's other containers see them too."""
     privileged: bool | None = None
     """All rights on the node."""
     run_as_root: bool | None = None
@@ -100,7 +100,7 @@ class Sidecar(Model):
     secret_mount_path: Annotated[str, Field(json_schema_extra={"pattern": "^/"})] | None = None
     """Where; /secrets/<secretRef> when absent."""
     host_access: HostAccess | None = None
-    """Access to the node."""
+    """Access to the node, where policy (`allowHostMounts`) and the namespace's Pod Security level let it."""
     requires_server: bool | None = None
     """Only for runs that serve."""
     ports: Annotated[list[SidecarPort], Field(json_schema_extra=map_list("name"))] = []

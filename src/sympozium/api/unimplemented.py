@@ -42,7 +42,6 @@ FIELDS: Final[tuple[Field, ...]] = (
     ),
     Field("SkillPack", "spec.skills[].requires", "what it names is not checked"),
     Field("SkillPack", "spec.runtimeRequirements", "the agent container is not changed"),
-    Field("SkillPack", "spec.sidecar.hostAccess", "the container gets no access to the node"),
     Field("SkillPack", "spec.sidecar.requiresServer", "the container runs for every run"),
     Field("SkillPack", "spec.sidecar.ports", "no port is declared"),
     Field("PersonaPack", "spec.personas[].channels", "no chat channel is connected"),

@@ -9,16 +9,17 @@ from sympozium.api.base import Object
 from sympozium.api.run import TERMINAL
 from sympozium.controllers.context import BY_INSTANCE, Context
 from sympozium.controllers.endpoint import CONDITION, LOOK_AGAIN, Endpoints
-from sympozium.controllers.run import notes
+from sympozium.controllers.run import notes, podsecurity
 from sympozium.kube import AlreadyExistsError, Controller, Informer, Request, Result
 from sympozium.kube.conditions import condition
 from sympozium.kube.resources import CONFIG_MAPS, SECRETS
+from sympozium.policy import hostaccess
 from sympozium.policy.resolve import MissingReferenceError
 
 _BELIEVE = 300.0
 """Seconds for which a Secret that was seen counts as being there."""
 _LOOK_AGAIN = 60.0
-"""Seconds after which missing Secrets are looked for again: they are not watched."""
+"""Seconds after which missing Secrets and refusing namespaces are looked at again: they are not watched."""
 
 
 class InstanceController:
@@ -47,8 +48,11 @@ class InstanceController:
         runs = caches.runs.by_index(BY_INSTANCE, f"{request.namespace}/{request.name}")
         active = sum(1 for run in runs if _has_pod(run))
         problems = [*missing, *secrets, *await self._memory(instance)]
+        barred = "" if problems else await self._barred(instance)
         if problems:
             ready = condition("Ready", False, "ReferenceMissing", "; ".join(problems))
+        elif barred:
+            ready = condition("Ready", False, "PodSecurity", barred)
         else:
             ready = condition("Ready", True, "Resolved", "policy, skills and Secrets are there")
         notes, drop = self._context.unimplemented(obj)
@@ -56,7 +60,7 @@ class InstanceController:
         await self._endpoints.prune(runs)
         fields = {
             # In service, whether or not a run is under way: `activeAgentPods` says how many are.
-            "phase": "Error" if problems else "Running",
+            "phase": "Error" if problems or barred else "Running",
             "activeAgentPods": active,
             "totalAgentRuns": len(runs),
             "webEndpoint": _replacing(obj, endpoint),
@@ -64,7 +68,7 @@ class InstanceController:
         conditions = [ready, *notes, *([served] if served else [])]
         drop = drop if served else [*drop, CONDITION]
         await self._context.write_status(caches.instances, obj, fields, conditions, drop=drop)
-        return Result(LOOK_AGAIN if served else _LOOK_AGAIN if secrets else None)
+        return Result(LOOK_AGAIN if served else _LOOK_AGAIN if secrets or barred else None)
 
     def _missing(self, instance: SympoziumInstance) -> list[str]:
         problems = []
@@ -78,6 +82,14 @@ class InstanceController:
             except MissingReferenceError as error:
                 problems.append(error.message)
         return problems
+
+    async def _barred(self, instance: SympoziumInstance) -> str:
+        """Why the pods of the agent would not be let into its namespace, in words; empty when they are."""
+        packs = self._context.skill_packs(instance.namespace, instance.spec.skills).values()
+        wanting = [pack for pack in packs if hostaccess.of(pack)]
+        if not wanting:
+            return ""
+        return await podsecurity.of_namespace(self._context.client, instance.namespace, wanting)
 
     async def _memory(self, instance: SympoziumInstance) -> list[str]:
         """Begin the notes with their seeds; what is there is left as it is. Returns what is in the way, in words."""

@@ -170,11 +170,17 @@ class Client:
     # -- writing
 
     async def create(
-        self, resource: Resource, obj: Mapping[str, Any], namespace: str | None = None
+        self,
+        resource: Resource,
+        obj: Mapping[str, Any],
+        namespace: str | None = None,
+        *,
+        dry_run: bool = False,
     ) -> Object:
         """Raises AlreadyExistsError. The namespace is the object's own when none is given."""
+        query = {**self._manager(), **({"dryRun": "All"} if dry_run else {})}
         return await self.request(
-            "POST", resource.path(_namespace(resource, obj, namespace)), body=obj, query=self._manager()
+            "POST", resource.path(_namespace(resource, obj, namespace)), body=obj, query=query
         )
 
     async def update(

@@ -10,7 +10,7 @@ from typing import Final
 
 from sympozium.api.runconfig import PolicyLayer
 from sympozium.api.skillpack import SkillPack
-from sympozium.policy import images, rbac, sandbox
+from sympozium.policy import hostaccess, images, rbac, sandbox
 from sympozium.policy.effective import Effective
 from sympozium.policy.verdict import Violation
 
@@ -39,6 +39,17 @@ def refusals(pack: SkillPack, layers: Sequence[PolicyLayer]) -> list[Violation]:
                 instead="a skill pack without hostAccess",
             )
             for name in sandbox.host_mounts_refused_by(layers)
+        ]
+    if (access := hostaccess.of(pack)) and access.host_network:
+        found += [
+            Violation(
+                "spec.sidecar.hostAccess.hostNetwork",
+                f"skill pack {pack.name} wants the node's network, where policy {layer.name} could not keep it closed (networkPolicy.denyAll)",
+                rule=f"{layer.name}: networkPolicy.denyAll",
+                instead="a skill pack without hostNetwork",
+            )
+            for layer in layers
+            if layer.spec.network_policy and layer.spec.network_policy.deny_all
         ]
     return found
 

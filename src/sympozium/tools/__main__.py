@@ -9,6 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
+from sympozium import undumpable
 from sympozium.api.runconfig import TOOLS_FILE, ToolsConfigFile
 from sympozium.bus.credentials import Credentials, CredentialsError
 from sympozium.bus.errors import BusError
@@ -91,6 +92,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--socket", default="/run/sympozium/tools/mcp.sock")
     parser.add_argument("--journal-dir", type=Path, default=Path("/var/lib/sympozium/journal"))
     options = parser.parse_args(arguments)
+    undumpable.when_asked()
     logs.setup("tools")
     try:
         config = ToolsConfigFile.model_validate_json((options.run_dir / TOOLS_FILE).read_bytes())

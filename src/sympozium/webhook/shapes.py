@@ -19,7 +19,8 @@ _LONGEST: Final = durations.parse("8760h")
 """A year: tokens and deadlines of Kubernetes are counted in 32 bits, with all attempts of a run."""
 _RIGHTS: Final = 1000
 """Group, resource and verb of a pack, multiplied out."""
-_TAKEN: Final = ("/run/sympozium", "/etc/sympozium", "/var/run/secrets", "/proc", "/sys", "/dev")
+_FILES: Final = ("/run/sympozium", "/etc/sympozium", "/var/run/secrets")
+_TAKEN: Final = (*_FILES, "/proc", "/sys", "/dev")
 
 
 def environment(variables: Mapping[str, str], path: str) -> list[Violation]:
@@ -97,11 +98,27 @@ def sidecar(box: Sidecar, path: str = "spec.sidecar") -> list[Violation]:
                 f"{box.secret_mount_path} is where the container has files of its own: /secrets/<name> is free",
             )
         )
+    found += _host_mounts(box, f"{path}.hostAccess.mounts")
     found += rules(box.rbac, f"{path}.rbac") + rules(box.cluster_rbac, f"{path}.clusterRBAC")
     if len(atoms([*box.rbac, *box.cluster_rbac], most=_RIGHTS)) > _RIGHTS:
         found.append(
             Violation(f"{path}.rbac", f"more than {_RIGHTS} rights: name the few that the skill needs")
         )
+    return found
+
+
+def _host_mounts(box: Sidecar, path: str) -> list[Violation]:
+    """Directories of the node: where they come from, and where they go to, once each."""
+    found, seen = [], set[str]()
+    for index, mount in enumerate(box.host_access.mounts if box.host_access else ()):
+        place = mount.mount_path.rstrip("/")
+        for field, text in (("hostPath", mount.host_path), ("mountPath", mount.mount_path)):
+            if ".." in text.split("/"):
+                found.append(Violation(f"{path}[{index}].{field}", f"{text}: say the path without '..'"))
+        if not place or _is_taken(place, (*_FILES, "/workspace")) or place in seen:
+            words = f"{mount.mount_path} is where the container has files already: /host<path> is free"
+            found.append(Violation(f"{path}[{index}].mountPath", words))
+        seen.add(place)
     return found
 
 
@@ -142,5 +159,5 @@ def atoms(given: Sequence[RBACRule], *, most: int) -> list[Atom]:
     return list(found)
 
 
-def _is_taken(path: str) -> bool:
-    return any(f"{path}/".startswith(f"{taken}/") or f"{taken}/".startswith(f"{path}/") for taken in _TAKEN)
+def _is_taken(path: str, places: Sequence[str] = _TAKEN) -> bool:
+    return any(f"{path}/".startswith(f"{taken}/") or f"{taken}/".startswith(f"{path}/") for taken in places)

@@ -7,8 +7,9 @@ from typing import Final
 from sympozium.api.instance import SympoziumInstance
 from sympozium.api.meta import SYSTEM_NAMESPACE
 from sympozium.api.policy import SympoziumPolicy
+from sympozium.api.shared import RBACRule
 from sympozium.api.skillpack import SkillPack
-from sympozium.policy import SHELL, TOOL_SERVER, Effective, Violation, resolve
+from sympozium.policy import SHELL, TOOL_SERVER, Effective, Violation, hostaccess, resolve
 from sympozium.policy.packs import CUT_FIELDS, judge_pack
 from sympozium.policy.resolve import MissingReferenceError
 from sympozium.webhook import agents, authority, shapes
@@ -18,6 +19,7 @@ from sympozium.webhook.findings import Findings
 from sympozium.webhook.references import References
 from sympozium.webhook.review import Answer, Request, allow, forbidden
 
+_MAKES_PODS: Final = (RBACRule(api_groups=[""], resources=["pods"], verbs=["create"]),)
 _NAMED: Final = 5
 """Instances that a warning lists before it counts the rest."""
 
@@ -70,6 +72,10 @@ class SkillPacks:
         return [
             *await authority.rights(self.access, request.user, "spec.sidecar.rbac", box.rbac, where),
             *await authority.rights(self.access, request.user, "spec.sidecar.clusterRBAC", box.cluster_rbac, ""),
+            # Who may make pods could have had the node's directories without us, as far as Pod Security lets them.
+            *await authority.rights(
+                self.access, request.user, "spec.sidecar.hostAccess", _MAKES_PODS if hostaccess.of(pack) else (), where
+            ),
         ]  # fmt: skip
 
     async def _hidden(self, request: Request, pack: SkillPack) -> list[Violation]:

@@ -367,3 +367,55 @@ def test_notes_are_the_last_words_of_the_prompt_and_named_what_they_are() -> Non
 @pytest.mark.parametrize(("notes", "offered"), [(None, False), ("", True)])
 def test_only_a_run_with_notes_may_write_them(notes: str | None, offered: bool) -> None:
     assert tools_file(inputs(notes=notes)).memory is offered
+
+
+OPEN_NODE = {"sandboxPolicy": {"required": False, "allowHostMounts": True}}
+
+
+def hosted(**access: Any) -> Plan:
+    packs = {"llmfit": skill_pack("llmfit", hostAccess={"enabled": True, **access})}
+    return plan(inputs(run(skills=[{"skillPackRef": "llmfit"}]), policy_=OPEN_NODE, packs=packs))
+
+
+def test_a_skill_has_the_access_to_its_node_and_the_others_have_none() -> None:
+    made = hosted(hostPID=True, runAsRoot=True, mounts=[{"hostPath": "/proc", "mountPath": "/host/proc"}])
+    spec = made.job["spec"]["template"]["spec"]
+    assert (spec["hostPID"], "hostNetwork" in spec) == (True, False)
+    every = {c["name"]: c for c in [*spec["initContainers"], *spec["containers"]]}
+    skill = every.pop("skill-llmfit")
+    assert {"name": "skill-llmfit-host-0", "mountPath": "/host/proc", "readOnly": True} in skill[
+        "volumeMounts"
+    ]
+    assert (skill["securityContext"]["runAsUser"], skill["securityContext"]["runAsNonRoot"]) == (0, False)
+    assert skill["securityContext"]["allowPrivilegeEscalation"] is False
+    assert {"name": "skill-llmfit-host-0", "hostPath": {"path": "/proc"}} in spec["volumes"]
+    for name, container in every.items():
+        assert not any("host" in m["name"] for m in container["volumeMounts"]), name
+        assert "runAsUser" not in container["securityContext"], name
+    # All see each other's processes: those with keys cannot be looked into.
+    hidden = {
+        name
+        for name, c in every.items()
+        if {"name": "SYMPOZIUM_UNDUMPABLE", "value": "1"} in c.get("env", [])
+    }
+    assert hidden == {"agent", "tools"}
+    (said,) = [c for c in made.conditions if c["type"] == "HostAccess"]
+    assert "llmfit: hostPID, user 0, hostPath /proc" in said["message"]
+    kubernetes_validate.validate(made.job, "1.34", strict=True)
+
+
+def test_a_privileged_skill_on_the_nodes_network() -> None:
+    spec = hosted(hostNetwork=True, privileged=True).job["spec"]["template"]["spec"]
+    assert (spec["hostNetwork"], spec["dnsPolicy"]) == (True, "ClusterFirstWithHostNet")
+    context = next(c for c in spec["initContainers"] if c["name"] == "skill-llmfit")["securityContext"]
+    assert (context["privileged"], context["allowPrivilegeEscalation"], context["capabilities"]) == (
+        True,
+        True,
+        {},
+    )
+
+
+def test_without_leave_of_the_policy_there_is_no_plan() -> None:
+    packs = {"llmfit": skill_pack("llmfit", hostAccess={"enabled": True, "hostPID": True})}
+    with pytest.raises(PlanError, match="allowHostMounts"):
+        plan(inputs(run(skills=[{"skillPackRef": "llmfit"}]), policy_={}, packs=packs))

@@ -98,7 +98,7 @@ async def test_two_personas_of_one_name(world: World) -> None:
 
 async def test_the_floor_refuses_packs_that_no_run_could_use(world: World) -> None:
     world.put("SympoziumPolicy", SYSTEM, "floor", ACME)
-    bad = review("SkillPack", **pack(hostAccess=HOST), name="new")
+    bad = review("SkillPack", user="admin", **pack(hostAccess=HOST), name="new")
     assert (await world.admit(bad)).allowed
     world.put("SympoziumConfig", SYSTEM, "default", {"floorPolicyRef": "floor"})
     answer = await world.admit(bad)
@@ -174,3 +174,13 @@ async def test_who_changes_a_pack_is_told_who_uses_it(world: World) -> None:
 async def test_a_pack_without_a_container_needs_nothing(world: World) -> None:
     answer = await world.admit(review("SkillPack", name="words", skills=SKILLS))
     assert (answer.allowed, answer.warnings, world.asked) == (True, (), [])
+
+
+async def test_who_may_not_make_pods_hands_no_access_to_the_node_to_agents(world: World) -> None:
+    wanted = review("SkillPack", **pack(hostAccess=HOST), name="new")
+    answer = await world.admit(wanted)
+    assert (answer.code, [cause.field for cause in answer.causes]) == (403, ["spec.sidecar.hostAccess"])
+    assert "create pods" in answer.message
+    assert (await world.admit(review("SkillPack", user="admin", **pack(hostAccess=HOST), name="new"))).allowed
+    off = {"enabled": False, "hostPID": True}
+    assert (await world.admit(review("SkillPack", **pack(hostAccess=off), name="new"))).allowed

@@ -116,7 +116,7 @@ async def asked(path: str, raw: bytes) -> dict[str, Any] | None:
 
 @QUICK
 @given(body=near_reviews(), endpoint=st.sampled_from(["mutate", "validate"]))
-async def test_reviews_that_are_nearly_right(body: dict[str, Any], endpoint: str) -> None:
+async def test_seed_gotcha_webhook_never_panics_on_any_input(body: dict[str, Any], endpoint: str) -> None:
     response = await asked(f"/{endpoint}", orjson.dumps(body))
     if response is None:
         return

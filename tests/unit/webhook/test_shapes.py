@@ -2,6 +2,7 @@ import pytest
 from tests.unit.webhook.world import SYSTEM, World, review
 
 from sympozium.api.shared import RBACRule, SkillRef
+from sympozium.api.skillpack import Sidecar
 from sympozium.webhook import shapes
 
 AGENTS = {"default": {"model": "m"}}
@@ -155,3 +156,23 @@ def test_rules_say_what_is_wrong_with_them() -> None:
         "p[1].verbs": "impersonate: no skill may act as somebody else",
         "p[1].resources": "serviceaccounts/token: no skill may mint tokens of others",
     }
+
+
+@pytest.mark.parametrize(
+    ("mount", "field"),
+    [
+        ({"hostPath": "/dev", "mountPath": "/dev"}, None),
+        ({"hostPath": "/run/udev", "mountPath": "/run/udev"}, None),
+        ({"hostPath": "/a/../b", "mountPath": "/host/b"}, "hostPath"),
+        ({"hostPath": "/a", "mountPath": "/"}, "mountPath"),
+        ({"hostPath": "/a", "mountPath": "/run"}, "mountPath"),
+        ({"hostPath": "/a", "mountPath": "/var/run/secrets/x"}, "mountPath"),
+        ({"hostPath": "/a", "mountPath": "/workspace/"}, "mountPath"),
+        ({"hostPath": "/a", "mountPath": "/first"}, "mountPath"),
+    ],
+)
+def test_directories_of_the_node_go_where_nothing_is(mount: dict[str, str], field: str | None) -> None:
+    mounts = [{"hostPath": "/x", "mountPath": "/first"}, mount]
+    box = Sidecar.model_validate({"image": "i", "hostAccess": {"enabled": True, "mounts": mounts}})
+    expected = [f"spec.sidecar.hostAccess.mounts[1].{field}"] if field else []
+    assert [violation.field for violation in shapes.sidecar(box)] == expected

@@ -19,7 +19,7 @@ from sympozium.api.meta import LABEL_SCHEDULE, owner_reference
 from sympozium.api.shared import RBACRule
 from sympozium.controllers.context import Context, MissingError
 from sympozium.controllers.enforcement.keeper import Enforcement
-from sympozium.controllers.run import notes, own
+from sympozium.controllers.run import notes, own, podsecurity
 from sympozium.controllers.run.identity import write_bus_secrets, write_egress_secret, write_skill_token
 from sympozium.controllers.run.opening import Openings
 from sympozium.controllers.run.plan import ApiServer, Images, Inputs, Plan, PlanError, network, plan
@@ -69,6 +69,7 @@ class Starter:
             inputs, history=opening.history, goes_on=opening.task is None, traced=self._teller.sends(ref)
         )
         made = plan(inputs)
+        await podsecurity.check(self._context.client, inputs, made)
         made.conditions += notes
         return inputs, made
 

@@ -27,6 +27,12 @@ class PlanError(Exception):
     """`status.reason` of a run that ends of it."""
 
 
+class PodSecurityError(PlanError):
+    """The API server would not let the pod in, because of what its skills want of the node."""
+
+    reason: ClassVar[str] = "PodSecurity"
+
+
 @dataclass(frozen=True, slots=True)
 class ApiServer:
     """How a skill reaches the Kubernetes API from its pod."""

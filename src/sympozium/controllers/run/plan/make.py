@@ -8,7 +8,7 @@ from sympozium.controllers.run.compose import deadline
 from sympozium.controllers.run.plan import files, names, network, pod, rights
 from sympozium.controllers.run.plan.inputs import Inputs, Plan, PlanError
 from sympozium.kube.conditions import condition
-from sympozium.policy import SHELL, Violation, admit, keys, tool_policies, watched
+from sympozium.policy import SHELL, Violation, admit, hostaccess, keys, tool_policies, watched
 
 _CONFIG_MAP_LIMIT = 1024 * 1024
 _SHOWN = 20
@@ -32,6 +32,7 @@ def manifests(inputs: Inputs, judged: Sequence[Violation] = ()) -> Plan:
     """
     made = Plan()
     _add_watched(inputs, [str(violation) for violation in judged], made)
+    _add_host_access(inputs, made)
     rights.add_rights(inputs, made)
     made.objects += [
         _config_map(inputs, "agent", AGENT_FILE, files.agent_file(inputs)),
@@ -48,6 +49,18 @@ def manifests(inputs: Inputs, judged: Sequence[Violation] = ()) -> Plan:
         inputs, deadline=deadline(inputs.run), annotations=annotations, accounts=made.skill_accounts
     )
     return made
+
+
+def _add_host_access(inputs: Inputs, plan: Plan) -> None:
+    """A condition that says what of the node the run has."""
+    found = [
+        f"{skill.pack.name}: {', '.join(hostaccess.asked(access))}"
+        for skill in inputs.skills
+        if (access := hostaccess.of(skill.pack))
+    ]
+    if found:
+        words = f"containers of this run have access to their node: {'; '.join(found)}"
+        plan.conditions.append(condition("HostAccess", True, "Granted", words))
 
 
 def _add_watched(inputs: Inputs, refused: list[str], plan: Plan) -> None:

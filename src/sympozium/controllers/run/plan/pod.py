@@ -8,14 +8,15 @@ that talks shares one emptyDir, which no third container mounts.
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sympozium import quantities
+from sympozium import quantities, undumpable
 from sympozium.api.base import Object
 from sympozium.api.meta import LABEL_COMPONENT
 from sympozium.api.shared import ResourceRequirements
+from sympozium.api.skillpack import HostAccess
 from sympozium.controllers.run.plan import names, network
 from sympozium.controllers.run.plan.files import SOCKETS
 from sympozium.controllers.run.plan.inputs import Inputs, PlanError, Skill
-from sympozium.policy import sandbox
+from sympozium.policy import hostaccess, sandbox
 
 RUN_FILES: Final = "/etc/sympozium/run"
 BUS_FILES: Final = "/etc/sympozium/bus"
@@ -72,6 +73,7 @@ def _pod(inputs: Inputs, accounts: dict[str, str]) -> Object:
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": _GRACE,
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": profile}},
+        **_host_namespaces(skills),
         # The tool server first: it takes longest to start, and the agent waits for it.
         "initContainers": [_tools(inputs), *(_skill(inputs, s, accounts) for s in skills), _shell(inputs)],
         "containers": [_agent(inputs)],
@@ -90,7 +92,7 @@ def _agent(inputs: Inputs) -> Object:
         inputs.images.agent,
         # A later Secret wins over an earlier one, so the run's own comes last.
         envFrom=[*({"secretRef": {"name": name}} for name in dict.fromkeys(secrets)), *_proxy(inputs)],
-        env=_env(agent.env),
+        env=_env({**agent.env, **_unseen(inputs)}),
         resources=_resources(agent.resources, _AGENT_REQUESTS),
         terminationMessagePolicy="FallbackToLogsOnError",
         volumeMounts=[
@@ -111,7 +113,7 @@ def _tools(inputs: Inputs) -> Object:
         _mount("journal", JOURNAL),
     ]
     return _sidecar(
-        "tools", inputs.images.tools, envFrom=_proxy(inputs), resources=_resources(None, _SMALL_REQUESTS),
+        "tools", inputs.images.tools, envFrom=_proxy(inputs), env=_env(_unseen(inputs)), resources=_resources(None, _SMALL_REQUESTS),
         volumeMounts=mounts,
     )  # fmt: skip
 
@@ -156,13 +158,42 @@ def _skill(inputs: Inputs, skill: Skill, accounts: dict[str, str]) -> Object:
     if sidecar.secret_ref:
         path = sidecar.secret_mount_path or f"/secrets/{sidecar.secret_ref}"
         mounts.append(_mount(f"{skill.container}-secret", path, read_only=True))
+    access = hostaccess.of(skill.pack)
+    for index, mount in enumerate(access.mounts if access else ()):
+        mounts.append(_mount(f"{skill.container}-host-{index}", mount.mount_path, read_only=mount.read_only))
     limits = {k: v for k, v in (("cpu", _cpu(skill)), ("memory", _memory(skill))) if v}
     resources = ResourceRequirements(limits=limits) if limits else None
     changes = {"command": list(sidecar.command)} if sidecar.command else {}
     return _sidecar(
         skill.container, sidecar.image, envFrom=_proxy(inputs),
-        env=_env(env), resources=_resources(resources, _SMALL_REQUESTS), volumeMounts=mounts, **changes,
+        env=_env(env), resources=_resources(resources, _SMALL_REQUESTS), volumeMounts=mounts,
+        security=_host_rights(access) if access else None, **changes,
     )  # fmt: skip
+
+
+def _host_namespaces(skills: Sequence[Skill]) -> Object:
+    """Those of the node that the pod shares: all its containers do, when one needs it."""
+    asked = [access for skill in skills if (access := hostaccess.of(skill.pack))]
+    found: Object = {}
+    if any(access.host_pid for access in asked):
+        found["hostPID"] = True
+    if any(access.host_network for access in asked):
+        found |= {"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"}
+    return found
+
+
+def _host_rights(access: HostAccess) -> Object:
+    """What differs from the other containers' security context."""
+    found: Object = {"runAsUser": 0, "runAsNonRoot": False} if access.run_as_root else {}
+    if access.privileged:
+        # Kubernetes takes neither of the two beside it.
+        found |= {"privileged": True, "allowPrivilegeEscalation": True, "capabilities": {}}
+    return found
+
+
+def _unseen(inputs: Inputs) -> dict[str, str]:
+    """For containers with keys, in a pod whose containers see each other's processes."""
+    return {undumpable.ENVIRONMENT: "1"} if "hostPID" in _host_namespaces(inputs.skills) else {}
 
 
 def _proxy(inputs: Inputs) -> list[Object]:
@@ -198,6 +229,11 @@ def _volumes(inputs: Inputs, accounts: dict[str, str]) -> list[Object]:
             volumes.append(_secret(f"{skill.container}-token", accounts[skill.pack.name]))
         if skill.sidecar.secret_ref:
             volumes.append(_secret(f"{skill.container}-secret", skill.sidecar.secret_ref))
+        access = hostaccess.of(skill.pack)
+        volumes += [
+            {"name": f"{skill.container}-host-{index}", "hostPath": {"path": mount.host_path}}
+            for index, mount in enumerate(access.mounts if access else ())
+        ]
     return volumes
 
 
