@@ -3,6 +3,10 @@
 chart published as OCI           test_the_chart_is_published_as_oci
 image tag follows the version    test_the_image_tag_follows_the_version_of_the_app
 type and annotations of the Service    test_the_service_has_the_type_and_annotations_that_are_asked_for
+PodSecurity and llmfit           tests/cluster/test_seed_gotchas.py: test_podsecurity_and_llmfit
+baseURL on packs                 the same: test_base_url_on_packs; in a run: tests/e2e/test_litellm.py
+CRD discovery timing             the same: test_crd_discovery_timing
+the webhook panics               tests/unit/webhook/test_fuzz.py: test_seed_gotcha_webhook_never_panics_on_any_input
 """
 
 import re

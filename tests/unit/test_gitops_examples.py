@@ -1,8 +1,10 @@
 """The GitOps examples, as data: what checking them against the schemas of Argo CD, Flux and External Secrets taught."""
 
+import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
@@ -79,6 +81,10 @@ def test_the_chart_is_the_released_one_from_an_oci_registry() -> None:
     assert (repository["type"], repository["url"]) == ("oci", "oci://ghcr.io/sympozium/charts")
     assert source["targetRevision"] == release["chart"]["spec"]["version"] == __version__
     assert source["helm"]["valuesObject"] == release["values"]
+    # The chart takes no value that it does not know.
+    chart = ROOT.parents[1] / "charts" / "sympozium"
+    jsonschema.validate(release["values"], json.loads((chart / "values.schema.json").read_text()))
+    assert yaml.safe_load((chart / "Chart.yaml").read_text())["version"] == __version__
 
 
 def test_flux_waits_for_each_step() -> None:
