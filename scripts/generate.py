@@ -27,6 +27,8 @@ def outputs() -> dict[Path, str]:
     sys.path.insert(0, str(ROOT / "scripts"))
     governance = importlib.import_module("governance")
     found[governance.PAGE] = governance.markdown()
+    metrics = importlib.import_module("metrics")
+    found[metrics.PAGE] = metrics.markdown()
     found |= importlib.import_module("chart").outputs(crds.build())
     return {path: text.rstrip("\n") + "\n" for path, text in found.items()}
 

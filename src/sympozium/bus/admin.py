@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Self
 
 import nats.errors
@@ -33,6 +34,7 @@ from sympozium.bus.audit.store import Store
 from sympozium.bus.connection import API_TIMEOUT, Reconnections, connect, words
 from sympozium.bus.credentials import Credentials, User
 from sympozium.bus.errors import BusError
+from sympozium.bus.figures import AGE, DROPPED, PENDING, REDELIVERED
 from sympozium.bus.history import Raw, Stored, Verifier, stored
 from sympozium.bus.keyring import SOURCES, Keyring
 from sympozium.bus.lanes import Lanes
@@ -283,7 +285,12 @@ class Admin:
                 await subscription.unsubscribe()
 
     async def _handle_one(self, received: Msg, handler: Handler) -> None:
-        raw = Raw(received.metadata.sequence.stream, received.subject, received.data)
+        metadata = received.metadata
+        raw = Raw(metadata.sequence.stream, received.subject, received.data)
+        PENDING.set(metadata.num_pending)
+        AGE.observe(max(0.0, (datetime.now(UTC) - metadata.timestamp).total_seconds()))
+        if metadata.num_delivered > 1:
+            REDELIVERED.inc()
         run = self._run_of(raw)
         if run is None:
             await self.recorder.lost(raw.subject, raw.sequence)
@@ -318,10 +325,12 @@ class Admin:
             ref = RunRef(str(run["namespace"]), str(run["name"]), str(run["uid"]))
         except (messages.MessageError, KeyError, TypeError) as exc:
             self.dropped += 1
+            DROPPED.labels("Message").inc()
             log.error("dropped a message on %s: %s", raw.subject, exc)  # noqa: TRY400 - an attack, not a failure of ours
             return None
         if not raw.subject.startswith(ref.root + "."):
             self.dropped += 1
+            DROPPED.labels("Subject").inc()
             log.error("dropped a message of run %s/%s on %s", ref.namespace, ref.name, raw.subject)
             return None
         return ref

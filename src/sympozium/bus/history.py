@@ -16,6 +16,7 @@ from nats.errors import Error as NatsError
 from sympozium.bus import messages
 from sympozium.bus.connection import API_TIMEOUT, words
 from sympozium.bus.errors import BusError
+from sympozium.bus.figures import DROPPED
 from sympozium.bus.getting import get_subject, message_of
 from sympozium.bus.messages import Message, MessageError, SignatureError, unseal
 from sympozium.bus.subjects import CONTROLLER, STREAM, TOOLS, RunRef
@@ -89,6 +90,7 @@ class Verifier:
     def drop(self, raw: Raw, error: MessageError) -> None:
         if not self._of_namesake(raw.data):
             self.dropped += 1
+            DROPPED.labels(type(error).__name__.removesuffix("Error") or "Message").inc()
             log.error("dropped a message on %s: %s", raw.subject, error)
 
     def is_seen(self, message: Message) -> bool:

@@ -18,6 +18,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from sympozium.api import SYSTEM_NAMESPACE
+from sympozium.bus.figures import CONNECTED
 from sympozium.controllers.approval import ApprovalController
 from sympozium.controllers.bootstrap import Bootstrap, Cluster
 from sympozium.controllers.catalogue import CatalogueController
@@ -27,6 +28,7 @@ from sympozium.controllers.enforcement.keeper import Enforcement
 from sympozium.controllers.instance import InstanceController
 from sympozium.controllers.pack.controller import PackController
 from sympozium.controllers.policy import PolicyController
+from sympozium.controllers.run import figures
 from sympozium.controllers.run.children import Children
 from sympozium.controllers.run.controller import RunController
 from sympozium.controllers.run.events import RunMessages
@@ -41,6 +43,7 @@ from sympozium.controllers.skillpack import SkillPackController
 from sympozium.controllers.trigger.controller import TriggerController
 from sympozium.kube import Client, Manager
 from sympozium.kube.events import Recorder
+from sympozium.kube.informer import report
 from sympozium.kube.kubeconfig import Access
 from sympozium.kube.leader import Elector, LostLeadershipError
 from sympozium.telemetry import health, logs, traces
@@ -148,6 +151,8 @@ class Control:
         runs = RunController(self.context, bus, starter, store, children, teller)
         enforcement.wake = runs.controller.enqueue
         requests = Requests(self.context, bus, children)
+        report(caches.all())
+        CONNECTED.source = lambda: [((), float(bus.connected))]
         self._messages = RunMessages(self.context, runs.controller, store, bus, requests)
         triggers = TriggerController(self.context)
         parts = (
@@ -190,6 +195,7 @@ class Control:
     async def _work(self, stop: asyncio.Event, *, leader_election: bool) -> None:
         async def lead() -> None:
             self._leading = True
+            figures.report(self.context)
             await self.manager.work(stop)
 
         await self._elect(lead, leader_election=leader_election)

@@ -14,7 +14,7 @@ from sympozium.api.run import TERMINAL
 from sympozium.api.shared import Resource as Model
 from sympozium.egresstoken import FIELD, SECRET, BadTokenError, Claims, verify
 from sympozium.kube import Client, Informer, KubeError
-from sympozium.kube.informer import drop_managed_fields
+from sympozium.kube.informer import drop_managed_fields, report
 from sympozium.kube.resources import SECRETS
 from sympozium.policy import Effective, network, resolve
 from sympozium.policy.resolve import Key, MissingReferenceError
@@ -34,6 +34,7 @@ class Authority:
     def __init__(self, client: Client, changed: Callable[[], None]) -> None:
         self._client = client
         self._informers = {kind: _informer(client, kind) for kind in _KINDS}
+        report(list(self._informers.values()))
         for informer in self._informers.values():
             informer.add_handler(lambda _old, _new: changed())
         self._key: bytes | None = None

@@ -13,7 +13,8 @@ queues. Objects in the copy belong to it: readers must not change them.
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from sympozium.kube import metrics
@@ -110,6 +111,7 @@ class Informer:
         self._handlers: list[Handler] = []
         self._synced = asyncio.Event()
         self._version = ""
+        self._heard = time.monotonic()
         self._watch_list = True
 
     # -- reading
@@ -123,6 +125,11 @@ class Informer:
     def version(self) -> int:
         """Up to where in the versions of the cluster the copy has come; negative while nobody can say."""
         return _number(self._version)
+
+    @property
+    def age(self) -> float:
+        """Seconds since the API server last said something."""
+        return time.monotonic() - self._heard
 
     async def wait_synced(self) -> None:
         await self._synced.wait()
@@ -168,8 +175,10 @@ class Informer:
                 if not self._version:
                     await self._fill()
                 await self._follow()
+                self._heard = time.monotonic()
                 delay = _BACK_OFF[0]
             except ExpiredError:
+                self._heard = time.monotonic()
                 self._version = ""
                 metrics.WATCH_RESTARTS.labels(self.resource.title, "expired").inc()
             except KubeError as error:
@@ -204,6 +213,7 @@ class Informer:
             self.resource, self._namespace, query=query, idle=_idle(query)
         ) as events:
             async for event in events:
+                self._heard = time.monotonic()
                 obj = event["object"]
                 if event["type"] == "BOOKMARK":
                     if (obj["metadata"].get("annotations") or {}).get(_INITIAL_END) == "true":
@@ -236,6 +246,7 @@ class Informer:
     # -- changing the copy
 
     def _take(self, event: Object) -> None:
+        self._heard = time.monotonic()
         obj = event["object"]
         match event["type"]:
             case "ADDED" | "MODIFIED":
@@ -266,6 +277,7 @@ class Informer:
         for key in gone:
             self._tell(self._cache.drop(key), None)
         self._version = version
+        self._heard = time.monotonic()
         self._synced.set()
 
     def _tell(self, old: Object | None, new: Object | None) -> None:
@@ -289,6 +301,12 @@ def _version(obj: Object) -> int:
 
 def _number(version: str) -> int:
     return int(version) if version.isdecimal() else -1
+
+
+def report(informers: Sequence[Informer]) -> None:
+    """Have /metrics say how these are."""
+    metrics.INFORMER_AGE.source = lambda: [([i.resource.title], i.age) for i in informers]
+    metrics.INFORMER_OBJECTS.source = lambda: [([i.resource.title], len(i)) for i in informers]
 
 
 def drop_managed_fields(obj: Object) -> Object:

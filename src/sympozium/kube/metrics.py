@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sympozium.telemetry.metrics import counter, gauge, histogram
+from sympozium.telemetry.metrics import computed, counter, gauge, histogram
 
 RECONCILES: Final = counter(
     "sympozium_reconcile_total", "Reconciles by controller and outcome.", ["controller", "outcome"]
@@ -19,5 +19,12 @@ WATCH_RESTARTS: Final = counter(
 )
 EVENTS: Final = counter(
     "sympozium_events_total", "Kubernetes Events by outcome: written, repeated, dropped, failed.", ["outcome"]
+)
+INFORMER_AGE: Final = computed(
+    "sympozium_informer_age_seconds", "Since the API server last said something of a resource; silence is up to ten minutes.",
+    ["resource"],
+)  # fmt: skip
+INFORMER_OBJECTS: Final = computed(
+    "sympozium_informer_objects", "Objects in the copy of a resource.", ["resource"]
 )
 LEADER: Final = gauge("sympozium_leader", "1 while this process is the leader.", ["name"])

@@ -13,7 +13,7 @@ from typing import Final
 from sympozium.api.config import NAME as CONFIG_NAME
 from sympozium.api.meta import SYSTEM_NAMESPACE
 from sympozium.kube import Client, Informer
-from sympozium.kube.informer import Handler, Index
+from sympozium.kube.informer import Handler, Index, report
 from sympozium.kube.resources import Object
 from sympozium.resources import OF_PLURAL
 from sympozium.server.models.runs import RunSummary
@@ -91,6 +91,7 @@ class Copies:
 
     async def run(self) -> None:
         """Follow all kinds until cancelled."""
+        report(list(self._informers.values()))
         async with asyncio.TaskGroup() as group:
             for informer in self._informers.values():
                 group.create_task(informer.run())

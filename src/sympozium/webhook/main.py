@@ -21,17 +21,22 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import uvicorn
+from cryptography import x509
 
 from sympozium.api.meta import SYSTEM_NAMESPACE
 from sympozium.kube.client import Client
 from sympozium.kube.errors import KubeError
-from sympozium.telemetry import health, logs, traces
+from sympozium.telemetry import health, logs, metrics, traces
 from sympozium.webhook import trust
 from sympozium.webhook.app import DEADLINE, Webhook
 from sympozium.webhook.references import References
 
 log = logging.getLogger(__name__)
 
+_EXPIRES: Final = metrics.gauge(
+    "sympozium_webhook_certificate_expires_timestamp_seconds",
+    "Until when the certificate that is served is good.",
+)
 SERVICE: Final = "sympozium-webhook"
 LOOK_EVERY: Final = 30.0
 """Seconds between looks at the certificate and the configurations."""
@@ -149,6 +154,7 @@ class _Process:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(key.rstrip() + b"\n" + certificate)
             self.context.load_cert_chain(path)
+        _EXPIRES.set(x509.load_pem_x509_certificate(certificate).not_valid_after_utc.timestamp())
         self.certified.set()
 
 

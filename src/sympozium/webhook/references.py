@@ -17,7 +17,7 @@ from sympozium.api.run import AgentRun
 from sympozium.api.shared import Parent, Resource as Model, SkillRef
 from sympozium.api.skillpack import SkillPack
 from sympozium.kube.client import Client
-from sympozium.kube.informer import Informer, drop_managed_fields
+from sympozium.kube.informer import Informer, drop_managed_fields, report
 from sympozium.policy import Effective, lineage, resolve
 from sympozium.policy.resolve import Key
 from sympozium.resources import RUNS, resource
@@ -44,6 +44,7 @@ class References:
             )
             for model in _KINDS
         }
+        report(list(self._informers.values()))
 
     def unready(self) -> list[str]:
         """The collections that have not been read yet."""

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import socket
 import sys
+from dataclasses import replace
 
 import pytest
 import uvicorn
@@ -13,6 +14,7 @@ from sympozium.agent.outcome import RunError
 from sympozium.api.runconfig import AgentModel
 from sympozium.rehearsal.app import Endpoint
 from sympozium.rehearsal.script import parse
+from sympozium.telemetry import tracecontext
 
 TOOLS = [
     {"type": "function", "function": {"name": "ls", "description": "", "parameters": {"type": "object"}}}
@@ -74,6 +76,23 @@ async def test_text_calls_and_usage_come_out_of_the_stream(endpoint) -> None:
     assert answer.calls[0].id != answer.calls[1].id
     assert (answer.finish, answer.usage.estimated) == ("tool_calls", False)
     assert answer.usage.output_tokens > 2000
+
+
+async def test_the_trace_goes_on_to_the_endpoint_where_it_is_kept(endpoint, monkeypatch) -> None:
+    context = tracecontext.new()
+    heard = []
+    for sampled in (True, False):
+        model, _ = await endpoint({"say": "x"})
+        create = model._client.chat.completions.create
+
+        async def watched(create=create, **request):
+            heard.append(request.get("extra_headers"))
+            return await create(**request)
+
+        monkeypatch.setattr(model._client.chat.completions, "create", watched)
+        with tracecontext.within(replace(context, sampled=sampled)):
+            await ask(model)
+    assert heard == [{"traceparent": str(context)}, None]
 
 
 async def test_an_endpoint_without_figures_is_estimated(endpoint) -> None:

@@ -7,6 +7,7 @@ import pytest
 from tools_parts import config, parts, shell
 
 from sympozium.mcpsocket import listen, result_text, text_result, tool_server
+from sympozium.telemetry import tracecontext
 from sympozium.tools.catalogue import Catalogue
 from sympozium.tools.names import exposed
 from sympozium.tools.skills import Skill, SkillLostError
@@ -43,6 +44,23 @@ def sidecar(*names: str, answer=None):
         return await answer(name, arguments) if answer else text_result(f"{name} {sorted(arguments.items())}")
 
     return tool_server("sidecar", list_tools=list_tools, call_tool=call_tool)
+
+
+async def test_a_sidecar_is_told_of_its_span_and_logs_within_it(tmp_path, background) -> None:
+    heard = []
+
+    async def answer(name, arguments):
+        heard.append(tracecontext.current())
+        return text_result("x")
+
+    skill, path = Skill("k", str(tmp_path / "k"), start_wait=10), str(tmp_path / "k")
+    call = tracecontext.new()
+    async with listen(sidecar("go", answer=answer), path):
+        background(skill.run())
+        with tracecontext.within(call):
+            await skill.call("go", {})
+        await skill.call("go", {})
+    assert heard == [call.within(tracecontext.derived(call.span_id, "skill")), None]
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from sympozium.api.meta import LABEL_RUN
 from sympozium.api.run import TERMINAL
 from sympozium.controllers.context import BY_LABEL, BY_RUN, Context, MissingError, parse
 from sympozium.controllers.enforcement.keeper import NotYetError
-from sympozium.controllers.run import audit, diagnose, own
+from sympozium.controllers.run import audit, diagnose, figures, own
 from sympozium.controllers.run.binding import FROZEN
 from sympozium.controllers.run.children import Children
 from sympozium.controllers.run.compose import Verdict, World, compose, ended
@@ -172,6 +172,7 @@ class RunController:
                 self._context.recorder.event(obj, "Warning", error.reason, str(error))
                 return await self._write(obj, run, verdict)
         _STARTED.inc()
+        figures.started(obj, self._context)
         self._teller.started(Ref(run.namespace, run.name, run.metadata.uid), run, began)
         self._context.recorder.event(obj, "Normal", "Started", f"Job {job['metadata']['name']}")
         await self._context.write_status(self._context.caches.runs, obj, {"jobName": job["metadata"]["name"]})
@@ -274,6 +275,7 @@ class RunController:
             )
             reason = written["status"].get("reason") or ""
             _FINISHED.labels(phase, reason).inc()
+            figures.ended(written, self._context)
             ref = Ref(run.namespace, run.name, run.metadata.uid)
             await self._teller.open(ref, run)
             self._teller.ended(ref, phase, reason)

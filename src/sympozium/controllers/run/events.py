@@ -12,10 +12,12 @@ from sympozium import resources
 from sympozium.api import ApprovalRequest
 from sympozium.api.approval import ANNOTATION_CALL
 from sympozium.api.base import Object
+from sympozium.api.config import NAME as CONFIG
 from sympozium.api.meta import owner_reference
 from sympozium.api.run import TERMINAL, AgentRun
 from sympozium.controllers.approval import decision
 from sympozium.controllers.context import Context
+from sympozium.controllers.run import figures
 from sympozium.controllers.run.fold import STATUS_TYPES
 from sympozium.controllers.run.plan import names
 from sympozium.controllers.run.port import ApprovalWanted, Bus, Ref, Request as Asked, Stored
@@ -49,6 +51,9 @@ class RunMessages:
 
     async def event(self, ref: Ref, stored: Stored) -> None:
         """Take it into the run's progress, and have the status written."""
+        caches = self._context.caches
+        run = caches.runs.get(ref.namespace, ref.name)
+        figures.count(stored.event, run, caches.configs.get(self._context.system_namespace, CONFIG))
         with logs.bind(namespace=ref.namespace, run=ref.name):
             if self._live(ref) is None:
                 _LATE.labels(stored.event.type).inc()
