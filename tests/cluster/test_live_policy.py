@@ -6,7 +6,7 @@ from typing import Any
 
 from cluster.control_support import SYSTEM, TERMINAL, Control, control, ns
 from cluster.tool_server import LISTS, ToolServer
-from sympozium.kube.resources import NETWORK_POLICIES, ROLES
+from sympozium.kube.resources import ENDPOINT_SLICES, NETWORK_POLICIES, ROLES
 from sympozium.testing.client import Object, phase
 from sympozium.testing.resources import AGENT_RUN, CONFIG_MAP, EVENT, INSTANCE, POD, POLICY, SECRET
 from sympozium.testing.waiting import until
@@ -113,11 +113,26 @@ def test_network_and_rights_are_narrowed_while_the_run_goes_on(control: Control,
             "spec": {"skills": [{"name": "g", "content": "x"}], "sidecar": {"image": "i", "rbac": [READS]}}}  # fmt: skip
     control.apply(pack)
     policy(control, ns, networkPolicy=CLOSED, rbacPolicy={"allow": [READS]})
-    control.instance(ns, policyRef="mine")
+    service = {"selector": {"app": "llm"}, "ports": [{"port": 80, "targetPort": "http"}]}
+    control.apply(
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "llm", "namespace": ns}, "spec": service}
+    )
+    model = {"model": "m1", "runTimeout": "10m", "baseURL": f"http://llm.{ns}.svc/v1"}
+    control.instance(ns, policyRef="mine", agents={"default": model})
     control.run(ns, skills=[{"skillPackRef": "sees"}])
     control.answer_the_probe(opened=10, closed=11)
     pod = control.running("r", ns)
     control.wait_run("r", ns, "Running")
+    rules = control.get(NETWORK_POLICIES, "r", ns)["spec"]["egress"]
+    behind = next(rule for rule in rules if "podSelector" in rule["to"][0])
+    assert behind["to"][0]["podSelector"] == {"matchLabels": {"app": "llm"}}
+    assert behind["ports"] == [{"protocol": "TCP", "port": "http"}]
+    (api,) = control.items(ENDPOINT_SLICES, "default")
+    address, port = api["endpoints"][0]["addresses"][0], api["ports"][0]["port"]
+    reached = [
+        (r["to"][0].get("ipBlock", {}).get("cidr"), r.get("ports", [{}])[0].get("port")) for r in rules
+    ]
+    assert (f"{address}/32", port) in reached
     token = base64.b64decode(control.get(SECRET, "r-skill-sees", ns)["data"]["token"]).decode()
     path = f"/api/v1/namespaces/{ns}/pods/x"
     assert control.ask("GET", path, token=token).status_code == 404

@@ -19,7 +19,8 @@ from sympozium.api.conversation import Turn
 from sympozium.api.shared import RBACRule
 from sympozium.controllers.run.plan import ApiServer, Images, Inputs, Plan, PlanError, names, plan
 from sympozium.controllers.run.plan.files import agent_file, tools_file
-from sympozium.controllers.run.plan.network import destination
+from sympozium.controllers.run.plan.inputs import Backend
+from sympozium.controllers.run.plan.network import destination, services
 from sympozium.controllers.run.trace import origin
 from sympozium.names import label_value
 from sympozium.policy import Effective, fill
@@ -56,6 +57,7 @@ def inputs(
         "images": Images("reg/agent:1", "reg/tools:1", "reg/shell:1"),
         "api_server": ApiServer("127.0.0.1", 7443, b"CA"), "bus_url": "nats://127.0.0.1:4222",
         "model_endpoint": "http://litellm.litellm.svc:4000/v1",
+        "backends": {("litellm", "litellm"): Backend({"app": "litellm"}, {4000: "http"})},
         "grantable": [RBACRule.model_validate(rule) for rule in GRANTABLE],
         "owner": {"apiVersion": "sympozium.ai/v1alpha1", "kind": "AgentRun", "name": found.name, "uid": "uid-r"},
         "trace": origin.of_run(found).context,
@@ -266,6 +268,45 @@ def test_a_closed_run_goes_through_the_egress_component_alone() -> None:
     assert "EgressByName" not in {c["type"] for c in made.conditions}
     free = plan(inputs(config=config))
     assert "r-egress" not in json.dumps(free.job)
+
+
+def test_what_is_behind_a_service_is_open_and_no_other_pod_of_its_namespace() -> None:
+    """As a network sees it that has translated the Service's address: pods, and their ports."""
+    backends = {
+        ("system", "nats"): Backend({"app": "nats"}, {4222: 14222}),
+        ("models", "llm"): Backend({"app": "llm"}, {80: "http"}),
+    }
+    found = inputs(**{
+        **SKILLED, "policy_": {"networkPolicy": {"denyAll": True, "allowDNS": False, "allowedEgress": [{"host": "late.models.svc", "port": 9}]}},
+        "bus_url": "nats://nats.system.svc:4222", "model_endpoint": "http://llm.models.svc.cluster.local/v1",
+        "api_server": ApiServer("10.96.0.1", 443, b"CA"), "backends": backends,
+        "api_addresses": [("172.18.0.2", 6443), ("fd00::2", 6443)],
+    })  # fmt: skip
+    assert services(found) == [("system", "nats"), ("models", "llm"), ("models", "late")]
+    made = plan(found)
+    (policy,) = [o for o in made.objects if o["kind"] == "NetworkPolicy"]
+    kubernetes_validate.validate(policy, "1.34", strict=True)
+
+    def pods(namespace: str, **labels: str) -> dict[str, Any]:
+        peer: dict[str, Any] = {
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+        }
+        return {**peer, "podSelector": {"matchLabels": labels}} if labels else peer
+
+    def rule(peer: dict[str, Any], *ports: int | str) -> dict[str, Any]:
+        return {"to": [peer], **({"ports": [{"protocol": "TCP", "port": p} for p in ports]} if ports else {})}
+
+    assert policy["spec"]["egress"] == [
+        rule(pods("system", app="nats"), 14222),
+        rule(pods("models", app="llm"), "http"),
+        rule({"ipBlock": {"cidr": "10.96.0.1/32"}}, 443),
+        rule({"ipBlock": {"cidr": "172.18.0.2/32"}}, 6443),
+        rule({"ipBlock": {"cidr": "fd00::2/128"}}, 6443),
+        rule(pods("models")),
+    ]
+    (said,) = [c for c in made.conditions if c["type"] == "EgressToNamespace"]
+    assert "late.models.svc" in said["message"]
+    assert "nats" not in said["message"]
 
 
 def test_the_api_is_closed_to_runs_without_rights() -> None:

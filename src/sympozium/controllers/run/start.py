@@ -25,13 +25,14 @@ from sympozium.controllers.run.opening import Openings
 from sympozium.controllers.run.plan import ApiServer, Images, Inputs, Plan, PlanError, network, plan
 from sympozium.controllers.run.plan.inputs import PUBLIC_MODEL_ENDPOINT
 from sympozium.controllers.run.port import Bus, Ref
+from sympozium.controllers.run.reaching import Reaching
 from sympozium.controllers.run.trace import origin
 from sympozium.controllers.run.trace.teller import CONDITION, Teller
 from sympozium.controllers.schedule.controller import OCCASION_ANNOTATION
 from sympozium.kube import ForbiddenError, InvalidError, Request, Resource
 from sympozium.kube.conditions import condition
 from sympozium.kube.resources import BUILT_IN, CLUSTER_ROLES, CONFIG_MAPS, JOBS, SECRETS
-from sympozium.policy import fill
+from sympozium.policy import fill, network as policies
 from sympozium.policy.resolve import MissingReferenceError
 
 GRANTABLE: Final = "sympozium-grantable"
@@ -52,6 +53,7 @@ class Starter:
         self._context = context
         self._bus = bus
         self._api_server = api_server
+        self._reaching = Reaching(context.client)
         self._openings = Openings(context.client, bus)
 
     async def prepare(self, obj: Object, run: AgentRun) -> tuple[Inputs, Plan]:
@@ -107,7 +109,7 @@ class Starter:
         policy = context.effective(instance, run.spec.parent)
         # The webhook has done this when the run was created; again, it changes nothing.
         run = run.model_copy(update={"spec": fill(run, instance, config, policy)})
-        return Inputs(
+        inputs = Inputs(
             run=run,
             instance=instance,
             policy=policy,
@@ -125,6 +127,18 @@ class Starter:
             occasion=occasion(run),
             notes=await self._notes(run, instance),
         )
+        return await self._with_backends(inputs)
+
+    async def _with_backends(self, inputs: Inputs) -> Inputs:
+        """What is behind the Services that its NetworkPolicy must name. Raises KubeError."""
+        if not policies.egress(inputs.policy).restricted:
+            return inputs
+        try:
+            services = network.services(inputs)
+        except PlanError:
+            return inputs  # an address that is none: planning it says so
+        api = await self._reaching.api_server() if network.reaches_api(inputs) else ()
+        return replace(inputs, backends=await self._reaching.backends(services), api_addresses=api)
 
     async def _notes(self, run: AgentRun, instance: SympoziumInstance) -> str | None:
         """What the agent is told of earlier runs; None for a run without memory. Raises MissingError."""

@@ -42,6 +42,18 @@ class ApiServer:
     ca: bytes
 
 
+Service = tuple[str, str]
+"""Namespace and name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """The pods behind a Service: their labels, and which of their ports, by number or name, is behind which of its."""
+
+    selector: Mapping[str, str]
+    ports: Mapping[int, int | str]
+
+
 @dataclass(frozen=True, slots=True)
 class Skill:
     """A skill pack of a run with a container. `params` are those of the run's SkillRef."""
@@ -77,6 +89,10 @@ class Inputs:
     """The run's own span."""
     traced: bool = False
     """Whether spans of the run are sent."""
+    backends: Mapping[Service, Backend] = field(default_factory=dict)
+    """Of the Services in `network.services`, those that select pods."""
+    api_addresses: Sequence[tuple[str, int]] = ()
+    """Of the API servers behind `api_server`, where that is the address of a Service."""
     occasion: str = ""
     """In words, why the run was started; told to the agent."""
     history: Sequence[Turn] = ()

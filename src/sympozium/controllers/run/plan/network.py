@@ -1,23 +1,27 @@
 """Where the pod of a run may connect to, when its policy denies the rest, and when it does not.
 
 NetworkPolicy knows addresses and labels, not names. Addresses become `ipBlock` rules; names of Services
-(`name.namespace.svc`) become a rule for their namespace; all other names go into an annotation that our node
+(`name.namespace.svc`) become a rule for the pods behind them; all other names go into an annotation that our node
 resolves when a connection is made, and a condition says that a cluster's own network needs help with those. Where
 the installation has an egress component, that is the help: the run may connect to it alone, and it judges each name.
 
 A run under no network policy has the annotation too: its model and its bus may be on the machine's loopback, of which
 a pod reaches what is named and nothing else.
+
+The Kubernetes API has no pods: its rules name the address of its Service, for networks that judge before they translate,
+and those of the API servers, for all others.
 https://kubernetes.io/docs/concepts/services-networking/network-policies/
 """
 
 import ipaddress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
 from sympozium.api.base import Object
 from sympozium.controllers.run.plan import names
-from sympozium.controllers.run.plan.inputs import Inputs, Plan, PlanError
+from sympozium.controllers.run.plan.inputs import Backend, Inputs, Plan, PlanError, Service
 from sympozium.kube.conditions import condition
 from sympozium.policy import network
 
@@ -71,14 +75,8 @@ def of(inputs: Inputs) -> Network:
         raise PlanError(
             "networkPolicy.allowEventBus is false: a run cannot report without the bus; set it to true"
         )
-    proxy = inputs.config.egress
-    open_to = [bus, destination(proxy.url) if proxy else model]
-    if any(skill.sidecar.rbac or skill.sidecar.cluster_rbac for skill in inputs.skills):
-        open_to.append(Destination(inputs.api_server.host, inputs.api_server.port))
-    if not proxy:
-        open_to += [Destination(rule.host, rule.port) for rule in allowed.destinations]
-    open_to = list(dict.fromkeys(open_to))
-    rules = [_rule(d) for d in open_to if not _is_name(d)]
+    open_to = _open_to(inputs)
+    rules = [_rule(d, inputs.backends) for d in open_to if not _is_name(d)]
     if allowed.dns:
         ports = [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]
         rules.append({"to": _RESOLVERS, "ports": ports})
@@ -93,7 +91,35 @@ def of(inputs: Inputs) -> Network:
             "NetworkPolicy cannot express them: set `egress` of SympoziumConfig default"
         )
         made.conditions.append(condition("EgressByName", True, "Names", words))
+    if unknown := sorted({d.host for d in open_to if (s := _service(d)) and s not in inputs.backends}):
+        words = (
+            f"no pods are known behind {', '.join(unknown)}: all of their namespace is open. Make the Service, with a"
+            " selector, before the run"
+        )
+        made.conditions.append(condition("EgressToNamespace", True, "NoSuchService", words))
     return made
+
+
+def services(inputs: Inputs) -> list[Service]:
+    """Those that the NetworkPolicy of a closed run names. Raises PlanError."""
+    return list(dict.fromkeys(s for d in _open_to(inputs) if (s := _service(d))))
+
+
+def reaches_api(inputs: Inputs) -> bool:
+    """Whether a skill of the run has rights."""
+    return any(skill.sidecar.rbac or skill.sidecar.cluster_rbac for skill in inputs.skills)
+
+
+def _open_to(inputs: Inputs) -> list[Destination]:
+    """What a closed run may connect to; first the bus, then the model, or the proxy that leads to it."""
+    proxy = inputs.config.egress
+    found = [destination(inputs.bus_url), destination(proxy.url if proxy else inputs.model_endpoint)]
+    if reaches_api(inputs):
+        pairs = [(inputs.api_server.host, inputs.api_server.port), *inputs.api_addresses]
+        found += [Destination(host, port) for host, port in pairs]
+    if not proxy:
+        found += [Destination(rule.host, rule.port) for rule in network.egress(inputs.policy).destinations]
+    return list(dict.fromkeys(found))
 
 
 def _annotation(found: list[Destination]) -> dict[str, str]:
@@ -138,29 +164,35 @@ def _policy(inputs: Inputs, rules: list[Object]) -> Object:
     }
 
 
-def _service_namespace(host: str) -> str | None:
-    """`team` for `name.team.svc`, with or without a cluster domain."""
-    parts = host.rstrip(".").split(".")
-    return parts[1] if len(parts) >= 3 and parts[2] == "svc" else None
+def _service(found: Destination) -> Service | None:
+    """`("team", "name")` for `name.team.svc`, with or without a cluster domain."""
+    parts = found.host.rstrip(".").split(".")
+    return (parts[1], parts[0]) if len(parts) >= 3 and parts[2] == "svc" else None
 
 
 def _is_name(found: Destination) -> bool:
-    return network.network_of(found.host) is None and _service_namespace(found.host) is None
+    return network.network_of(found.host) is None and _service(found) is None
 
 
 def _is_service(found: Destination) -> bool:
     """Whether it is a Service, which free egress reaches anyhow."""
-    return _service_namespace(found.host) is not None
+    return _service(found) is not None
 
 
-def _rule(found: Destination) -> Object:
-    namespace = _service_namespace(found.host)
-    if namespace is not None:
-        peer: Object = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}
+def _rule(found: Destination, backends: Mapping[Service, Backend]) -> Object:
+    service = _service(found)
+    port: int | str | None = found.port
+    if service is None:
+        peer: Object = {"ipBlock": {"cidr": str(ipaddress.ip_network(found.host, strict=False))}}
     else:
-        peer = {"ipBlock": {"cidr": str(ipaddress.ip_network(found.host, strict=False))}}
+        peer = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": service[0]}}}
+        if backend := backends.get(service):
+            peer["podSelector"] = {"matchLabels": dict(backend.selector)}
+            # The port of a Service is not the port of its pods, which is what a NetworkPolicy sees.
+            port = None if found.port is None else backend.ports.get(found.port, found.port)
+        else:
+            port = None
     rule: Object = {"to": [peer]}
-    # The port of a Service is not the port of its pods, which is what a NetworkPolicy sees.
-    if found.port is not None and namespace is None:
-        rule["ports"] = [{"protocol": "TCP", "port": found.port}]
+    if port is not None:
+        rule["ports"] = [{"protocol": "TCP", "port": port}]
     return rule
