@@ -8,7 +8,8 @@ from sympozium.up.paths import DataDir, default_data_dir
 
 def may_start_own() -> bool:
     """Nothing is configured that a control plane of this machine would be in the way of."""
-    return not (os.environ.get("KUBECONFIG") or (Path.home() / ".kube" / "config").exists())
+    # Not `Path.home()`: in a pod there may be none.
+    return not (os.environ.get("KUBECONFIG") or Path(os.path.expanduser("~/.kube/config")).exists())  # noqa: PTH111
 
 
 def own_kubeconfig() -> Path | None:

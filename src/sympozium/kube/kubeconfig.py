@@ -139,7 +139,8 @@ def _candidates() -> list[Path]:
         if not present:
             raise ConfigError(f"KUBECONFIG names no file that exists: {named}")
         return present
-    default = Path("~/.kube/config").expanduser()
+    # In a pod the user may have no home; then the path stays as it is, which is no file.
+    default = Path(os.path.expanduser("~/.kube/config"))  # noqa: PTH111 - pathlib's raises there
     return [default] if default.is_file() else []
 
 

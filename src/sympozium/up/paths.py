@@ -8,7 +8,7 @@ from pathlib import Path
 def default_data_dir() -> Path:
     """`$SYMPOZIUM_HOME`, else `~/.sympozium`."""
     home = os.environ.get("SYMPOZIUM_HOME")
-    return Path(home) if home else Path.home() / ".sympozium"
+    return Path(home or os.path.expanduser("~/.sympozium"))  # noqa: PTH111 - where nobody has a home, in a pod, it is relative
 
 
 @dataclass(frozen=True, slots=True)

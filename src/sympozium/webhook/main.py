@@ -153,6 +153,8 @@ class _Process:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(key.rstrip() + b"\n" + certificate)
+            # A context that meets a certificate and a key of another one serves with neither from then on.
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path)
             self.context.load_cert_chain(path)
         _EXPIRES.set(x509.load_pem_x509_certificate(certificate).not_valid_after_utc.timestamp())
         self.certified.set()

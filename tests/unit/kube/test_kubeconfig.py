@@ -1,6 +1,9 @@
 """Kubeconfigs are found and merged as kubectl does."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +91,28 @@ def test_in_a_pod_its_account_is_used(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
     access = kubeconfig.load()
     assert (access.server, access.namespace) == ("https://[fd00::1]:443", "ns")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be a user that nobody knows")
+def test_in_a_pod_whose_user_has_no_name_and_no_home_its_account_is_used(tmp_path: Path) -> None:
+    program = """
+import os, sys
+from pathlib import Path
+from sympozium.cli.place import own_kubeconfig
+from sympozium.kube import kubeconfig
+os.setuid(65532)
+kubeconfig.SERVICE_ACCOUNT = Path(sys.argv[1])
+print(own_kubeconfig(), kubeconfig.load().server)
+"""
+    for file in ("token", "namespace", "ca.crt"):
+        (tmp_path / file).write_text("x")
+    for directory in (tmp_path, *tmp_path.parents[:3]):
+        directory.chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], env={"KUBERNETES_SERVICE_HOST": "10.96.0.1"}, cwd="/",
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout.split() == ["None", "https://10.96.0.1:443"], done.stderr
 
 
 async def test_a_credential_plugin_is_asked_and_its_token_kept(tmp_path: Path) -> None:

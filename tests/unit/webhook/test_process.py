@@ -2,12 +2,14 @@
 
 import asyncio
 import base64
+import contextlib
 import json
 import os
 import signal
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +22,9 @@ from tests.unit.webhook.world import review
 from sympozium.up.ports import pick
 from sympozium.webhook import main
 from sympozium.webhook.app import Webhook
-from sympozium.webhook.certificates import Material
+from sympozium.webhook.certificates import Material, renewed
 from sympozium.webhook.main import _Process, _serve, server_names
-from sympozium.webhook.trust import Own
+from sympozium.webhook.trust import Mounted, Own
 
 UNREAD = ["SympoziumInstance", "SympoziumPolicy", "SkillPack", "SympoziumConfig"]
 
@@ -145,6 +147,53 @@ async def test_what_has_been_loaded_keeps_serving_when_the_api_is_gone() -> None
         bundle = base64.b64decode(world.objects[MUTATING]["webhooks"][0]["clientConfig"]["caBundle"])
         assert bundle.endswith(loaded.ca_bundle)
         assert bundle != loaded.ca_bundle
+
+
+async def test_a_certificate_that_others_keep_is_taken_when_it_changes_and_nothing_is_written(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World()
+    one, two = (renewed(None, ["127.0.0.1"], now=datetime.now(UTC)) for _ in range(2))
+    assert one is not None
+    assert two is not None
+
+    def mount(certificate: bytes, key: bytes) -> None:
+        (tmp_path / "tls.crt").write_bytes(certificate)
+        (tmp_path / "tls.key").write_bytes(key)
+
+    async def shown(made: _Process) -> bytes:
+        """What a client is shown: through the TLS context as it is now, without a network."""
+        own, other, out = ssl.MemoryBIO(), ssl.MemoryBIO(), ssl.MemoryBIO()
+        server = made.context.wrap_bio(own, other, server_side=True)
+        trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+        client = trusting.wrap_bio(out, own)
+        for side in (client, server) * 3:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                side.do_handshake()
+            out.write(other.read())
+        return client.getpeercert(binary_form=True) or b""
+
+    def der(material: Material) -> bytes:
+        return ssl.PEM_cert_to_DER_cert(material.certificate.decode())
+
+    async with serving(world) as api, api.client():
+        source = Mounted(tmp_path)
+        made = _Process(api.client(), source, 0.01)
+        keeping = asyncio.create_task(made.keep_trust())
+        await until(lambda: "no certificate" in made.problems[0])
+        mount(one.certificate, one.key)
+        await until(lambda: not made.problems)
+        assert await shown(made) == der(one)
+        mount(two.certificate, one.key)  # half of a change
+        await until(lambda: "key values mismatch" in caplog.text.lower())
+        assert (made.problems, await shown(made)) == ([], der(one))
+        mount(two.certificate, two.key)
+        await until(lambda: source._serving == (two.certificate, two.key))
+        assert await shown(made) == der(two)
+        keeping.cancel()
+        await asyncio.wait([keeping])
+    assert world.writes == []
 
 
 @pytest.fixture
