@@ -4,7 +4,8 @@ The controllers send them, so an endpoint that an instance's author chose is rea
 It has to be the installation's own, or be named in `allowedEgress` of the policies that hold for the run.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
@@ -17,6 +18,20 @@ from sympozium.policy.effective import Effective
 
 SERVICE: Final = "sympozium-agent"
 _PORTS: Final = {"http": 80, "https": 443}
+_HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_OURS: Final = frozenset(
+    {
+        "host",
+        "content-length",
+        "content-type",
+        "content-encoding",
+        "transfer-encoding",
+        "connection",
+        "te",
+        "upgrade",
+    }
+)
+"""Headers that say where a request goes and how it is written: `host` would lead past the name that was allowed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +108,11 @@ def _unnamed(endpoint: str, policy: Effective) -> str:
     )
 
 
+def unfit_headers(names: Iterable[str]) -> list[str]:
+    """Names that are none of a header, and those that are not for the author of an agent to set."""
+    return sorted(name for name in names if not _HEADER.fullmatch(name) or name.lower() in _OURS)
+
+
 def contradictions(found: Observability, path: str) -> list[tuple[str, str]]:
     """What cannot be done as it is written: (field, words)."""
     if not found.enabled:
@@ -101,6 +121,8 @@ def contradictions(found: Observability, path: str) -> list[tuple[str, str]]:
     if found.otlp_protocol == "grpc":
         words = "grpc is not spoken: use http/protobuf, on port 4318 of most collectors"
         wrong.append((f"{path}.otlpProtocol", words))
+    if unfit := unfit_headers(found.headers):
+        wrong.append((f"{path}.headers", f"{', '.join(unfit)}: cannot be set"))
     if not found.otlp_endpoint:
         words = "are sent to otlpEndpoint alone: set it too, or leave them out"
         for name, value in (("headers", found.headers), ("headersSecretRef", found.headers_secret_ref)):

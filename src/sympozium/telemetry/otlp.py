@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from sympozium import __version__
 from sympozium.telemetry import metrics
-from sympozium.telemetry.spans import Resource, Span, encode, rejected
+from sympozium.telemetry.spans import Resource, Span
 
 if TYPE_CHECKING:
     import httpx2
@@ -111,7 +111,7 @@ class Exporter:
 
     async def _send(self, client: "httpx2.AsyncClient", batch: list[tuple[Resource, Span]]) -> None:
         try:
-            body = await asyncio.to_thread(encode, batch, __version__)
+            body = await asyncio.to_thread(_encoded, batch)
             for attempt in range(_ATTEMPTS):
                 if attempt and not self._hurry.is_set():
                     await self._pause(2.0 ** (attempt - 1))
@@ -132,6 +132,8 @@ class Exporter:
     async def _post(self, client: "httpx2.AsyncClient", body: bytes, spans: int) -> tuple[str, bool]:
         """What went wrong, empty for nothing, and whether it may go better later."""
         import httpx2
+
+        from sympozium.telemetry.encoding import rejected
 
         headers = {**dict(self._target.headers), "content-type": "application/x-protobuf"}
         try:
@@ -159,3 +161,9 @@ class Exporter:
                 self._target.url,
                 words,
             )
+
+
+def _encoded(batch: list[tuple[Resource, Span]]) -> bytes:
+    from sympozium.telemetry.encoding import encode  # see there what it costs
+
+    return encode(batch, __version__)

@@ -18,7 +18,7 @@ from sympozium.api.instance import SympoziumInstance, WebEndpoint
 from sympozium.api.personapack import PersonaPack, PersonaWebEndpoint
 from sympozium.api.run import AgentRun
 from sympozium.api.skillpack import SkillPack
-from sympozium.policy import Effective, Violation, admit, fill, sandbox, traces
+from sympozium.policy import Effective, Violation, admit, fill, sandbox
 from sympozium.policy.resolve import MissingReferenceError
 from sympozium.policy.stamp import stamp
 from sympozium.webhook import authority, shapes
@@ -184,13 +184,8 @@ def _shape(instance: SympoziumInstance) -> list[Violation]:
         *shapes.timeout(agent.run_timeout, f"{path}.runTimeout"),
         *shapes.skills(instance.spec.skills, "spec.skills"),
         *_hostname(instance.spec.web_endpoint, "spec.webEndpoint"),
-        *(Violation(*wrong) for wrong in _traces(instance)),
+        *shapes.observability(instance.spec.observability, "spec.observability"),
     ]
-
-
-def _traces(instance: SympoziumInstance) -> list[tuple[str, str]]:
-    wanted = instance.spec.observability
-    return traces.contradictions(wanted, "spec.observability") if wanted else []
 
 
 def _hostname(endpoint: WebEndpoint | PersonaWebEndpoint | None, path: str) -> list[Violation]:

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from sympozium import durations
+from sympozium.api.observability import Observability
 from sympozium.api.shared import RBACRule, SkillRef
 from sympozium.api.skillpack import Sidecar
-from sympozium.policy import Violation
+from sympozium.policy import Violation, traces
 from sympozium.policy.rbac import Atom
 from sympozium.quantities import parse as amount
 
@@ -48,6 +49,11 @@ def timeout(text: str | None, path: str) -> list[Violation]:
     if text is None or 0 < durations.parse(text) <= _LONGEST:
         return []
     return [Violation(path, f"{text}: must be more than 0 and at most 8760h")]
+
+
+def observability(wanted: Observability | None, path: str) -> list[Violation]:
+    """What of it cannot be done."""
+    return [Violation(*wrong) for wrong in traces.contradictions(wanted, path)] if wanted else []
 
 
 def cooldown(text: str, path: str) -> list[Violation]:

@@ -93,6 +93,7 @@ class Specs:
                 )
             )
         found.wrong += shapes.timeout(spec.run_timeout, "spec.runTimeout")
+        found.wrong += shapes.observability(spec.observability, "spec.observability")
         for field, name in (("defaultPolicyRef", spec.default_policy_ref), ("floorPolicyRef", spec.floor_policy_ref)):  # fmt: skip
             if name and await self._references.get(SympoziumPolicy, [(SYSTEM_NAMESPACE, name)]) is None:
                 words = f"SympoziumPolicy {name} is not in {SYSTEM_NAMESPACE}"

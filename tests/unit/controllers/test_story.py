@@ -3,6 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from sympozium.controllers.context import Context
 from sympozium.controllers.run.fold import Event
 from sympozium.controllers.run.port import Ref, Stored
@@ -127,6 +129,12 @@ def test_a_call_that_is_judged_anew_is_one_call() -> None:
     anew = event("tool.intent", 7, **INTENT.data)
     [span] = told([STARTED, INTENT, anew, event("tool.outcome", 8, callId="1-a", isError=False, denied=True)])
     assert seconds(span) == (4, 8)
+
+
+@pytest.mark.parametrize("target", ["", "shell", "tools"])
+def test_what_no_sidecar_does_has_no_span_of_one(target: str) -> None:
+    intent = event("tool.intent", 4, **{**INTENT.data, "target": target})
+    assert [span.name for span in told([STARTED, intent, OUTCOME])] == ["execute_tool pods_list"]
 
 
 def test_events_without_a_beginning_tell_nothing() -> None:

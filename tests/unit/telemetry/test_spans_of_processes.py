@@ -2,6 +2,7 @@
 
 import base64
 import json
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +16,7 @@ from collector import Collector
 from sympozium.egresstoken import Claims, sign, verify
 from sympozium.resources import caused
 from sympozium.server.guards.journal import Journal
-from sympozium.telemetry import tracecontext, traces
+from sympozium.telemetry import logs, tracecontext, traces
 from sympozium.webhook.app import Webhook
 from unit.egress import test_proxy
 from unit.webhook.world import World, apply, review
@@ -123,8 +124,10 @@ async def ask(method: str, headers: dict[str, str]) -> list[str | None]:
 
 
 async def test_a_request_is_what_causes_a_run_and_goes_on_with_the_trace_of_its_caller(
-    collector: Collector,
+    collector: Collector, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "sympozium.server.guards.journal")
+    caplog.handler.setFormatter(logs.JsonFormatter("apiserver"))
     async with traces.running("sympozium-apiserver"):
         [cause] = await ask("POST", {"traceparent": PARENT})
         [read] = await ask("GET", {"traceparent": PARENT})
@@ -135,6 +138,8 @@ async def test_a_request_is_what_causes_a_run_and_goes_on_with_the_trace_of_its_
     assert span.attributes["http.response.status_code"] == 201
     assert "secret-name" not in str(span)
     assert read == PARENT, "reading is no span"
+    lines = [json.loads(line) for line in caplog.text.splitlines()]
+    assert [(line["trace_id"], line["span_id"]) for line in lines] == [(TRACE, span.id), (TRACE, CAUSE)]
 
 
 async def test_without_traces_of_its_own_the_callers_is_carried_on() -> None:

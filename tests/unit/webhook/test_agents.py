@@ -90,6 +90,18 @@ async def test_a_team_is_told_what_is_not_there_and_what_is_not_its_own(world: W
     ]  # fmt: skip
 
 
+async def test_traces_that_cannot_be_sent_are_refused_when_they_are_asked_for(world: World) -> None:
+    wrong = {"enabled": True, "otlpProtocol": "grpc", "otlpEndpoint": "http://c:4317"}
+    answer = await world.admit(review("SympoziumInstance", agents=AGENTS, observability=wrong))
+    assert not answer.allowed
+    assert "spec.observability.otlpProtocol: grpc is not spoken" in answer.message
+    world.put("SympoziumPolicy", SYSTEM, "default-policy", {})
+    config = review("SympoziumConfig", namespace=SYSTEM, name="default", observability=wrong)
+    assert not (await world.admit(config)).allowed
+    off = review("SympoziumInstance", agents=AGENTS, observability={**wrong, "enabled": False})
+    assert (await world.admit(off)).allowed
+
+
 async def test_two_personas_of_one_name(world: World) -> None:
     answer = await world.admit(review("PersonaPack", personas=[persona("a"), persona("b"), persona("a")]))
     assert [cause.field for cause in answer.causes] == ["spec.personas[2].name"]

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sympozium.server.guards.rates import address_of, key_of
 from sympozium.telemetry import logs, metrics, tracecontext, traces
+from sympozium.telemetry.tracecontext import TraceContext
 
 log = logging.getLogger(__name__)
 _PATH: Final = 300
@@ -39,6 +40,7 @@ class Journal:
         scope.setdefault("state", {})
         began = time.monotonic()
         status, stream = 0, False
+        context: TraceContext | None = None
 
         async def answer(message: Message) -> None:
             nonlocal status, stream
@@ -54,6 +56,7 @@ class Journal:
 
         try:
             with _span(scope) as span:
+                context = tracecontext.current()
                 await self.app(scope, receive, answer)
                 span.name = f"{scope['method']} {_route(scope)}"
                 span.attributes["http.response.status_code"] = status
@@ -69,7 +72,8 @@ class Journal:
             else:
                 _SECONDS.labels(scope["method"], _route(scope)).observe(seconds)
             _REQUESTS.labels(scope["method"], _route(scope), str(status)).inc()
-            _say(scope, status, seconds)
+            with tracecontext.within(context):
+                _say(scope, status, seconds)
 
 
 @contextlib.contextmanager

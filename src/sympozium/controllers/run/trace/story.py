@@ -21,7 +21,7 @@ from sympozium.api.run import AgentRun
 from sympozium.controllers.run.fold import Event, Usage
 from sympozium.controllers.run.trace.origin import Origin
 from sympozium.kube.conditions import parse_time
-from sympozium.policy import SHELL
+from sympozium.policy import SHELL, TOOL_SERVER
 from sympozium.telemetry import tracecontext
 from sympozium.telemetry.spans import Span, Value
 from sympozium.telemetry.tracecontext import TraceContext
@@ -197,7 +197,7 @@ class Story:
         denied, failed = bool(data.get("denied")), bool(data.get("isError"))
         error = "denied" if denied else "tool_error" if failed else ""
         found: list[Span] = []
-        if call.target not in ("", SHELL) and not denied:
+        if call.target not in ("", SHELL, TOOL_SERVER) and not denied:
             inner = call.context.within(tracecontext.derived(call.context.span_id, "skill"))
             took = int(data.get("durationMs") or 0) * _MS
             attributes: dict[str, Value] = {

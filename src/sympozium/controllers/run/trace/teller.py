@@ -21,7 +21,7 @@ from sympozium.kube import KubeError
 from sympozium.kube.resources import SECRETS
 from sympozium.policy import Effective
 from sympozium.policy.resolve import MissingReferenceError
-from sympozium.policy.traces import Destination, Refused, destination
+from sympozium.policy.traces import Destination, Refused, destination, unfit_headers
 from sympozium.telemetry import spans, tracecontext
 from sympozium.telemetry.otlp import DROPPED, Target
 from sympozium.telemetry.spans import Resource, Span
@@ -160,6 +160,8 @@ class Teller:
             headers |= {
                 key: base64.b64decode(value).decode(errors="replace").strip() for key, value in data.items()
             }
+        if unfit := unfit_headers(headers):
+            raise MissingError(f"headers for {wanted.endpoint} that cannot be set: {', '.join(unfit)}")
         target = Target(wanted.endpoint, tuple(sorted(headers.items())))
         own = self.traces.target
         return replace(target, ca=own.ca) if own and own.endpoint == target.endpoint else target
