@@ -27,7 +27,7 @@ class BusCluster:
                 ports.append(pick(taken))
                 taken.add(ports[-1])
             place = directory / f"nats-{number}"
-            (place / "accounts").mkdir(parents=True)
+            place.mkdir()
             self.members.append(Member(f"nats-{number}", "127.0.0.1", *ports, str(place)))
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
 

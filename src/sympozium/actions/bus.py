@@ -1,14 +1,21 @@
-"""How a person reaches the bus: as the reader, whose Secret Kubernetes RBAC gives to whom it likes."""
+"""How a person reaches the bus: as the reader, whose Secret Kubernetes RBAC gives to whom it likes.
 
+The address of a cluster's bus is a name that only pods know. From elsewhere it is reached through the Kubernetes API.
+"""
+
+import asyncio
 import base64
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 from nats.errors import Error as NatsError
 
 from sympozium.actions.errors import MissingError, UnavailableError
+from sympozium.actions.tunnel import forwarded
 from sympozium.api.meta import SYSTEM_NAMESPACE
 from sympozium.bus.audit.store import Store
 from sympozium.bus.connection import Reconnections, connect
@@ -62,11 +69,12 @@ async def bus_access(client: Client) -> BusAccess:
 async def open_reader(client: Client) -> AsyncIterator[Reader]:
     """Transcripts of runs. Raises what `bus_access` raises, and BusError."""
     access = await bus_access(client)
-    reader = await Reader.open(access.url, access.user, access.controller_key)
-    try:
-        yield reader
-    finally:
-        await reader.close()
+    async with near(client, access.url) as url:
+        reader = await Reader.open(url, access.user, access.controller_key)
+        try:
+            yield reader
+        finally:
+            await reader.close()
 
 
 @asynccontextmanager
@@ -74,16 +82,52 @@ async def open_records(client: Client) -> AsyncIterator[Records]:
     """Records of runs. Raises what `bus_access` raises, and BusError."""
     access = await bus_access(client)
     reconnections = Reconnections()
-    connection = await connect(
-        access.url,
-        access.user,
-        name="reader",
-        inbox=READER_INBOX,
-        reconnections=reconnections,
-        patient=False,
-    )
+    async with near(client, access.url) as url:
+        connection = await connect(
+            url, access.user, name="reader", inbox=READER_INBOX, reconnections=reconnections, patient=False
+        )
+        try:
+            yield Records(Store(connection, reconnections), access.record_key)
+        finally:
+            with suppress(NatsError, OSError, TimeoutError):
+                await connection.close()
+
+
+@asynccontextmanager
+async def near(client: Client, url: str) -> AsyncIterator[str]:
+    """The URL by which this process reaches the bus, as long as the block lasts.
+
+    Raises MissingError, UnavailableError: also out of the block, when a tunnel ends while it is used.
+    """
+    host = urlsplit(url).hostname or ""
+    if not host.endswith(f".{SYSTEM_NAMESPACE}.svc") or await _is_known(host):
+        yield url
+        return
+    async with forwarded(client, host.partition(".")[0]) as tunnel:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(None) as scope:
+
+                async def watch() -> None:
+                    await tunnel.process.wait()
+                    scope.reschedule(loop.time())
+
+                watching = asyncio.create_task(watch())
+                try:
+                    yield f"nats://{tunnel.near}"
+                finally:
+                    watching.cancel()
+        except TimeoutError:
+            if not scope.expired():
+                raise
+            raise UnavailableError(
+                "the tunnel to the bus ended: is its pod still there? What was asked can be asked again"
+            ) from None
+
+
+async def _is_known(host: str) -> bool:
     try:
-        yield Records(Store(connection, reconnections), access.record_key)
-    finally:
-        with suppress(NatsError, OSError, TimeoutError):
-            await connection.close()
+        await asyncio.get_running_loop().getaddrinfo(host, None)
+    except socket.gaierror:
+        return False
+    return True

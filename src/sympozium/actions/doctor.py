@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 
 from sympozium import yamlio
 from sympozium.actions import endpoints, setup
+from sympozium.actions.bus import near
 from sympozium.actions.endpoints import EndpointError
+from sympozium.actions.errors import ActionError
 from sympozium.actions.networkprobe import digest_of, probe
 from sympozium.api.config import SympoziumConfig
 from sympozium.api.images import Images
@@ -118,7 +120,18 @@ async def _bus(client: Client, _namespace: str) -> Finding:
     if found is None:
         words = f"ConfigMap sympozium-bus is not in {SYSTEM_NAMESPACE}"
         return Finding(False, words, "install the bus: without it no run can report")
-    parts = urlsplit(found["data"]["url"])
+    address = found["data"]["url"]
+    try:
+        async with near(client, address) as url:
+            return await _greeting(url, "" if url == address else ", through the Kubernetes API")
+    except ActionError as error:
+        return Finding(
+            None, f"{address} is not to be reached from here: {error}", "runs reach it from their pods"
+        )
+
+
+async def _greeting(url: str, how: str) -> Finding:
+    parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or 4222
     try:
         async with asyncio.timeout(_TIMEOUT):
@@ -126,6 +139,7 @@ async def _bus(client: Client, _namespace: str) -> Finding:
             greeting = await reader.readline()
             writer.close()
     except (OSError, TimeoutError) as error:
+        # A name of one word, or of two, is one of a cluster.
         inside = host.endswith((".svc", ".cluster.local")) or (
             host.count(".") <= 1 and not host[:1].isdigit()
         )
@@ -136,7 +150,7 @@ async def _bus(client: Client, _namespace: str) -> Finding:
         return Finding(
             False, f"what answers at {host}:{port} is no NATS server", "see url of ConfigMap sympozium-bus"
         )
-    return Finding(True, f"nats-server {json.loads(greeting[5:])['version']} at {host}:{port}")
+    return Finding(True, f"nats-server {json.loads(greeting[5:])['version']} at {host}:{port}{how}")
 
 
 async def _catalogue(client: Client, _namespace: str) -> Finding:

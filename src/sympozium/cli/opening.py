@@ -5,16 +5,14 @@ token goes to the address in the ConfigMap `sympozium-server`, which administrat
 another machine. A cluster whose server has no address is reached through the Kubernetes API, by kubectl.
 """
 
-import asyncio
 import html
 import os
-import shutil
 import ssl
 import sys
 import tempfile
 import webbrowser
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -22,12 +20,14 @@ from urllib.parse import urlsplit
 import httpx2
 import orjson
 
+from sympozium.actions.errors import MissingError
+from sympozium.actions.tunnel import Tunnel, forwarded
 from sympozium.api.meta import SYSTEM_NAMESPACE
 from sympozium.cli.failures import CommandError, one_line
 from sympozium.cli.output import plain, say
 from sympozium.cli.session import Session
 from sympozium.kube.kubeconfig import Access
-from sympozium.kube.resources import CONFIG_MAPS, SERVICES
+from sympozium.kube.resources import CONFIG_MAPS
 from sympozium.privatefile import write_private
 
 NAME: Final = "sympozium-server"
@@ -43,10 +43,10 @@ async def open_dashboard(session: Session, *, only_print: bool) -> int:
     if url:
         _show(await _link(url, token), only_print=only_print)
         return 0
-    async with _forwarded(session) as (near, process):
-        _show(await _link(near, token), only_print=only_print)
+    async with _forwarded(session) as tunnel:
+        _show(await _link(f"http://{tunnel.near}", token), only_print=only_print)
         print("this tunnel stays open until you press Ctrl-C", file=sys.stderr)
-        await process.wait()
+        await tunnel.process.wait()
     raise CommandError("the tunnel ended: is the API server's pod still there? Run sympozium open again")
 
 
@@ -151,65 +151,16 @@ def _has_browser() -> bool:
 
 
 @asynccontextmanager
-async def _forwarded(session: Session) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
-    """The server's Service on a port of this machine, as long as the block lasts. Raises CommandError."""
-    service = await session.client.find(SERVICES, SERVICE, SYSTEM_NAMESPACE)
-    if service is None:
-        raise CommandError(
-            f"there is no API server: neither ConfigMap {NAME} with a url nor Service {SERVICE} is in {SYSTEM_NAMESPACE}"
-        )
-    beside = Path(sys.executable).with_name("kubectl")
-    program = str(beside) if beside.exists() else shutil.which("kubectl")
-    if program is None:
-        raise CommandError(
-            f"the API server has no address, and kubectl, which would reach it, is not here: install it, or set url in"
-            f" ConfigMap {NAME} of {SYSTEM_NAMESPACE}"
-        )
+async def _forwarded(session: Session) -> AsyncIterator[Tunnel]:
+    """The server's Service on a port of this machine, as long as the block lasts. Raises CommandError, UnavailableError."""
     print(
         f"the API server has no address: reaching Service {SERVICE} through the Kubernetes API",
         file=sys.stderr,
     )
-    port = service["spec"]["ports"][0]["port"]
-    process = await asyncio.create_subprocess_exec(
-        program, "port-forward", "--namespace", SYSTEM_NAMESPACE, "--address", "127.0.0.1",
-        f"service/{SERVICE}", f":{port}",
-        env={**os.environ, **_kubeconfig_of(session.client.access)},
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        process_group=0,  # Ctrl-C is for us, who end it
-    )  # fmt: skip
     try:
-        yield await _listening(process), process
-    finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.terminate()
-            await process.wait()
-
-
-def _kubeconfig_of(access: Access) -> dict[str, str]:
-    """Kubectl looks for the same file as we do, except where it is the one of this machine's `up`."""
-    return (
-        {}
-        if os.environ.get("KUBECONFIG") or not Path(access.source).is_file()
-        else {"KUBECONFIG": access.source}
-    )
-
-
-async def _listening(process: asyncio.subprocess.Process) -> str:
-    assert process.stdout is not None
-    assert process.stderr is not None
-    line = b""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_SECONDS):
-            line = await process.stdout.readline()
-    # Forwarding from 127.0.0.1:43210 -> 8080
-    words = line.decode(errors="replace").split()
-    if words[:2] != ["Forwarding", "from"]:
-        errors = b""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(1):
-                errors = await process.stderr.read()
+        async with forwarded(session.client, SERVICE) as tunnel:
+            yield tunnel
+    except MissingError:
         raise CommandError(
-            f"kubectl port-forward: {one_line(errors.decode(errors='replace')) or 'it does not start'}"
-        )
-    return f"http://{words[2]}"
+            f"there is no API server: neither ConfigMap {NAME} with a url nor Service {SERVICE} is in {SYSTEM_NAMESPACE}"
+        ) from None
