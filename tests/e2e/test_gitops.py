@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
+from e2e.support import agent, decide, finished, policy, run, say
 from sympozium.api.registry import KINDS
-from sympozium.testing import CONFIG_MAP, Cluster
+from sympozium.testing import AGENT_RUN, CONFIG_MAP, Cluster, ScriptedModel, phase
 from sympozium.testing.client import Object
 
 ROOT = Path(__file__).parents[2] / "examples"
@@ -82,7 +83,9 @@ def _documents(text: str) -> list[Object]:
 
 
 def _everything() -> list[Object]:
-    files = sorted([*ROOT.glob("*.yaml"), *(ROOT / "gitops" / "extras").glob("*.yaml")])
+    files = sorted(
+        [*ROOT.glob("*.yaml"), *(ROOT / "gitops" / "extras").glob("*.yaml"), ROOT / "litellm" / "team.yaml"]
+    )
     return [*_documents(MORE), *(d for file in files for d in _documents(file.read_text()))]
 
 
@@ -180,3 +183,40 @@ def test_kubectl_sees_no_difference(sympozium_cluster: Cluster, namespace: str) 
     again = sympozium_cluster.kubectl("apply", "-n", namespace, "-f", "-", stdin=text)
     assert [line for line in again.splitlines() if not line.endswith("unchanged")] == []
     assert sympozium_cluster.find(CONFIG_MAP, "skill-probing", namespace)
+
+
+def test_a_new_key_is_the_next_runs_and_not_that_of_one_that_goes_on(
+    sympozium_cluster: Cluster, namespace: str
+) -> None:
+    cluster = sympozium_cluster
+    policy(cluster, namespace, toolGating={"defaultAction": "ask", "rules": []})
+    look = {"tool": "list_directory", "arguments": {"path": "."}}
+    with (
+        ScriptedModel(say({"call": [look]}, {"say": "with the old key"}), api_key="sk-old") as before,
+        ScriptedModel(say({"say": "with the new key"}), api_key="sk-new") as after,
+    ):
+        secret: Object = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "agent-key", "namespace": namespace},
+        }
+
+        def rotate(key: str, url: str) -> None:
+            cluster.apply({**secret, "stringData": {"OPENAI_API_KEY": key, "OPENAI_BASE_URL": url}})
+
+        agent(cluster, namespace, before.base_url)
+        rotate("sk-old", before.base_url)
+        run(cluster, namespace, name="first")
+        cluster.wait(AGENT_RUN, "first", lambda r: phase(r) == "AwaitingApproval", namespace)
+        rotate("sk-new", after.base_url)
+        # The model of each refuses every key but its own.
+        run(cluster, namespace, name="second")
+        assert finished(cluster, namespace, "second")["status"].get("result") == "with the new key"
+        decide(cluster, namespace, "Approved", run_name="first")
+        assert finished(cluster, namespace, "first")["status"].get("result") == "with the old key"
+        # A key that its model does not know is no silent way back to the old one.
+        rotate("sk-neither", after.base_url)
+        run(cluster, namespace, name="third")
+        status = finished(cluster, namespace, "third")["status"]
+        assert (status["phase"], status["reason"]) == ("Failed", "ModelError")
+        assert "answered 401" in status["error"]

@@ -1,5 +1,6 @@
 """A run through a real LiteLLM proxy: key and OPENAI_BASE_URL come from the authRefs Secret by envFrom."""
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -7,9 +8,8 @@ from pathlib import Path
 
 import httpx2
 import pytest
-import yaml
 
-from e2e.support import API, agent, finished, policy, run, say
+from e2e.support import API, agent, finished, policy, run, say, transcript
 from sympozium.testing import Cluster, ScriptedModel
 from sympozium.testing.waiting import until
 from sympozium.up.ports import pick
@@ -18,37 +18,41 @@ LITELLM = Path(__file__).parents[2] / ".venv-litellm" / "bin" / "litellm"
 # One proxy for all of them: it takes ten seconds to start.
 UPSTREAM_KEY = "sk-only-the-gateway-knows"
 MASTER_KEY = "sk-gateway-master"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "litellm"
+# The model elsewhere is down for tasks that say so.
+DOWN = {
+    "name": "down",
+    "match": {"task": "outage"},
+    "steps": [{"say": "-", "fault": {"status": 503, "times": 99}}],
+}
+
+
+def _speaks(name: str, *rules: dict[str, object]) -> dict[str, object]:
+    script = say({"say": f"{name} speaks"})
+    return script | {"models": [name], "rules": [*rules, *script["rules"]]}
 
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The proxy's base URL. Behind it is a model that refuses every key but the gateway's own."""
-    directory = tmp_path_factory.mktemp("litellm")
+    """The base URL of a proxy under the example's configuration. Behind it are two models; that of `large` refuses every key but the gateway's own."""
+    log_file = tmp_path_factory.mktemp("litellm") / "log"
     port = pick(set())
-    with ScriptedModel(say({"say": "through the gateway"}), api_key=UPSTREAM_KEY) as model:
-        config = {
-            "model_list": [
-                {
-                    "model_name": "scripted",
-                    "litellm_params": {
-                        "model": "openai/scripted",
-                        "api_base": model.base_url,
-                        "api_key": UPSTREAM_KEY,
-                    },
-                }
-            ],
-            "general_settings": {"master_key": MASTER_KEY},
-        }
-        (directory / "config.yaml").write_text(yaml.safe_dump(config))
-        environ = {k: v for k, v in os.environ.items() if not k.startswith("OPENAI_")}
-        with (directory / "log").open("wb") as log:
+    with (
+        ScriptedModel(_speaks("small")) as small,
+        ScriptedModel(_speaks("large", DOWN), api_key=UPSTREAM_KEY) as large,
+    ):
+        environ = {k: v for k, v in os.environ.items() if not k.startswith("OPENAI_")} | {
+            "OLLAMA_URL": small.base_url, "OPENROUTER_URL": large.base_url, "OPENROUTER_API_KEY": UPSTREAM_KEY,
+            "LITELLM_MASTER_KEY": MASTER_KEY, "LITELLM_TELEMETRY": "False", "NO_DOCS": "True",
+        }  # fmt: skip
+        with log_file.open("wb") as log:
             process = subprocess.Popen(
-                [str(LITELLM), "--config", str(directory / "config.yaml"), "--host", "127.0.0.1", "--port", str(port)],
-                stdout=log, stderr=log, env=environ | {"LITELLM_TELEMETRY": "False", "NO_DOCS": "True"},
+                [str(LITELLM), "--config", str(EXAMPLE / "config.yaml"), "--host", "127.0.0.1", "--port", str(port)],
+                stdout=log, stderr=log, env=environ,
             )  # fmt: skip
 
         def ready() -> bool:
-            assert process.poll() is None, (directory / "log").read_text()
+            assert process.poll() is None, log_file.read_text()
             try:
                 answer = httpx2.get(f"http://127.0.0.1:{port}/health/liveliness", trust_env=False, timeout=5)
             except httpx2.TransportError:
@@ -76,11 +80,11 @@ def test_key_and_base_url_come_from_the_secret(
     sympozium_cluster: Cluster, namespace: str, gateway: str
 ) -> None:
     policy(sympozium_cluster, namespace)
-    agent(sympozium_cluster, namespace, gateway)
+    agent(sympozium_cluster, namespace, gateway, default={"model": "large"})
     sympozium_cluster.apply(_secret("agent-key", namespace, gateway, MASTER_KEY))
     run(sympozium_cluster, namespace)
     status = finished(sympozium_cluster, namespace)["status"]
-    assert (status["phase"], status["result"]) == ("Succeeded", "through the gateway")
+    assert (status["phase"], status["result"]) == ("Succeeded", "large speaks")
     assert status["tokenUsage"]["totalTokens"] > 0
 
 
@@ -88,7 +92,7 @@ def test_a_key_that_the_gateway_refuses_ends_the_run_with_the_reason(
     sympozium_cluster: Cluster, namespace: str, gateway: str
 ) -> None:
     policy(sympozium_cluster, namespace)
-    agent(sympozium_cluster, namespace, gateway)
+    agent(sympozium_cluster, namespace, gateway, default={"model": "large"})
     sympozium_cluster.apply(_secret("agent-key", namespace, gateway, "sk-wrong"))
     run(sympozium_cluster, namespace)
     status = finished(sympozium_cluster, namespace)["status"]
@@ -124,3 +128,36 @@ def test_an_explicit_base_url_on_the_pack_wins(
         run(sympozium_cluster, namespace, instance="team-one")
         status = finished(sympozium_cluster, namespace)["status"]
     assert (status["phase"], status["result"]) == ("Succeeded", "straight to the model")
+
+
+def test_the_example_from_the_secret_to_the_first_run(
+    sympozium_cluster: Cluster, namespace: str, gateway: str
+) -> None:
+    """Members of a team have models of their own, and who answered in place of one that is down is on the record."""
+    cluster = sympozium_cluster
+    cluster.kubectl(
+        "create", "secret", "generic", "litellm", "-n", namespace, f"--from-literal=OPENAI_API_KEY={MASTER_KEY}",
+        f"--from-literal=OPENAI_BASE_URL={gateway}",
+    )  # fmt: skip
+    cluster.sympozium("apply", "-f", str(EXAMPLE / "team.yaml"), "-n", namespace)
+    cluster.kubectl("wait", "--for=condition=Ready", "ppack/routed", "-n", namespace, "--timeout=30s")
+    run(cluster, namespace, instance="routed-reader", name="read")
+    run(cluster, namespace, instance="routed-thinker", name="think")
+    run(cluster, namespace, instance="routed-thinker", name="fallen-back", task="Think about the outage.")
+    results = {
+        name: finished(cluster, namespace, name)["status"] for name in ("read", "think", "fallen-back")
+    }
+    assert {name: status.get("result") for name, status in results.items()} == {
+        "read": "small speaks", "think": "large speaks", "fallen-back": "small speaks",
+    }  # fmt: skip
+    assert "small answered, not large" in transcript(cluster, namespace, "fallen-back")
+    assert "answered, not" not in transcript(cluster, namespace, "think")
+    (ended,) = [
+        entry
+        for entry in map(
+            json.loads,
+            cluster.sympozium("audit", "export", "fallen-back", "-n", namespace).stdout.splitlines(),
+        )
+        if entry.get("kind") == "attempt.result"
+    ]
+    assert ended["data"]["models"] == ["small"]

@@ -69,6 +69,7 @@ class Loop:
     usage: Usage = field(default_factory=Usage)
     steps: int = 0
     last_text: str = ""
+    models: list[str] = field(default_factory=list)
 
     async def run(self) -> Outcome:
         """Until the model answers without calls, or a limit or an error ends it. CancelledError passes through."""
@@ -84,7 +85,14 @@ class Loop:
 
     def ended(self, reason: Any, error: str) -> Outcome:
         """The outcome of a run that did not complete, with what it had so far."""
-        return Outcome(reason, result=self.last_text, error=error, usage=self.usage, steps=self.steps)
+        return Outcome(
+            reason,
+            result=self.last_text,
+            error=error,
+            usage=self.usage,
+            steps=self.steps,
+            models=tuple(self.models),
+        )
 
     async def _converse(self) -> Outcome:
         config = self.config
@@ -127,6 +135,8 @@ class Loop:
             answer = await self.model.answer(messages, tools, on_text)
         took = int((time.monotonic() - began) * 1000)
         self.usage += answer.usage
+        if answer.model and answer.model not in self.models:
+            self.models.append(answer.model)
         self.last_text = answer.text or self.last_text
         for call in answer.calls:
             call.call_id = self.toolbox.next_id(call.name, call.arguments)
@@ -146,7 +156,9 @@ class Loop:
             return self.ended(
                 "ModelError", "the model ended without saying anything and without calling a tool"
             )
-        return Outcome("Completed", result=answer.text, usage=self.usage, steps=self.steps)
+        return Outcome(
+            "Completed", result=answer.text, usage=self.usage, steps=self.steps, models=tuple(self.models)
+        )
 
     async def _call(self, call: ToolCall) -> dict[str, Any]:
         arguments, malformed = parse_arguments(call)
@@ -245,6 +257,7 @@ def _message_event(step: int, answer: Answer) -> dict[str, Any]:
         "usage": answer.usage.to_json(),
         "finishReason": answer.finish,
         "attempts": answer.attempts,
+        **({"model": answer.model} if answer.model else {}),
     }
 
 

@@ -32,6 +32,8 @@ CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 300.0
 """Seconds without a single byte; local models think for minutes before the first."""
 OPENAI = "https://api.openai.com/v1"
+LONGEST_NAME = 200
+"""Characters of a model's name that are kept."""
 _FINAL_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
 
 
@@ -51,13 +53,17 @@ class ToolCall:
 
 @dataclass(slots=True)
 class Answer:
-    """What the model said. `finish` is the endpoint's finish reason; it was asked for `attempts` times."""
+    """What the model said. `finish` is the endpoint's finish reason; it was asked for `attempts` times.
+
+    `model` is who answered as the endpoint says, which behind a gateway need not be who was asked; empty when it does not say.
+    """
 
     text: str = ""
     calls: list[ToolCall] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
     finish: str = ""
     attempts: int = 1
+    model: str = ""
 
     def message(self) -> dict[str, Any]:
         """The answer as a message of the conversation."""
@@ -210,6 +216,7 @@ async def _collect(
     async for chunk in stream:
         if chunk.usage is not None:
             usage = Usage(max(0, chunk.usage.prompt_tokens or 0), max(0, chunk.usage.completion_tokens or 0))
+        answer.model = characters(chunk.model)[:LONGEST_NAME] if chunk.model else answer.model
         for choice in chunk.choices or []:
             answer.finish = choice.finish_reason or answer.finish
             delta = choice.delta

@@ -11,6 +11,8 @@ from sympozium.shortening import fit
 
 RESULT_BYTES = 600_000
 """Of the result in its event, which must fit into one message of the bus."""
+MOST_MODELS = 20
+"""Names of models in its event."""
 TERMINATION_BYTES = 4096
 """What Kubernetes keeps of a termination message."""
 
@@ -49,6 +51,8 @@ class Outcome:
     error: str = ""
     usage: Usage = field(default_factory=Usage)
     steps: int = 0
+    models: tuple[str, ...] = ()
+    """Who answered, as the endpoint says, in the order of their first answers."""
 
     @property
     def phase(self) -> Literal["Succeeded", "Failed"]:
@@ -66,6 +70,7 @@ class Outcome:
             "result": fit(self.result, RESULT_BYTES),
             "usage": self.usage.to_json(),
             "steps": self.steps,
+            **({"models": list(self.models[:MOST_MODELS])} if self.models else {}),
         }
         return data | ({"error": fit(self.error, 10_000)} if self.error else {})
 

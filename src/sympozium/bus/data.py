@@ -84,7 +84,7 @@ class ModelDelta(TypedDict):
 
 
 class ModelMessage(TypedDict):
-    """`durationMs` from the step's first request to its answer, over all `attempts`."""
+    """`durationMs` from the step's first request to its answer, over all `attempts`. `model` is who answered, as the endpoint says."""
 
     step: int
     text: str
@@ -93,6 +93,7 @@ class ModelMessage(TypedDict):
     finishReason: str
     durationMs: NotRequired[int]
     attempts: NotRequired[int]
+    model: NotRequired[str]
 
 
 class ToolIntent(TypedDict):
@@ -131,12 +132,15 @@ class ToolOutcome(TypedDict):
 
 
 class RunResult(TypedDict):
+    """`models`: who answered, as the endpoint says, in the order of their first answers."""
+
     phase: Literal["Succeeded", "Failed"]
     reason: str
     result: str
     error: NotRequired[str]
     usage: Usage
     steps: int
+    models: NotRequired[list[str]]
 
 
 class PolicyApplied(TypedDict):

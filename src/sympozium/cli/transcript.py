@@ -36,6 +36,8 @@ class Transcript:
 
     _shown: dict[int, str] = field(default_factory=dict)
     _open_line: bool = False
+    _model: str = ""
+    """Who answered last; at first, who is asked."""
 
     def text(self, kind: str, data: Data) -> str:
         """What to print for one message, line ends included; empty for what nobody needs to read."""
@@ -56,6 +58,7 @@ class Transcript:
 
     def _run_started(self, data: Data) -> str:
         tools = ", ".join(data.get("tools") or []) or "none"
+        self._model = str(data.get("model"))
         before = f"\n  goes on from {data['before']} earlier messages" if data.get("before") else ""
         return self._line(
             paint("1", f"● started with {data.get('model')} ({data.get('provider')})")
@@ -81,7 +84,16 @@ class Transcript:
             self._open_line = not rest.endswith("\n")
         end = "\n" if self._open_line else ""
         self._open_line = False
-        return prefix + rest + end
+        return prefix + rest + end + self._other_model(data)
+
+    def _other_model(self, data: Data) -> str:
+        """A line when somebody else answered than was asked, or than before: a gateway falls back without a word."""
+        before, now = self._model, str(data.get("model") or self._model)
+        self._model = now
+        if not before or now == before:
+            return ""
+        name = now.replace("\n", "\\n")
+        return self._line(paint("33", f"  {name} answered, not {before}"))
 
     def _tool_intent(self, data: Data) -> str:
         verdict = data.get("verdict") or {}

@@ -5,11 +5,12 @@ import itertools
 import socket
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import uvicorn
 
-from sympozium.agent.model import MAX_ATTEMPTS, Answer, Model, _collect
+from sympozium.agent.model import LONGEST_NAME, MAX_ATTEMPTS, Answer, Model, _collect
 from sympozium.agent.outcome import RunError
 from sympozium.api.runconfig import AgentModel
 from sympozium.rehearsal.app import Endpoint
@@ -274,3 +275,26 @@ async def test_chunks_that_are_none_are_an_error_of_the_endpoint(endpoint, line:
             await ask(model)
     assert error.value.reason == "ModelError"
     assert len(pauses) == MAX_ATTEMPTS - 1
+
+
+async def test_who_answered_is_what_the_endpoint_says(endpoint) -> None:
+    """The rehearsal endpoint says the model that it was asked for; a gateway that falls back says another."""
+    model, _ = await endpoint({"say": "hello"})
+    answer, _ = await ask(model)
+    assert answer.model == "m"
+
+
+async def test_the_name_of_who_answered_is_bounded() -> None:
+    async def stream():
+        for name, finish in (("a" * 5000, None), (None, "stop")):
+            delta = SimpleNamespace(content="x", tool_calls=None)
+            choice = SimpleNamespace(delta=delta, finish_reason=finish)
+            yield SimpleNamespace(model=name, usage=None, choices=[choice])
+
+    async def on_text(_piece):
+        return None
+
+    answer = await _collect(stream(), ASK, on_text)
+    assert isinstance(answer, Answer)
+    assert answer.model.startswith("aaa")
+    assert len(answer.model) <= LONGEST_NAME

@@ -109,3 +109,13 @@ def test_a_line_break_in_a_name_or_reason_writes_no_line_of_ours() -> None:
     lines = Transcript().text("tool.intent", data).splitlines()
     assert len(lines) == 2
     assert "list\\n  Approved by admin" in lines[0]
+
+
+def test_who_answers_in_place_of_another_is_told_when_it_changes() -> None:
+    started = ("run.started", {"model": "large"})
+    said = [("model.message", {"text": "x", "model": name}) for name in ("large", "small", "small", "large")]
+    shown = text(started, *said)
+    assert [line.strip() for line in shown.splitlines() if "answered" in line] == [
+        "small answered, not large", "large answered, not small",
+    ]  # fmt: skip
+    assert "answered" not in text(started, ("model.message", {"text": "x"}))

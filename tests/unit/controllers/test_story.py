@@ -25,7 +25,7 @@ STARTED = event("run.started", 1, model="m1", provider="openai", tools=[], span=
 STEP = event("step.started", 2, step=1, span="00000000000000b1")
 ANSWER = event(
     "model.message", 3, step=1, text="secret", toolCalls=[], usage={"inputTokens": 7, "outputTokens": 2},
-    finishReason="tool_calls", attempts=2,
+    finishReason="tool_calls", attempts=2, model="m2",
 )  # fmt: skip
 INTENT = event(
     "tool.intent", 4, callId="1-a", tool="pods_list", target="k8s-ops", args={"x": "secret"},
@@ -85,6 +85,7 @@ def test_a_run_is_a_tree_of_its_cause() -> None:
     }  # fmt: skip
     assert found["chat m1"].attributes["gen_ai.usage.input_tokens"] == 7
     assert found["chat m1"].attributes["sympozium.model.attempts"] == 2
+    assert found["chat m1"].attributes["gen_ai.response.model"] == "m2"
     assert found["execute_tool pods_list"].attributes["sympozium.gate.rule"] == "p: rule 1"
     assert not any(span.error for span in spans)
     assert "secret" not in str(spans)

@@ -95,6 +95,8 @@ def _started(data: Data) -> dict[str, Any]:
 
 def _result(data: Data) -> dict[str, Any]:
     made = _picked(data, "phase", "reason", "steps") | {"usage": _usage(data["usage"])}
+    if "models" in data:
+        made["models"] = [text(name) for name in data["models"][:_MANY]]
     return made | {"resultDigest": digest(data["result"]), "errorDigest": digest(data.get("error", ""))}
 
 

@@ -148,6 +148,7 @@ class Story:
             "gen_ai.request.stream": True,
             "gen_ai.response.finish_reasons": [str(data.get("finishReason") or "")],
             "sympozium.model.attempts": int(data.get("attempts") or 1),
+            **({"gen_ai.response.model": str(data["model"])} if data.get("model") else {}),
         }
         return [
             self._span(
