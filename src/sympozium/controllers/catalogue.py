@@ -17,7 +17,6 @@ from sympozium.api.base import Object
 from sympozium.api.config import NAME as CONFIG_NAME
 from sympozium.controllers.context import Context
 from sympozium.kube import ApiError, ConflictError, Controller, Request, Resource, Result
-from sympozium.kube.reconcile import RetryLaterError
 from sympozium.kube.resources import CONFIG_MAPS
 from sympozium.resources import CONFIGS, PERSONA_PACKS, POLICIES, SKILL_PACKS
 
@@ -32,6 +31,8 @@ _PARTS: Final = {
 }
 """Keys of the ConfigMap, and what each brings. In this order they refer to each other."""
 _CONFIG: Final = "config.json"
+_AGAIN: Final = 5.0
+"""Seconds after which what was refused is tried again."""
 _OF_KIND: Final[dict[str, Resource]] = {r.kind: r for r in (*_PARTS.values(), CONFIGS)}
 
 
@@ -44,7 +45,7 @@ class CatalogueController:
         self.controller.enqueue(Request(context.system_namespace, CONFIG_MAP))
 
     async def reconcile(self, request: Request) -> Result:
-        """Of the ConfigMap: enqueue its objects. Of `Kind/name`: apply that one. Raises RetryLaterError."""
+        """Of the ConfigMap: enqueue its objects. Of `Kind/name`: apply that one."""
         client = self._context.client
         brought = await client.find(CONFIG_MAPS, CONFIG_MAP, self._context.system_namespace)
         if brought is None:
@@ -59,8 +60,10 @@ class CatalogueController:
             except ApiError as error:
                 # The webhook may not be there yet; a policy of the cluster may forbid it for good.
                 words = f"{request.name} is not applied yet: {error}"
+                log.warning("%s", words)
                 self._context.recorder.event(brought, "Warning", "CatalogNotApplied", words)
-                raise RetryLaterError(words) from error
+                # Not backed off: it is minutes until a first webhook is there, and then it should be seconds.
+                return Result(_AGAIN)
         return Result()
 
     async def _apply(self, obj: Object) -> None:
