@@ -1,0 +1,221 @@
+"""The chart on a cluster that runs its pods: the embedded API and a real node, whose images are this checkout.
+
+What a CNI would give, a way from the API server to the webhook's pods, are here addresses of loopback, with a port
+forwarded to each pod.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from cluster.node_support import NodeCluster
+from e2e.support import agent, finished, run, say
+from e2e.test_helm import DEPLOYMENT, Helm
+from sympozium import resources
+from sympozium.installation import image
+from sympozium.kube.resources import (
+    CLUSTER_ROLE_BINDINGS,
+    CLUSTER_ROLES,
+    CUSTOM_RESOURCE_DEFINITIONS,
+    EVENTS,
+    LEASES,
+    MUTATING_WEBHOOKS,
+    PERSISTENT_VOLUME_CLAIMS,
+    ROLE_BINDINGS,
+    ROLES,
+    SERVICES,
+    VALIDATING_WEBHOOKS,
+)
+from sympozium.testing import AGENT_RUN, CONFIG_MAP, JOB, POD, POLICY, SECRET, ScriptedModel, phase
+from sympozium.testing.resources import SERVICE_ACCOUNT
+from sympozium.testing.waiting import until
+from sympozium.up.components import _read_only_paths, tool
+
+CHART = Path(__file__).parents[2] / "charts/sympozium"
+NAMESPACE = "agents-system"
+NATS = "docker.io/library/nats:2.15.1-alpine"
+WEBHOOK_PODS = "app.kubernetes.io/component=webhook"
+ASKS = say({"id": "change", "call": [{"tool": "execute_command", "arguments": {"command": "true"}}]})
+RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+
+
+class Machine(NodeCluster):
+    """With our images, and routes to the webhook."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.data = SimpleNamespace(kubeconfig=directory / "api/kubeconfig")
+        self._routes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def _identities(self, url: str) -> None:
+        super()._identities(url)
+        common = {"binds": _read_only_paths(), "path": [str(Path(sys.executable).parent)]}
+        modules = {
+            "control-plane": "sympozium", "agent": "sympozium.agent", "tools": "sympozium.tools", "shell": "sympozium.shell",
+        }  # fmt: skip
+        images = [
+            {"name": image(name), "entrypoint": [sys.executable, "-m", module], **common}
+            for name, module in modules.items()
+        ]
+        nats = {"name": NATS, "entrypoint": [], "binds": common["binds"], "path": [str(Path(tool("nats-server")).parent)]}  # fmt: skip
+        self.images.write_text(json.dumps({"images": [*images, nats]}))
+
+    def route(self) -> None:
+        """From this machine's network to each pod of the webhook, on the pod's own address."""
+        for pod in self.items(POD, NAMESPACE, labelSelector=WEBHOOK_PODS):
+            address, name = pod["status"]["podIP"], pod["metadata"]["name"]
+            if name in self._routes:
+                continue
+            subprocess.run(["ip", "address", "replace", f"{address}/32", "dev", "lo"], check=True)
+            self._routes[name] = process = subprocess.Popen(
+                [tool("kubectl"), "port-forward", "-n", NAMESPACE, "--address", address, f"pod/{name}", "9443"],
+                env={**os.environ, "KUBECONFIG": str(self.data.kubeconfig)}, stdout=subprocess.PIPE,
+            )  # fmt: skip
+            assert process.stdout is not None
+            assert b"Forwarding" in process.stdout.readline()
+
+    def __exit__(self, *args: object) -> None:
+        for process in self._routes.values():
+            process.kill()
+            process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
+        said = subprocess.run(["ip", "-j", "address", "show", "lo"], check=True, capture_output=True).stdout
+        for found in json.loads(said)[0]["addr_info"]:
+            if found["local"].startswith("10.244."):
+                subprocess.run(["ip", "address", "del", f"{found['local']}/32", "dev", "lo"], check=True)
+        super().__exit__(*args)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    if os.geteuid() != 0 or shutil.which("ip") is None:
+        pytest.skip("pods that reach each other need a node that runs as root, and iproute2")
+    with Machine(tmp_path) as made:
+        yield made
+
+
+def values(tmp_path: Path, name: str, content: dict[str, Any]) -> str:
+    path = tmp_path / f"{name}.json"
+    path.write_text(json.dumps(content))
+    return str(path)
+
+
+def previous(tmp_path: Path) -> str:
+    """The chart as it was a version ago, with the images that there are."""
+    place = tmp_path / "previous" / "sympozium"
+    shutil.copytree(CHART, place)
+    metadata = place / "Chart.yaml"
+    lines = [
+        f"version: {_BEFORE}" if x.startswith("version:") else x for x in metadata.read_text().splitlines()
+    ]
+    metadata.write_text("\n".join(lines) + "\n")
+    return str(place)
+
+
+_BEFORE = "0.0.1"
+_SMALL = {
+    "controller": {"replicas": 1}, "webhook": {"replicas": 2}, "apiserver": {"replicas": 1}, "egress": {"enabled": False},
+    "crds": {"keep": False}, "uninstall": {"purge": True, "timeoutSeconds": 60},
+}  # fmt: skip
+
+
+@pytest.mark.timeout(600)
+def test_from_install_to_nothing(machine: Machine, tmp_path: Path) -> None:
+    """Installed by helm 3, tested, used, upgraded by helm 4 with a run going on, rolled back, and purged with it."""
+    helm3, helm4 = (Helm(version, machine, NAMESPACE, tmp_path) for version in "34")
+    machine.create(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": RESTRICTED}}
+    )
+    wait = ("--wait", "--timeout", "200s")
+    first = values(tmp_path, "first", _SMALL)
+    helm3("install", "s", previous(tmp_path), "-f", first, *wait)
+    machine.route()
+    machine.wait(POLICY, "default-policy", lambda _: True, NAMESPACE, timeout=60)
+    machine.wait(resources.CONFIGS, "default", _ready, NAMESPACE, timeout=60)
+    helm3("test", "s")
+
+    team = machine.create(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team", "labels": RESTRICTED}}
+    )
+    team = team["metadata"]["name"]
+    with ScriptedModel(say({"id": "end", "say": "done"})) as model:
+        agent(machine, team, model.base_url, policy_ref=None)
+        run(machine, team, name="first")
+        assert finished(machine, team, "first")["status"]["phase"] == "Succeeded"
+    with ScriptedModel(ASKS) as model:
+        agent(machine, team, model.base_url, policy_ref=None)
+        run(machine, team, name="asks")
+        machine.wait(AGENT_RUN, "asks", lambda r: phase(r) == "AwaitingApproval", team, timeout=90)
+
+        bundle = _bundles(machine)
+        second = values(tmp_path, "second", {**_SMALL, "config": {"model": "qwen3.5"}})
+        helm4("upgrade", "s", str(CHART), "-f", second, *wait)
+        machine.wait(
+            resources.CONFIGS, "default", lambda c: c["spec"].get("model") == "qwen3.5", NAMESPACE, timeout=60
+        )
+        assert _bundles(machine) == bundle, "what the webhook wrote is not helm's to take"
+        assert phase(machine.get(AGENT_RUN, "asks", team)) == "AwaitingApproval"
+        assert [e for e in machine.items(EVENTS, NAMESPACE) if e["reason"] == "BackOff"] == []
+
+        helm4("rollback", "s", "1", *wait)
+        machine.wait(resources.CONFIGS, "default", lambda c: "model" not in c["spec"], NAMESPACE, timeout=60)
+        shown = json.loads(helm4("history", "s", "-o", "json"))
+        assert [entry["chart"] for entry in shown][::2] == [f"sympozium-{_BEFORE}"] * 2
+
+        helm4("uninstall", "s", *wait)
+    assert left(machine) == []
+    assert machine.items(JOB, team) == []
+    kept = {o["metadata"]["name"] for o in machine.items(SERVICE_ACCOUNT, team)}
+    assert kept == {"default"}
+
+
+def _ready(obj: dict[str, Any]) -> bool:
+    conditions = (obj.get("status") or {}).get("conditions") or ()
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+def _bundles(machine: Machine) -> list[str]:
+    found = [machine.get(resource, "sympozium") for resource in (MUTATING_WEBHOOKS, VALIDATING_WEBHOOKS)]
+    return [webhook["clientConfig"]["caBundle"] for one in found for webhook in one["webhooks"]]
+
+
+def left(machine: Machine) -> list[str]:
+    """What is still there of an installation, once its pods have ended."""
+    until(lambda: not machine.items(POD, NAMESPACE), "the pods end", timeout=60)
+    until(lambda: not machine.items(PERSISTENT_VOLUME_CLAIMS, NAMESPACE), "the claims go", timeout=30)
+    found = [
+        f"{resource.kind}/{obj['metadata']['name']}"
+        for resource in (
+            DEPLOYMENT,
+            SERVICES,
+            SECRET,
+            CONFIG_MAP,
+            LEASES,
+            ROLES,
+            ROLE_BINDINGS,
+            SERVICE_ACCOUNT,
+            JOB,
+        )
+        for obj in machine.items(resource, NAMESPACE)
+    ]
+    everywhere = (CLUSTER_ROLES, CLUSTER_ROLE_BINDINGS, CUSTOM_RESOURCE_DEFINITIONS, MUTATING_WEBHOOKS, VALIDATING_WEBHOOKS)  # fmt: skip
+    found += [
+        f"{resource.kind}/{obj['metadata']['name']}"
+        for resource in everywhere
+        for obj in machine.items(resource)
+        if "sympozium" in obj["metadata"]["name"]
+    ]
+    with contextlib.suppress(ValueError):
+        found.remove("ConfigMap/kube-root-ca.crt")
+        found.remove("ServiceAccount/default")
+    return found
