@@ -1,0 +1,196 @@
+"""What the controllers apply for the chart, and what is done before an installation goes; on an API without either's processes."""
+
+import asyncio
+import json
+from collections.abc import Coroutine
+from importlib import resources as files
+from typing import Any
+
+import pytest
+import yaml
+
+from cluster.localkube_fixture import LocalKube, kube
+from sympozium import catalog, resources
+from sympozium.actions.teardown import Outcome, forget, teardown
+from sympozium.api.run import FINALIZER
+from sympozium.controllers.catalogue import CONFIG_MAP as CATALOG, CatalogueController
+from sympozium.controllers.context import Caches, Context
+from sympozium.kube import Client, Request
+from sympozium.kube.events import Recorder
+from sympozium.kube.resources import CLUSTER_ROLE_BINDINGS, CUSTOM_RESOURCE_DEFINITIONS
+from sympozium.testing import AGENT_RUN, CONFIG_MAP, EVENT, JOB, POLICY, SECRET, SKILL_PACK
+from sympozium.testing.client import Object
+from sympozium.testing.resources import SERVICE_ACCOUNT, SYMPOZIUM_CONFIG
+from sympozium.testing.waiting import until
+
+__all__ = ["kube"]
+NAMESPACE = "sympozium-system"
+ALL = {"policies": "true", "skills": "true", "packs": "true"}
+
+
+@pytest.fixture(autouse=True)
+def installed(kube: LocalKube) -> None:
+    """Our kinds, and an empty system namespace."""
+    for file in (files.files("sympozium.api") / "crds").iterdir():
+        if file.name.endswith(".yaml"):
+            kube.apply(yaml.load(file.read_text(), yaml.CSafeLoader))
+    for resource in resources.OF_PLURAL.values():
+        kube.wait(CUSTOM_RESOURCE_DEFINITIONS, f"{resource.plural}.{resource.group}", _established)
+    for name in (NAMESPACE, "team"):
+        kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+
+
+def _established(crd: Object) -> bool:
+    conditions = (crd.get("status") or {}).get("conditions") or ()
+    return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
+
+
+async def _catalogue(client: Client) -> None:
+    """One pass over all objects, and the Events written."""
+    recorder = Recorder(client, "test")
+    controller = CatalogueController(Context(client, Caches(client), recorder, NAMESPACE))
+    await controller.reconcile(Request(NAMESPACE, CATALOG))
+    for key in (
+        *(f"{d['kind']}/{d['metadata']['name']}" for d in catalog.documents()),
+        "SympoziumConfig/default",
+    ):
+        await controller.reconcile(Request(NAMESPACE, key))
+    while not recorder._queue.empty():
+        await recorder._write(recorder._queue.get_nowait())
+
+
+def run(kube: LocalKube, work: Any) -> Any:
+    async def main() -> Any:
+        async with Client.connect(kube.kubeconfig, field_manager="sympozium-controller") as client:
+            result: Coroutine[Any, Any, Any] = work(client)
+            return await result
+
+    return asyncio.run(main())
+
+
+def brings(kube: LocalKube, config: Object, **parts: str) -> None:
+    data = {**parts, "config.json": json.dumps(config)}
+    kube.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": CATALOG, "namespace": NAMESPACE},
+            "data": data,
+        }
+    )
+
+
+def reasons(kube: LocalKube, kind: str) -> set[str]:
+    return {e["reason"] for e in kube.items(EVENT, NAMESPACE) if e["involvedObject"]["kind"] == kind}
+
+
+def test_what_is_built_in_gives_way_and_what_is_a_value_does_not(kube: LocalKube) -> None:
+    brings(kube, {"model": "one", "runTimeout": "10m"}, **ALL)
+    run(kube, _catalogue)
+    assert {p["metadata"]["name"] for p in kube.items(POLICY, NAMESPACE)} == {
+        "default-policy",
+        "restrictive-policy",
+    }
+    kube.patch(POLICY, "default-policy", {"spec": {"approvals": {"timeout": "2h"}}}, NAMESPACE)
+    kube.patch(SYMPOZIUM_CONFIG, "default", {"spec": {"model": "other", "provider": "mine"}}, NAMESPACE)
+
+    brings(kube, {"model": "two"}, **ALL)
+    run(kube, _catalogue)
+    assert kube.get(POLICY, "default-policy", NAMESPACE)["spec"]["approvals"]["timeout"] == "2h"
+    spec = kube.get(SYMPOZIUM_CONFIG, "default", NAMESPACE)["spec"]
+    assert (spec["model"], spec["provider"], spec["runTimeout"]) == ("two", "mine", "30m")
+    until(lambda: "CatalogKept" in reasons(kube, "SympoziumPolicy"), "an Event about the policy")
+    until(lambda: "ValuesWin" in reasons(kube, "SympoziumConfig"), "an Event about the configuration")
+
+
+def test_only_what_is_wanted_is_applied_and_without_a_chart_nothing(kube: LocalKube) -> None:
+    kube.request("DELETE", SKILL_PACK.path(NAMESPACE))
+    kube.request("DELETE", POLICY.path(NAMESPACE))
+    brings(kube, {}, policies="false", skills="true", packs="false")
+    run(kube, _catalogue)
+    assert [p["metadata"]["name"] for p in kube.items(SKILL_PACK, NAMESPACE)] == ["k8s-ops"]
+    assert kube.items(POLICY, NAMESPACE) == []
+    kube.request("DELETE", SKILL_PACK.path(NAMESPACE))
+    kube.request("DELETE", CONFIG_MAP.path(NAMESPACE, CATALOG))
+    run(kube, _catalogue)
+    assert kube.items(SKILL_PACK, NAMESPACE) == []
+
+
+def _abandoned(kube: LocalKube, name: str) -> None:
+    """A run that goes on, whose controllers are dead, and what it holds."""
+    kube.create(
+        {
+            "apiVersion": "sympozium.ai/v1alpha1", "kind": "AgentRun",
+            "metadata": {"name": name, "namespace": "team", "finalizers": [FINALIZER, "example.org/mine"]},
+            "spec": {"instanceRef": "a", "task": "t"},
+        }
+    )  # fmt: skip
+    labels = {"sympozium.ai/run": name}
+    kube.create(
+        {
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": {"name": name, "namespace": "team", "labels": labels},
+        }
+    )
+    kube.create(
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": name, "labels": labels},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"},
+            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": "team"}],
+        }
+    )  # fmt: skip
+
+
+def _teardown(kube: LocalKube, said: list[str], *, purge: bool) -> Outcome:
+    outcome: Outcome = run(
+        kube, lambda client: teardown(client, NAMESPACE, seconds=0.1, purge=purge, told=said.append)
+    )
+    return outcome
+
+
+def test_an_installation_whose_controllers_are_dead_is_taken_away(kube: LocalKube) -> None:
+    _abandoned(kube, "orphan")
+    said: list[str] = []
+    outcome = _teardown(kube, said, purge=False)
+    assert (outcome.cancelled, outcome.let_go, outcome.released, outcome.left) == (1, ["team/orphan"], 1, [])
+    assert any("not ended in 0.1 s, so let go: team/orphan" in words for words in said)
+    found = kube.get(AGENT_RUN, "orphan", "team")
+    assert found["spec"]["cancel"] is True
+    assert found["metadata"]["finalizers"] == ["example.org/mine"], "others' are theirs"
+    assert kube.find(SERVICE_ACCOUNT, "orphan", "team") is None, "nobody acts as a run that is abandoned"
+    assert kube.find(CLUSTER_ROLE_BINDINGS, "orphan") is None
+    assert kube.items(JOB, "team") == []
+    again = _teardown(kube, [], purge=False)
+    assert (again.cancelled, again.let_go, again.released) == (1, [], 0)
+
+
+def test_a_purge_leaves_nothing_and_without_the_kinds_there_is_nothing_to_do(kube: LocalKube) -> None:
+    brings(kube, {"model": "one"}, **ALL)
+    run(kube, _catalogue)
+    _abandoned(kube, "purged")
+    kube.patch(AGENT_RUN, "purged", {"metadata": {"finalizers": [FINALIZER]}}, "team")
+    key = {"metadata": {"name": "sympozium-bus-operator", "namespace": NAMESPACE}}
+    kube.create({"apiVersion": "v1", "kind": "Secret", **key})
+    _teardown(kube, [], purge=True)
+    for resource in resources.OF_PLURAL.values():
+        mine = [
+            o
+            for o in kube.items(resource)
+            if "example.org/mine" not in (o["metadata"].get("finalizers") or ())
+        ]
+        assert mine == [], resource.kind
+    assert kube.find(SECRET, "sympozium-bus-operator", NAMESPACE) is None
+    for run_ in kube.items(AGENT_RUN, "team"):
+        kube.patch(AGENT_RUN, run_["metadata"]["name"], {"metadata": {"finalizers": None}}, "team")
+
+    assert run(kube, lambda client: forget(client, NAMESPACE)) == len(resources.OF_PLURAL)
+    until(
+        lambda: (
+            not [c for c in kube.items(CUSTOM_RESOURCE_DEFINITIONS) if "sympozium" in c["metadata"]["name"]]
+        ),
+        "no kinds",
+    )
+    said: list[str] = []
+    _teardown(kube, said, purge=True)
+    assert said == ["there are no AgentRuns here: their CustomResourceDefinition is not served"]
