@@ -60,7 +60,7 @@ class Borrowed(KubeProcess):
         return self._authority
 
     def start(self) -> str:
-        with Client(self.kubeconfig) as client:
+        with contextlib.closing(Client(self.kubeconfig)) as client:
             clear(client, self.url)
         return self.url
 
@@ -135,17 +135,12 @@ def _foreign(namespace: dict[str, Any]) -> bool:
 def _clear_customs(client: Client) -> None:
     """The kinds and their objects; nobody is there any more to take the finalizers off."""
     root = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-    for crd in client.request("GET", root)["items"]:
+    crds = client.request("GET", root)["items"]
+    for crd in crds:
         spec = crd["spec"]
         group = f"/apis/{spec['group']}/{next(v['name'] for v in spec['versions'] if v['storage'])}"
         plural = spec["names"]["plural"]
-        try:
-            objects = client.request("GET", f"{group}/{plural}")["items"]
-        except ApiError as failure:  # A kind that was never established.
-            if failure.code != 404:
-                raise
-            objects = []
-        for obj in objects:
+        for obj in _objects(client, f"{group}/{plural}"):
             if obj["metadata"].get("finalizers"):
                 patch = {"metadata": {"finalizers": None}}
                 with contextlib.suppress(ApiError):  # Gone meanwhile.
@@ -154,6 +149,28 @@ def _clear_customs(client: Client) -> None:
                     )
         _gone(client, f"{root}/{crd['metadata']['name']}")
     until(lambda: not client.request("GET", root)["items"], "the kinds of earlier tests are gone", timeout=60)
+    groups = {crd["spec"]["group"] for crd in crds}
+    until(
+        lambda: not groups & {group["name"] for group in client.request("GET", "/apis")["groups"]},
+        "the kinds of earlier tests are no longer served", timeout=60,
+    )  # fmt: skip
+
+
+def _objects(client: Client, root: str) -> list[dict[str, Any]]:
+    """Of a kind, that may never have been established or is still being prepared."""
+    found: list[dict[str, Any]] = []
+
+    def listed() -> bool:
+        try:
+            found[:] = client.request("GET", root)["items"]
+        except ApiError as failure:
+            if failure.code not in (404, 429):
+                raise
+            return failure.code == 404
+        return True
+
+    until(listed, f"{root} is served")
+    return found
 
 
 def _clear_default(client: Client) -> None:

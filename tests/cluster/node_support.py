@@ -15,6 +15,7 @@ import pytest
 
 from cluster.external import EXTERNAL, Borrowed, not_ours
 from cluster.signer import Signer
+from sympozium.catalog import install
 from sympozium.localkube.access.pki import CertificateAuthority
 from sympozium.testing.client import Client, Object
 from sympozium.testing.resources import EVENT, NAMESPACE, NODE, POD
@@ -36,6 +37,8 @@ class NodeCluster(Client):
         self._identities(url)
         self.kubeconfig = Path(EXTERNAL) if EXTERNAL else directory / "api" / "kubeconfig"
         super().__init__(self.kubeconfig)
+        for document in install.node():
+            self.apply(document)
         try:
             self.start_node()
         except AssertionError as failure:

@@ -92,6 +92,10 @@ _BY_CODE: dict[int, type[ApiError]] = {
     410: ExpiredError,
     422: InvalidError,
 }
+_MISFIT = "failed to create typed patch object"
+"""A field that the kind does not have, in a server-side apply: the sender's mistake, which kube-apiserver answers with 500
+(https://github.com/kubernetes/kubernetes/issues/139253). Who takes it for the server's tries again for ever.
+"""
 
 
 def from_status(code: int, status: Any, text: str = "") -> ApiError:
@@ -100,5 +104,7 @@ def from_status(code: int, status: Any, text: str = "") -> ApiError:
         return _BY_CODE.get(code, ApiError)(code, "Unknown", f"HTTP {code}: {text[:500] or 'empty answer'}")
     code = int(status.get("code") or code)
     reason = str(status.get("reason") or "Unknown")
+    if code == 500 and str(status.get("message")).startswith(_MISFIT):
+        code, reason = 400, "BadRequest"
     kind = AlreadyExistsError if reason == "AlreadyExists" else _BY_CODE.get(code, ApiError)
     return kind(code, reason, str(status.get("message") or reason), details=status.get("details"))

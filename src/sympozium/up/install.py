@@ -205,9 +205,9 @@ def _custom_resource_definitions() -> list[Object]:
 
 
 def _install_documents(webhook_port: int) -> list[Object]:
-    from sympozium.catalog.install import documents
+    from sympozium.catalog.install import documents, node
 
-    return documents(webhook_url=f"https://127.0.0.1:{webhook_port}")
+    return [*node(), *documents(webhook_url=f"https://127.0.0.1:{webhook_port}")]
 
 
 def _catalogue() -> list[Object]:

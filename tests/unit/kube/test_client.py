@@ -46,6 +46,16 @@ async def test_refusals_become_their_type(code: int, reason: str, kind: type[err
     assert (caught.value.code, caught.value.reason, str(caught.value)) == (code, reason, "in words")
 
 
+async def test_an_apply_that_does_not_fit_the_schema_is_the_senders_mistake() -> None:
+    """As kube-apiserver 1.36 says it: 500, without a reason."""
+    words = "failed to create typed patch object (/a; v1, Kind=ConfigMap): .nonsense: field not declared in schema"
+    answer = {"kind": "Status", "status": "Failure", "message": words, "code": 500}
+    async with serving(lambda _: (500, answer)) as api, api.client() as client:
+        with pytest.raises(errors.InvalidError, match="not declared") as caught:
+            await client.get(PODS, "p", "default")
+    assert (caught.value.code, caught.value.reason) == (400, "BadRequest")
+
+
 async def test_an_answer_that_is_no_status_is_shown() -> None:
     async with serving(lambda _: (502, b"<html>bad gateway</html>")) as api, api.client() as client:
         with pytest.raises(errors.ApiError, match="HTTP 502: <html>bad gateway"):

@@ -9,6 +9,7 @@
                         server's own escalation check binds them to it
     people.yaml         sympozium-view, -edit, -admin and -approver, aggregated to Kubernetes' own roles
     admission.yaml      the webhook configurations
+    node.yaml           what our own node reads
 
 `up` applies these on one machine, and the chart on a cluster: the same identities in both.
 """
@@ -53,6 +54,11 @@ def documents(*, namespace: str = SYSTEM_NAMESPACE, webhook_url: str | None = No
 def identities(*, namespace: str = SYSTEM_NAMESPACE) -> list[Object]:
     """Everything but the webhook configurations."""
     return [document for name in _FILES for document in _read(name, namespace)]
+
+
+def node() -> list[Object]:
+    """What our own node may read besides what every node may. For installations that have one: the chart does not."""
+    return _read("node.yaml", SYSTEM_NAMESPACE)
 
 
 def admission(*, namespace: str = SYSTEM_NAMESPACE, webhook_url: str | None = None) -> list[Object]:

@@ -28,19 +28,7 @@ RULES = tuple(
             "resources": ["subjectaccessreviews", "localsubjectaccessreviews"],
             "verbs": ["create"],
         },
-        {"apiGroups": [""], "resources": ["services", "namespaces"], "verbs": ["get", "list", "watch"]},
-        {
-            # A node of ours is also what enforces egress policies (CNI plugins have an own identity).
-            "apiGroups": ["networking.k8s.io"],
-            "resources": ["networkpolicies"],
-            "verbs": ["get", "list", "watch"],
-        },
-        {
-            # It is what passes on connections to Services, too (elsewhere kube-proxy's identity).
-            "apiGroups": ["discovery.k8s.io"],
-            "resources": ["endpointslices"],
-            "verbs": ["get", "list", "watch"],
-        },
+        {"apiGroups": [""], "resources": ["services"], "verbs": ["get", "list", "watch"]},
         {
             "apiGroups": ["node.k8s.io"],
             "resources": ["runtimeclasses"],
