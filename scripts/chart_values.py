@@ -359,7 +359,7 @@ class Nats(Component):
     enabled: bool = True
     """Run NATS JetStream here."""
     replicas: Literal[1, 3] = 1
-    """Servers; three keep everything when one is lost."""
+    """Servers; three keep everything when one is lost. One does not become three later without losing the histories (docs/cluster.md)."""
     image: str = ""
     """Its image; NATS of the registry when empty."""
     resources: Resources = _resources("100m", "128Mi", "512Mi")
