@@ -65,9 +65,13 @@ class Exporter:
         self._idle.set()
         self._hurry = asyncio.Event()
         self._down = False
+        self._broken = False
 
     def add(self, resource: Resource, span: Span) -> None:
         """Send a span some time."""
+        if self._broken:
+            self._lost(1, "refused", "no client can be made for it")
+            return
         if len(self._waiting) >= QUEUE:
             self._lost(1, "full", f"{QUEUE} spans wait already")
             return
@@ -82,26 +86,32 @@ class Exporter:
 
     async def run(self) -> None:
         """Send what is added, until cancelled; what is left then is dropped."""
-        import httpx2
-
-        verify = ssl.create_default_context(cafile=self._target.ca) if self._target.ca else True
         try:
-            async with httpx2.AsyncClient(timeout=_TIMEOUT, follow_redirects=False, verify=verify) as client:
-                while True:
-                    await self._some.wait()
-                    if len(self._waiting) < BATCH and not self._hurry.is_set():
-                        await self._gather()
-                    await self._send(
-                        client, [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
-                    )
-                    if not self._waiting:
-                        self._some.clear()
-                        self._idle.set()
+            await self._run()
+        except Exception:
+            # Such as a proxy in the environment that is none: no trace is worth the process that tells it.
+            log.exception("nothing can be sent to %s", self._target.url)
+            self._broken = True
         finally:
             if self._waiting:
                 self._lost(len(self._waiting), "ending", "the process ended")
                 self._waiting.clear()
             self._idle.set()
+
+    async def _run(self) -> None:
+        import httpx2
+
+        verify = ssl.create_default_context(cafile=self._target.ca) if self._target.ca else True
+        async with httpx2.AsyncClient(timeout=_TIMEOUT, follow_redirects=False, verify=verify) as client:
+            while True:
+                await self._some.wait()
+                if len(self._waiting) < BATCH and not self._hurry.is_set():
+                    await self._gather()
+                count = min(BATCH, len(self._waiting))
+                await self._send(client, [self._waiting.popleft() for _ in range(count)])
+                if not self._waiting:
+                    self._some.clear()
+                    self._idle.set()
 
     async def _gather(self) -> None:
         try:

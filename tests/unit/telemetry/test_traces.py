@@ -120,6 +120,19 @@ async def test_headers_that_are_none_cost_a_batch_and_not_the_process(collector:
     assert collector.spans == []
 
 
+async def test_a_client_that_cannot_be_made_costs_spans_and_not_the_process(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "nonsense://x")
+    before = dropped("ending") + dropped("refused")
+    exporter = Exporter(Target(collector.endpoint))
+    exporter.add(OF, span())
+    await exporter.run()
+    await exporter.flush()
+    exporter.add(OF, span())
+    assert dropped("ending") + dropped("refused") == before + 2
+
+
 async def test_a_process_sends_what_is_left_at_its_end(
     collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
