@@ -18,6 +18,7 @@ NAMES = (
     "streams",
     "server_runs",
     "browser",
+    "chart",
 )
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from cluster.localkube_fixture import LocalKube, kube
 from cluster.node_support import NodeCluster
 from e2e.support import agent, finished, run, say
 from e2e.test_helm import DEPLOYMENT, Helm
@@ -40,6 +41,7 @@ from sympozium.testing.resources import SERVICE_ACCOUNT
 from sympozium.testing.waiting import until
 from sympozium.up.components import _read_only_paths, tool
 
+__all__ = ["kube"]
 CHART = Path(__file__).parents[2] / "charts/sympozium"
 NAMESPACE = "agents-system"
 NATS = "docker.io/library/nats:2.15.1-alpine"
@@ -219,3 +221,74 @@ def left(machine: Machine) -> list[str]:
         found.remove("ConfigMap/kube-root-ca.crt")
         found.remove("ServiceAccount/default")
     return found
+
+
+def sympozium(kube: LocalKube, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    environment = {**os.environ, "KUBECONFIG": str(kube.kubeconfig), "HOME": str(kube.directory)}
+    return subprocess.run(
+        [sys.executable, "-m", "sympozium", *arguments],
+        env=environment, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+
+
+def test_without_helm(kube: LocalKube, tmp_path: Path) -> None:
+    """`install`, `upgrade` and `uninstall` are Helm's engine: helm sees the release, and goes on with it."""
+    kube.data = SimpleNamespace(kubeconfig=kube.kubeconfig)  # type: ignore[attr-defined]
+    helm3 = Helm("3", kube, "sympozium-system", tmp_path)  # type: ignore[arg-type]
+    file = tmp_path / "values.yaml"
+    file.write_text("uninstall: {hook: false}\nconfig: {model: one}\napiserver: {replicas: 1}\n")
+    done = sympozium(kube, "install", "-f", str(file), "--set", "config.provider=openai", "--no-wait")
+    assert done.returncode == 0, done.stderr
+    assert "Sympozium" in done.stdout
+    (release,) = json.loads(helm3("list", "-o", "json"))
+    assert (release["name"], release["status"]) == ("sympozium", "deployed")
+    expected = {
+        "uninstall": {"hook": False},
+        "config": {"model": "one", "provider": "openai"},
+        "apiserver": {"replicas": 1},
+    }
+    assert json.loads(helm3("get", "values", "sympozium", "-o", "json")) == expected
+
+    again = sympozium(kube, "install", "--no-wait")
+    assert (again.returncode, again.stderr) == (
+        1,
+        "error: release sympozium is in sympozium-system already: sympozium upgrade\n",
+    )
+    wrong = sympozium(kube, "upgrade", "--reuse-values", "--set", "nats.replicas=2", "--no-wait")
+    assert wrong.returncode == 1
+    assert "/nats/replicas': value must be one of 1, 3" in wrong.stderr
+    done = sympozium(
+        kube, "upgrade", "--reuse-values", "--set-json", 'config.authRefs=[{"secret":"k"}]', "--no-wait"
+    )
+    assert done.returncode == 0, done.stderr
+    expected["config"]["authRefs"] = [{"secret": "k"}]
+    assert json.loads(helm3("get", "values", "sympozium", "-o", "json")) == expected
+    made = json.loads(kube.get(CONFIG_MAP, "sympozium-catalog", "sympozium-system")["data"]["config.json"])
+    assert made["authRefs"] == [{"secret": "k"}]
+    assert made["model"] == "one"
+
+    # A bus that was made with one server does not become one of three.
+    bus = {"name": "sympozium-bus", "namespace": "sympozium-system"}
+    kube.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": bus, "data": {"replicas": "1"}})
+    refused = sympozium(kube, "upgrade", "--reuse-values", "--set", "nats.replicas=3", "--no-wait")
+    assert "the bus was made with 1 and would have 3" in refused.stderr
+
+    done = sympozium(kube, "uninstall", "--purge", "--timeout", "1")
+    assert done.returncode == 0, done.stderr
+    assert "release sympozium is uninstalled" in done.stdout
+    assert json.loads(helm3("list", "-o", "json")) == []
+    until(lambda: _ours(kube) == [], "nothing of ours is left")
+
+
+def _ours(kube: LocalKube) -> list[str]:
+    return [
+        obj["metadata"]["name"]
+        for resource in (
+            CUSTOM_RESOURCE_DEFINITIONS,
+            CLUSTER_ROLES,
+            VALIDATING_WEBHOOKS,
+            PERSISTENT_VOLUME_CLAIMS,
+        )
+        for obj in kube.items(resource)
+        if "sympozium" in obj["metadata"]["name"]
+    ]

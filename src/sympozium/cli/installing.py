@@ -1,6 +1,5 @@
 """The commands that put an installation on a cluster, change it and take it away; see `sympozium.cli.helm`."""
 
-import asyncio
 from typing import Annotated
 
 import typer
@@ -83,6 +82,8 @@ def uninstall(
     ] = False,
 ) -> None:
     """End all runs, then remove the control plane. CRDs, and so all objects, stay unless --purge."""
+    import asyncio
+
     from sympozium.cli import helm, uninstalling
 
     asyncio.run(uninstalling.before(namespace, timeout, purge=purge))
