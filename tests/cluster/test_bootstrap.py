@@ -142,11 +142,22 @@ async def test_what_other_keys_signed_is_made_anew_and_a_broken_key_is_not(
     kube.patch(SECRETS, "sympozium-bus-operator", {"data": data}, ns)
     await begin(access, ns)
     consistent(state(kube, ns), ns)
-    kube.patch(SECRETS, "sympozium-bus-operator", {"data": {"account.seed": "YQ=="}}, ns)
-    made = state(kube, ns)
-    with pytest.raises(BootstrapError, match="does not hold the keys of the bus"):
-        await begin(access, ns)
-    assert state(kube, ns) == made
+    reader = state(kube, ns)["sympozium-bus-reader"]
+    almighty = {"data": state(kube, ns)["sympozium-bus-controller"]}
+    kube.patch(SECRETS, "sympozium-bus-reader", almighty, ns)
+    await begin(access, ns)
+    rights = [
+        jwt.payload(User.parse(text(data)["user.creds"]).jwt)["nats"]
+        for data in (reader, state(kube, ns)["sympozium-bus-reader"])
+    ]
+    assert rights[0] == rights[1]
+    whole = state(kube, ns)["sympozium-bus-operator"]
+    for broken in whole:
+        kube.patch(SECRETS, "sympozium-bus-operator", {"data": {**whole, broken: "YQ=="}}, ns)
+        made = state(kube, ns)
+        with pytest.raises(BootstrapError, match="does not hold the keys of the bus"):
+            await begin(access, ns)
+        assert state(kube, ns) == made
 
 
 async def test_one_server_does_not_silently_become_a_cluster_without_its_histories(

@@ -11,7 +11,8 @@
 
 On one machine `up` makes the same. Secrets are created once and then belong to the cluster: of two processes that begin
 at once the second takes what the first wrote, and one that was killed between two of them is gone on from. What was
-signed by other keys than those that are there (an operator Secret restored without the rest) is made anew.
+signed by other keys than those that are there (an operator Secret restored without the rest), or with the rights of an
+earlier version, is made anew.
 """
 
 import asyncio
@@ -26,7 +27,7 @@ from functools import partial
 from typing import Final
 
 from sympozium.api.meta import LABEL_COMPONENT
-from sympozium.bus import jwt, nkey, server
+from sympozium.bus import jwt, server
 from sympozium.bus.credentials import CredentialsError, User
 from sympozium.bus.keyring import Keyring
 from sympozium.controllers.run.wire import CONFIG_MAP, OPERATOR_SECRET, USER_SECRET
@@ -97,16 +98,16 @@ async def make(client: Client, namespace: str, cluster: Cluster) -> None:
     operator = await keep.once(SECRETS, OPERATOR_SECRET, "bus", lambda: Keyring.generate().secret())
     try:
         keyring = Keyring.from_secret(operator)
-        account = nkey.public(keyring.account)
+        users = {USER_SECRET: keyring.controller_user(), READER_SECRET: keyring.reader_user()}
+        files = server.configurations(keyring, namespace, cluster.replicas, cluster.storage)
     except (KeyError, ValueError) as error:
         raise BootstrapError(
             f"Secret {OPERATOR_SECRET} in {namespace} does not hold the keys of the bus ({error!r}): restore it, or delete"
             " it, and with it the history of every run"
         ) from error
-    for name, user in ((USER_SECRET, keyring.controller_user()), (READER_SECRET, keyring.reader_user())):
+    for name, user in users.items():
         made = {_USER: user.creds}
-        await keep.once(SECRETS, name, "bus", partial(dict, made), good=lambda data: _of(data, account))
-    files = server.configurations(keyring, namespace, cluster.replicas, cluster.storage)
+        await keep.once(SECRETS, name, "bus", partial(dict, made), good=partial(_is_like, wanted=user))
     await keep.exactly(SECRETS, NATS_SECRET, "bus", files)
     await keep.once(SECRETS, EGRESS_SECRET, "egress", lambda: {FIELD: os.urandom(KEY_BYTES)})
     await keep.once(
@@ -133,12 +134,13 @@ def _judge_size(found: Object | None, replicas: int) -> None:
         )
 
 
-def _of(data: Mapping[str, str], account: str) -> bool:
-    """Whether the user is one of the account that is there."""
+def _is_like(data: Mapping[str, str], wanted: User) -> bool:
+    """Whether it holds a user of the same account with the same rights, as one of an earlier version may not be."""
     try:
-        return bool(jwt.payload(User.parse(data[_USER]).jwt)["iss"] == account)
+        held, made = (jwt.payload(user.jwt) for user in (User.parse(data[_USER]), wanted))
     except (CredentialsError, KeyError, ValueError, IndexError):
         return False
+    return bool(all(held.get(claim) == made[claim] for claim in ("iss", "nats")))
 
 
 class _Keeper:
@@ -172,7 +174,10 @@ class _Keeper:
                 body = {"metadata": version, "data": made["data"]}
                 found = await self._client.patch(resource, name, self._namespace, body)
                 log.warning(
-                    "made %s %s anew: it was of other keys than %s", resource.kind, name, OPERATOR_SECRET
+                    "made %s %s anew: it was not of the keys in %s, or had other rights",
+                    resource.kind,
+                    name,
+                    OPERATOR_SECRET,
                 )
         except ConflictError as error:
             if not isinstance(error, AlreadyExistsError):
