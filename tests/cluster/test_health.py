@@ -113,7 +113,7 @@ def test_a_run_is_in_progress_until_it_succeeds(control: Control, ns: str) -> No
     control.say("r", ns, "agent", STARTED, STEP)
     assert _judged(control.wait_run("r", ns, "Running")) == WORKS
     control.succeed("r", ns)
-    ended = control.wait_run("r", ns, "Succeeded")
+    ended = control.wait_run("r", ns, lambda r: "CleanedUp" in {c["type"] for c in r["status"]["conditions"]})
     assert (_judged(ended), argo(ended)[1]) == (GOOD, "Succeeded")
     # What may still be written into an ended run is seen, so nobody waits for it for ever.
     control.patch(AGENT_RUN, "r", {"spec": {"cancel": True}}, ns)
