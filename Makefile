@@ -8,7 +8,7 @@ UV_VERSION := 0.13.9
 export SYMPOZIUM_HOME ?= $(CURDIR)/.sympozium
 
 .DEFAULT_GOAL := help
-.PHONY: help install dashboard demo up down test unit check fix generate chart screenshots conformance bench differential attacks fuzz-api mutation lock clean
+.PHONY: help install dashboard demo up down test unit check fix generate chart screenshots conformance bench differential attacks fuzz-api mutation images lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -85,12 +85,17 @@ screenshots: $(VENV)/.dev dashboard ## pictures of every page of the dashboard, 
 	@sh scripts/test_tools.sh
 	@cd tests && $(CURDIR)/$(BIN)/python -m browser.screenshots
 
+images: $(VENV)/.dev dashboard ## the container images (ENGINE=buildah|podman|docker REGISTRY= BASE= PLATFORM= TAG= PUSH=1 OF="agent tools")
+	@$(BIN)/python scripts/images.py $(if $(ENGINE),--engine $(ENGINE)) $(if $(REGISTRY),--registry $(REGISTRY)) $(if $(BASE),--base $(BASE)) $(if $(PLATFORM),--platform $(PLATFORM)) $(if $(TAG),--tag $(TAG)) $(if $(PUSH),--push) $(OF)
+
 lock: $(VENV)/.dev ## write the lock files anew
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 --extra local --extra cluster --group dev pyproject.toml -o requirements/dev.txt
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 --extra local -c requirements/dev.txt pyproject.toml -o requirements/local.txt
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 -c requirements/dev.txt requirements/mutation.in -o requirements/mutation.txt
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 requirements/a2a.in -o requirements/a2a.txt
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 -c requirements/dev.txt requirements/node.in -o requirements/node.txt
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 -c requirements/dev.txt pyproject.toml -o requirements/images/control-plane.txt
+	@for of in pod agent tools skill-k8s-ops; do $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 -c requirements/dev.txt requirements/images/$$of.in -o requirements/images/$$of.txt || exit 1; done
 
 clean: ## remove what the targets made
 	@rm -rf $(VENV) .venv-litellm .venv-clients .venv-a2a .venv-mutation .venv-schemathesis web/node_modules src/sympozium/server/web mutants mutants.log .tools .mypy_cache .ruff_cache .pytest_cache

@@ -19,6 +19,7 @@ NAMES = (
     "server_runs",
     "browser",
     "chart",
+    "images",
 )
 
 if __name__ == "__main__":
