@@ -11,8 +11,8 @@ from sympozium.testing.waiting import until
 from sympozium.up.state import read
 
 CHECKS = [
-    "API server", "custom resources", "webhook", "controller", "bus", "catalogue", "runs", "nodes", "model",
-    "network policies",
+    "API server", "clock", "custom resources", "webhook", "controller", "workloads", "bus", "bus storage", "storage",
+    "catalogue", "runs", "nodes", "pod security", "permissions", "model", "model from a pod", "network policies",
 ]  # fmt: skip
 
 
@@ -32,9 +32,10 @@ def test_all_is_well(sympozium_cluster: Cluster) -> None:
     assert _lines(done.stdout) == dict.fromkeys(CHECKS, "ok"), done.stdout
     found = _probed(sympozium_cluster.get(SYMPOZIUM_CONFIG, "default", "sympozium-system"))
     assert (found["status"], found["reason"]) == ("True", "ProbeRefused")
-    assert not sympozium_cluster.items(
-        POD, "sympozium-system", labelSelector="sympozium.ai/component=network-probe"
-    )
+    for component, namespace in (("network-probe", "sympozium-system"), ("model-probe", "default")):
+        assert not sympozium_cluster.items(
+            POD, namespace, labelSelector=f"sympozium.ai/component={component}"
+        )
 
 
 def test_a_stopped_installation_is_told_and_no_failure(sympozium_cluster: Cluster) -> None:

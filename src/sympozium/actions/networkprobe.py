@@ -15,9 +15,10 @@ import secrets
 from dataclasses import dataclass
 from typing import Final
 
+from sympozium.actions import probepods
 from sympozium.api.base import Object
 from sympozium.api.meta import LABEL_COMPONENT, SYSTEM_NAMESPACE
-from sympozium.kube import Client, KubeError, NotFoundError
+from sympozium.kube import Client
 from sympozium.kube.conditions import condition
 from sympozium.kube.resources import NETWORK_POLICIES, PODS
 
@@ -27,13 +28,10 @@ CONDITION: Final = "NetworkPolicyEnforced"
 COMPONENT: Final = "network-probe"
 _LABEL: Final = "sympozium.ai/network-probe"
 _POLICY: Final = "sympozium-network-probe"
-_PATIENCE: Final = 60.0
-"""Seconds until both pods must have said something: images are pulled, nodes are awaited."""
 _KNOCKING: Final = 10
 _REACHED, _NOT_REACHED = 10, 11
 _SHUT: Final = 3
 """Refusals in a row after which the closed door is closed: one could be a network that is not ready yet."""
-_FIRST_LOOK, _LAST_LOOK = 0.05, 1.0
 
 _SCRIPT: Final = f"""
 import os, socket, ssl, sys, time
@@ -74,7 +72,7 @@ class Verdict:
 
 async def probe(client: Client, namespace: str, image: str) -> Verdict:
     """Try it, with pods in `namespace`; nothing of them is left. Raises KubeError."""
-    await _clear(client, namespace)
+    await probepods.clear(client, namespace, _LABEL)
     await client.apply(NETWORK_POLICIES, _policy(namespace))
     run = secrets.token_hex(4)
     try:
@@ -82,28 +80,28 @@ async def probe(client: Client, namespace: str, image: str) -> Verdict:
             await client.create(PODS, _pod(namespace, f"{_POLICY}-{mode}-{run}", mode, image))
         return await _outcome(client, namespace, run)
     finally:
-        await asyncio.shield(_clear(client, namespace))
+        await asyncio.shield(probepods.clear(client, namespace, _LABEL))
 
 
 async def _outcome(client: Client, namespace: str, run: str) -> Verdict:
     loop = asyncio.get_running_loop()
-    end, delay = loop.time() + _PATIENCE, _FIRST_LOOK
+    end, delay = loop.time() + probepods.PATIENCE, probepods.FIRST_LOOK
     while True:
         found = {
             mode: await client.get(PODS, f"{_POLICY}-{mode}-{run}", namespace) for mode in ("open", "closed")
         }
-        said = {mode: _exit_code(pod) for mode, pod in found.items()}
+        said = {mode: probepods.exit_code(pod) for mode, pod in found.items()}
         if None not in said.values():
             return judge(said["open"], said["closed"])
         if loop.time() > end:
-            words = "; ".join(f"{mode}: {_state(pod)}" for mode, pod in found.items())
+            words = "; ".join(f"{mode}: {probepods.state(pod)}" for mode, pod in found.items())
             return Verdict(
                 None,
                 "ProbeUnfinished",
-                f"the pods of the probe did not end within {_PATIENCE:.0f} s ({words})",
+                f"the pods of the probe did not end within {probepods.PATIENCE:.0f} s ({words})",
             )
         await asyncio.sleep(delay)
-        delay = min(delay * 1.5, _LAST_LOOK)
+        delay = min(delay * 1.5, probepods.LAST_LOOK)
 
 
 def judge(opened: int | None, closed: int | None) -> Verdict:
@@ -129,34 +127,6 @@ def judge(opened: int | None, closed: int | None) -> Verdict:
     )
 
 
-async def _clear(client: Client, namespace: str) -> None:
-    """Remove the pods of this probe, and of one that was killed. What cannot be removed is said; the next one tries again."""
-    try:
-        for pod in await client.list(PODS, namespace, labels=_LABEL):
-            try:
-                await client.delete(PODS, pod["metadata"]["name"], namespace, grace=0)
-            except NotFoundError:
-                continue
-    except KubeError as error:
-        log.warning("pods of the network probe stay for now: %s", error)
-
-
-def _exit_code(pod: Object) -> int | None:
-    for status in (pod.get("status") or {}).get("containerStatuses") or ():
-        if ended := (status.get("state") or {}).get("terminated"):
-            return int(ended["exitCode"])
-    return -1 if (pod.get("status") or {}).get("phase") == "Failed" else None
-
-
-def _state(pod: Object) -> str:
-    status = pod.get("status") or {}
-    for container in status.get("containerStatuses") or ():
-        if waiting := (container.get("state") or {}).get("waiting"):
-            return f"{waiting.get('reason')}: {waiting.get('message', '')}".strip()
-    scheduled: Object = next((c for c in status.get("conditions") or () if c["type"] == "PodScheduled"), {})
-    return str(scheduled.get("message") or status.get("phase") or "unknown")
-
-
 def _policy(namespace: str) -> Object:
     return {
         "apiVersion": "networking.k8s.io/v1",
@@ -167,32 +137,8 @@ def _policy(namespace: str) -> Object:
 
 
 def _pod(namespace: str, name: str, mode: str, image: str) -> Object:
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {
-            "name": name,
-            "namespace": namespace,
-            "labels": {LABEL_COMPONENT: COMPONENT, _LABEL: mode},
-        },
-        "spec": {
-            "restartPolicy": "Never",
-            "activeDeadlineSeconds": int(_PATIENCE),
-            "automountServiceAccountToken": False,
-            "enableServiceLinks": False,
-            "terminationGracePeriodSeconds": 0,
-            "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-            "containers": [
-                {
-                    "name": "probe",
-                    "image": image,
-                    "command": ["python3", "-I", "-S", "-c", _SCRIPT, mode],
-                    "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}},
-                    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-                }
-            ],
-        },
-    }
+    command = ["python3", "-I", "-S", "-c", _SCRIPT, mode]
+    return probepods.pod(namespace, name, COMPONENT, image, command, labels={_LABEL: mode})
 
 
 def digest_of(nodes: list[Object]) -> str:

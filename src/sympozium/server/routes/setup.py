@@ -24,8 +24,6 @@ from sympozium.server.parts import PartsOf
 router = APIRouter(tags=["setup"])
 Namespace = Annotated[str, Parameter(min_length=1, max_length=253)]
 _CONFIGURE: Final = Attributes("update", CONFIGS.plural, SYSTEM_NAMESPACE, CONFIG)
-_OF_THE_MODEL: Final = "model"
-_STARTS_PODS: Final = "network policies"
 
 
 @router.get("/setup")
@@ -94,13 +92,13 @@ async def _known_key(caller: Caller, base_url: str, namespace: str) -> str | Non
 
 @router.get("/doctor")
 async def get_doctor(caller: CallerOf, parts: PartsOf, namespace: Namespace = "default") -> models.Checks:
-    """What an installation needs, looked at as the caller. Network policies are probed by `sympozium doctor` alone, which
-    starts pods; here the last result is told.
+    """What an installation needs, looked at as the caller. What takes pods is tried by `sympozium doctor` alone; of network
+    policies the last result is told here.
     """
     await caller.require(Attributes("get", CONFIGS.plural, SYSTEM_NAMESPACE, CONFIG))
-    left_out = {_STARTS_PODS, *(() if await caller.may(_CONFIGURE) else (_OF_THE_MODEL,))}
+    left_out = {*doctor.STARTS_PODS, *(() if await caller.may(_CONFIGURE) else (doctor.MODEL,))}
     chosen = [check for check in doctor.CHECKS if check[0] not in left_out]
-    chosen.append((_STARTS_PODS, doctor.last_probe))
+    chosen.append((doctor.NETWORK, doctor.last_probe))
     found = [_check(name, finding) async for name, finding in doctor.examine(caller.kube, namespace, chosen)]
     unready = parts.unready()
     words = f"waits for: {', '.join(unready)}" if unready else "has read all that it answers from"
