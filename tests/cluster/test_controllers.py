@@ -464,7 +464,8 @@ def test_nothing_was_written_for_nothing(control: Control, ns: str) -> None:
     control.instance(ns)
     settled = control.wait(INSTANCE, "sre", lambda obj: "Ready" in true(obj), ns, timeout=20)
     control.run(ns)
-    control.wait_run("r", ns, has_job)
+    # Until its pod is known: a real Job controller takes a moment.
+    control.wait_run("r", ns, lambda obj: bool((obj.get("status") or {}).get("podName")))
     control.wait(INSTANCE, "sre", lambda obj: obj["status"]["activeAgentPods"] == 1, ns, timeout=20)
     version = control.get(AGENT_RUN, "r", ns)["metadata"]["resourceVersion"]
     control.stop_controllers()
