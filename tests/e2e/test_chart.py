@@ -16,12 +16,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 
 from cluster.localkube_fixture import LocalKube, kube
 from cluster.node_support import NodeCluster
 from e2e.support import agent, finished, run, say
-from e2e.test_helm import DEPLOYMENT, Helm
+from e2e.test_helm import DEPLOYMENT, TOOLS, Helm
 from sympozium import resources
+from sympozium.cli.helm import manifests
 from sympozium.installation import image
 from sympozium.kube.resources import (
     CLUSTER_ROLE_BINDINGS,
@@ -138,6 +140,7 @@ def test_from_install_to_nothing(machine: Machine, tmp_path: Path) -> None:
     machine.create(
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": RESTRICTED}}
     )
+    before = everywhere(machine)
     wait = ("--wait", "--timeout", "200s")
     first = values(tmp_path, "first", _SMALL)
     helm3("install", "s", previous(tmp_path), "-f", first, *wait)
@@ -176,6 +179,7 @@ def test_from_install_to_nothing(machine: Machine, tmp_path: Path) -> None:
 
         helm4("uninstall", "s", *wait)
     assert left(machine) == []
+    assert everywhere(machine) == before
     assert machine.items(JOB, team) == []
     kept = {o["metadata"]["name"] for o in machine.items(SERVICE_ACCOUNT, team)}
     assert kept == {"default"}
@@ -210,17 +214,38 @@ def left(machine: Machine) -> list[str]:
         )
         for obj in machine.items(resource, NAMESPACE)
     ]
-    everywhere = (CLUSTER_ROLES, CLUSTER_ROLE_BINDINGS, CUSTOM_RESOURCE_DEFINITIONS, MUTATING_WEBHOOKS, VALIDATING_WEBHOOKS)  # fmt: skip
-    found += [
-        f"{resource.kind}/{obj['metadata']['name']}"
-        for resource in everywhere
-        for obj in machine.items(resource)
-        if "sympozium" in obj["metadata"]["name"]
-    ]
     with contextlib.suppress(ValueError):
         found.remove("ConfigMap/kube-root-ca.crt")
         found.remove("ServiceAccount/default")
     return found
+
+
+def everywhere(machine: Machine) -> set[str]:
+    """What is of no namespace, of the kinds that the chart brings."""
+    kinds = (
+        CLUSTER_ROLES,
+        CLUSTER_ROLE_BINDINGS,
+        CUSTOM_RESOURCE_DEFINITIONS,
+        MUTATING_WEBHOOKS,
+        VALIDATING_WEBHOOKS,
+    )
+    return {f"{kind.kind}/{obj['metadata']['name']}" for kind in kinds for obj in machine.items(kind)}
+
+
+@pytest.mark.parametrize("version", ["3", "4"])
+def test_both_helms_lint_it_and_render_what_our_engine_renders(version: str, tmp_path: Path) -> None:
+    file = values(tmp_path, "values", _SMALL)
+    program = str(TOOLS / f"helm-{version}")
+    subprocess.run([program, "lint", "--strict", str(CHART), "-f", file], check=True, capture_output=True)
+    argv = [program, "template", "s", str(CHART), "-n", NAMESPACE, "-f", file, "--no-hooks"]
+    said = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+    ours = manifests("s", NAMESPACE, {**_SMALL, "namespace": {"create": False}})
+    assert _objects(said) == _objects(ours)
+
+
+def _objects(text: str) -> list[dict[str, Any]]:
+    found = [o for o in yaml.load_all(text, yaml.CSafeLoader) if o]
+    return sorted(found, key=lambda o: (o["kind"], o["metadata"]["name"]))
 
 
 def sympozium(kube: LocalKube, *arguments: str) -> "subprocess.CompletedProcess[str]":
