@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster.localkube_fixture import LocalKube, kube
+from cluster.localkube_fixture import EXTERNAL, LocalKube, kube
 from cluster.node_support import NodeCluster
 from e2e.support import agent, finished, run, say
 from e2e.test_helm import DEPLOYMENT, TOOLS, Helm
@@ -56,9 +56,9 @@ class Machine(NodeCluster):
     """With our images, and routes to the webhook."""
 
     def __init__(self, directory: Path) -> None:
-        super().__init__(directory)
-        self.data = SimpleNamespace(kubeconfig=directory / "api/kubeconfig")
         self._routes: dict[str, subprocess.Popen[bytes]] = {}
+        super().__init__(directory)
+        self.data = SimpleNamespace(kubeconfig=self.kubeconfig)
 
     def _identities(self, url: str) -> None:
         super()._identities(url)
@@ -104,6 +104,8 @@ class Machine(NodeCluster):
 def machine(tmp_path: Path) -> Iterator[Machine]:
     if os.geteuid() != 0 or shutil.which("ip") is None:
         pytest.skip("pods that reach each other need a node that runs as root, and iproute2")
+    if EXTERNAL:
+        pytest.skip("what is installed and purged is of this test alone")
     with Machine(tmp_path) as made:
         yield made
 
