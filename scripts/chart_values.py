@@ -6,11 +6,18 @@ under a field is its description in all three.
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 REGISTRY: Final = "ghcr.io/sympozium"
 
 Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$")]
+Cpu = Annotated[
+    str,
+    WithJsonSchema(
+        {"type": ["string", "number"], "pattern": r"^[0-9]+(\.[0-9]+)?m?$", "exclusiveMinimum": 0}
+    ),
+]
+"""People write `cpu: 2`, and Kubernetes takes it."""
 Texts = dict[str, str]
 Port = Annotated[int, Field(ge=1, le=65535)]
 NodePort = Annotated[int, Field(ge=0, le=65535)]
@@ -42,7 +49,7 @@ class Image(Values):
     pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
     """When nodes pull."""
     pull_secrets: list[DnsName] = []
-    """Names of Secrets of the release's namespace with credentials for the registry."""
+    """Names of Secrets with credentials for the registry, in the release's namespace and in each namespace of agents: runs pull with them too."""
 
 
 class Namespaced(Values):
@@ -126,7 +133,7 @@ class Placement(Values):
 
 
 class Amounts(Values):
-    cpu: Quantity | None = None
+    cpu: Cpu | None = None
     """Processor time."""
     memory: Quantity | None = None
     """Memory."""
@@ -380,7 +387,7 @@ class Collector(Placement):
     resources: Resources = _resources("50m", "128Mi", "512Mi")
     """Requests and limits."""
     exporters: dict[str, dict[str, Any]] = {"debug": {}}
-    """Its exporters, as in its configuration; all get traces, metrics and logs."""
+    """Its exporters, as in its configuration; all get traces, metrics and logs. `debug: null` leaves out the one of the default."""
     pod_disruption_budget: Budget = Budget()
     """How much of it a drain may take."""
 

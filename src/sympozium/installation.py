@@ -18,6 +18,8 @@ IMAGE_REGISTRY: Final = (os.environ.get("SYMPOZIUM_IMAGE_REGISTRY") or DEFAULT_R
 IMAGE_TAG: Final = os.environ.get("SYMPOZIUM_IMAGE_TAG") or f"v{__version__}"
 
 
-def image(name: str) -> str:
-    """Of `agent`, `tools`, `shell`, `skill-k8s-ops`, `control-plane`: the whole reference."""
-    return f"{IMAGE_REGISTRY}/{name}:{IMAGE_TAG}"
+def image(name: str, registry: str | None = None, tag: str | None = None) -> str:
+    """Of `agent`, `tools`, `shell`, `skill-k8s-ops`, `control-plane`: the whole reference, with this process's registry and
+    tag where none is given.
+    """
+    return f"{registry or IMAGE_REGISTRY}/{name}:{tag or IMAGE_TAG}"

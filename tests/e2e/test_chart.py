@@ -294,6 +294,13 @@ def test_without_helm(kube: LocalKube, tmp_path: Path) -> None:
     assert made["authRefs"] == [{"secret": "k"}]
     assert made["model"] == "one"
 
+    # The volumes of a StatefulSet do not change; Kubernetes would say so without a way out.
+    refused = sympozium(kube, "upgrade", "--reuse-values", "--set", "nats.persistence.size=10Gi", "--no-wait")
+    assert "the volumes were made with 1Gi" in refused.stderr
+    assert "kubectl patch pvc -n sympozium-system data-sympozium-nats-0" in refused.stderr
+    same = sympozium(kube, "upgrade", "--reuse-values", "--set", "nats.persistence.size=1024Mi", "--no-wait")
+    assert same.returncode == 0, same.stderr
+
     # A bus that was made with one server does not become one of three.
     bus = {"name": "sympozium-bus", "namespace": "sympozium-system"}
     kube.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": bus, "data": {"replicas": "1"}})

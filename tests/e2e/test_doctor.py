@@ -11,7 +11,7 @@ from sympozium.testing.waiting import until
 from sympozium.up.state import read
 
 CHECKS = [
-    "API server", "clock", "custom resources", "webhook", "controller", "workloads", "bus", "bus storage", "storage",
+    "API server", "clock", "installation", "custom resources", "webhook", "controller", "workloads", "bus", "bus storage", "storage",
     "catalogue", "runs", "nodes", "pod security", "permissions", "model", "model from a pod", "network policies",
 ]  # fmt: skip
 

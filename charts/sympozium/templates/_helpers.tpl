@@ -59,6 +59,21 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- if and $api.oidc.issuer (not $api.oidc.clientID) }}{{ fail "apiserver.oidc.issuer is set: set apiserver.oidc.clientID too" }}{{ end }}
 {{- if and (ne $api.service.type "LoadBalancer") (or $api.service.loadBalancerIP $api.service.loadBalancerClass $api.service.loadBalancerSourceRanges) }}{{ fail "apiserver.service.loadBalancer*: these need apiserver.service.type LoadBalancer" }}{{ end }}
 {{- if and (eq $api.service.type "ClusterIP") (or $api.service.nodePort $api.service.externalTrafficPolicy) }}{{ fail "apiserver.service: nodePort and externalTrafficPolicy need type NodePort or LoadBalancer" }}{{ end }}
+{{- if and $api.oidc.clientID (not $api.oidc.issuer) }}{{ fail "apiserver.oidc.clientID is set: set apiserver.oidc.issuer too" }}{{ end }}
+{{- $certificates := .Values.webhook.certificates }}
+{{- if and $certificates.issuerRef.name (ne $certificates.source "cert-manager") }}{{ fail "webhook.certificates.issuerRef is cert-manager's: set webhook.certificates.source to cert-manager" }}{{ end }}
+{{- if and (eq $certificates.issuerRef.kind "ClusterIssuer") (not $certificates.issuerRef.name) }}{{ fail "webhook.certificates.issuerRef.kind is ClusterIssuer: name it in webhook.certificates.issuerRef.name" }}{{ end }}
+{{- if and .Values.telemetry.collector.enabled (not .Values.telemetry.collector.exporters) }}{{ fail "telemetry.collector.exporters: name at least one" }}{{ end }}
+{{- $labels := dict "commonLabels" .Values.commonLabels "pods.labels" .Values.pods.labels "telemetry.collector.labels" .Values.telemetry.collector.labels "namespace.labels" .Values.namespace.labels "apiserver.service.labels" $api.service.labels "apiserver.ingress.labels" $api.ingress.labels "apiserver.gateway.labels" $api.gateway.labels }}
+{{- range list "controller" "webhook" "apiserver" "egress" "nats" }}{{ $_ := set $labels (printf "%s.labels" .) (index $.Values . "labels") }}{{ end }}
+{{- range list "serviceMonitor" "prometheusRule" "dashboards" }}{{ $_ := set $labels (printf "telemetry.%s.labels" .) (index $.Values.telemetry . "labels") }}{{ end }}
+{{- range .Values.agents.namespaces }}{{ $_ := set $labels (printf "agents.namespaces[%s].labels" .name) (.labels | default dict) }}{{ end }}
+{{- range $path, $given := $labels }}
+{{- range $label, $_ := $given }}
+{{- if regexMatch "^(app\\.kubernetes\\.io/(name|instance|component|part-of|version|managed-by)|helm\\.sh/chart|sympozium\\.ai/component)$" $label }}{{ fail (printf "%s: %s is the chart's own: Services and network policies go by such labels" $path $label) }}{{ end }}
+{{- if eq $label "pod-security.kubernetes.io/enforce" }}{{ fail (printf "%s: %s is set by podSecurity beside it" $path $label) }}{{ end }}
+{{- end }}
+{{- end }}
 {{- if and .Values.uninstall.purge (not .Values.uninstall.hook) }}{{ fail "uninstall.purge is what the hook does: set uninstall.hook to true" }}{{ end }}
 {{- end }}
 
@@ -282,4 +297,10 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 helm.sh/hook: test
 helm.sh/hook-weight: {{ . | quote }}
 helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end }}
+
+{{/* A quantity as a number, so that 1024Mi is 1Gi. */}}
+{{- define "sympozium.bytes" -}}
+{{- $unit := get (dict "m" 0.001 "k" 1000 "Ki" 1024 "M" 1000000 "Mi" 1048576 "G" 1000000000 "Gi" 1073741824 "T" 1000000000000 "Ti" 1099511627776) (regexFind "[A-Za-z]+$" .) | default 1 }}
+{{- mulf (regexFind "^[0-9.]+" . | float64) $unit }}
 {{- end }}

@@ -17,6 +17,7 @@ from typing import Final
 
 from sympozium.actions import probepods
 from sympozium.api.base import Object
+from sympozium.api.images import Images
 from sympozium.api.meta import LABEL_COMPONENT, SYSTEM_NAMESPACE
 from sympozium.kube import Client
 from sympozium.kube.conditions import condition
@@ -70,14 +71,14 @@ class Verdict:
         return condition(CONDITION, self.enforced, self.reason, self.message)
 
 
-async def probe(client: Client, namespace: str, image: str) -> Verdict:
+async def probe(client: Client, namespace: str, images: Images) -> Verdict:
     """Try it, with pods in `namespace`; nothing of them is left. Raises KubeError."""
     await probepods.clear(client, namespace, _LABEL)
     await client.apply(NETWORK_POLICIES, _policy(namespace))
     run = secrets.token_hex(4)
     try:
         for mode in ("closed", "open"):
-            await client.create(PODS, _pod(namespace, f"{_POLICY}-{mode}-{run}", mode, image))
+            await client.create(PODS, _pod(namespace, f"{_POLICY}-{mode}-{run}", mode, images))
         return await _outcome(client, namespace, run)
     finally:
         await asyncio.shield(probepods.clear(client, namespace, _LABEL))
@@ -136,9 +137,9 @@ def _policy(namespace: str) -> Object:
     }
 
 
-def _pod(namespace: str, name: str, mode: str, image: str) -> Object:
+def _pod(namespace: str, name: str, mode: str, images: Images) -> Object:
     command = ["python3", "-I", "-S", "-c", _SCRIPT, mode]
-    return probepods.pod(namespace, name, COMPONENT, image, command, labels={_LABEL: mode})
+    return probepods.pod(namespace, name, COMPONENT, images, command, labels={_LABEL: mode})
 
 
 def digest_of(nodes: list[Object]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sympozium.api.base import Object
+from sympozium.api.images import Images, pulling
 from sympozium.api.meta import LABEL_COMPONENT
 from sympozium.kube import Client, KubeError, NotFoundError
 from sympozium.kube.resources import PODS
@@ -33,13 +34,13 @@ def pod(
     namespace: str,
     name: str,
     component: str,
-    image: str,
+    images: Images,
     command: Sequence[str],
     *,
     labels: Mapping[str, str] | None = None,
     annotations: Mapping[str, str] | None = None,
 ) -> Object:
-    """One container that Pod Security `restricted` lets in, without a token."""
+    """One container, of the image `shell`, that Pod Security `restricted` lets in, without a token."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -49,6 +50,7 @@ def pod(
         },
         "spec": {
             "restartPolicy": "Never",
+            **pulling(images.pull_secrets),
             "activeDeadlineSeconds": _DEADLINE,
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
@@ -57,7 +59,7 @@ def pod(
             "containers": [
                 {
                     "name": "probe",
-                    "image": image,
+                    "image": images.shell,
                     "command": list(command),
                     "terminationMessagePolicy": "FallbackToLogsOnError",
                     "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}},

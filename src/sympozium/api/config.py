@@ -31,6 +31,9 @@ class Images(Model):
     """The tool server."""
     shell: Annotated[str, Field(min_length=1)] | None = None
     """Where commands run."""
+    pull_secrets: Annotated[list[Name], SET_LIST] = []
+    """Secrets with credentials for the registries of a run's images, its skills' too; each namespace of agents has its own of
+    that name."""
 
 
 class QueueLimits(Model):

@@ -146,7 +146,17 @@ def upgrade(
 def uninstall(name: str, namespace: str, *, seconds: int) -> str:
     """Returns what helm says, such as what it kept."""
     with connected(namespace) as config:
-        answer = config.uninstall(name, timeout=seconds, wait=WAIT)
+        try:
+            answer = config.uninstall(name, timeout=seconds, wait=WAIT)
+        except engine().HelmError as exc:
+            if "timed out" not in str(exc):
+                raise
+            # A cluster whose pods do not start is where people uninstall, too.
+            raise CommandError(
+                f"{one_line(str(exc))}: Job sympozium-teardown or what Helm deleted did not end within {seconds} s "
+                f"(kubectl -n {namespace} describe job sympozium-teardown). What the Job does is done already, so this "
+                f"goes on without it: helm uninstall {name} -n {namespace} --no-hooks"
+            ) from exc
     return str(answer.get("info") or "").strip()
 
 

@@ -4,6 +4,7 @@
 """
 
 import functools
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -167,6 +168,15 @@ def test_golden(name: str, values: dict[str, Any]) -> None:
         ({"apiserver": {"service": {"loadBalancerIP": "10.0.0.1"}}}, "these need apiserver.service.type LoadBalancer"),
         ({"apiserver": {"service": {"nodePort": 30000}}}, "need type NodePort or LoadBalancer"),
         ({"uninstall": {"hook": False, "purge": True}}, "set uninstall.hook to true"),
+        ({"apiserver": {"oidc": {"clientID": "a"}}}, "set apiserver.oidc.issuer too"),
+        ({"webhook": {"certificates": {"issuerRef": {"name": "ca"}}}}, "set webhook.certificates.source to cert-manager"),
+        ({"webhook": {"certificates": {"issuerRef": {"kind": "ClusterIssuer"}}}}, "name it in webhook.certificates.issuerRef.name"),
+        ({"telemetry": {"collector": {"enabled": True, "exporters": {"debug": None}}}}, "exporters: name at least one"),
+        ({"commonLabels": {"app.kubernetes.io/part-of": "shop"}}, "commonLabels: app.kubernetes.io/part-of is the chart's own"),
+        ({"nats": {"labels": {"app.kubernetes.io/name": "a"}}}, "nats.labels: app.kubernetes.io/name"),
+        ({"agents": {"namespaces": [{"name": "a", "labels": {"pod-security.kubernetes.io/enforce": "baseline"}}]}},
+         "agents.namespaces[a].labels: pod-security.kubernetes.io/enforce is set by podSecurity"),
+        ({"controller": {"resources": {"limits": {"cpu": 0}}}}, "/controller/resources/limits/cpu"),
     ],
 )  # fmt: skip
 def test_bad_values_are_refused_in_words(values: dict[str, Any], words: str) -> None:
@@ -188,6 +198,27 @@ def test_one_registry_moves_every_image() -> None:
         "containers"
     ][0]["env"]
     assert {"name": "SYMPOZIUM_IMAGE_REGISTRY", "value": "registry.lan:5000/mirror"} in environment
+
+
+def test_runs_pull_with_the_credentials_of_the_chart() -> None:
+    def images(values: dict[str, Any]) -> Any:
+        data = named(render(values), "ConfigMap", "sympozium-catalog")["data"]
+        return json.loads(data["config.json"]).get("images")
+
+    secrets = {"image": {"pullSecrets": ["key"]}}
+    assert images({}) is None
+    assert images(secrets) == {"pullSecrets": ["key"]}
+    own = {**secrets, "config": {"images": {"agent": "a/b:1"}}}
+    assert images(own) == {"agent": "a/b:1", "pullSecrets": ["key"]}
+    assert images({**secrets, "config": {"images": {"pullSecrets": ["other"]}}}) == {"pullSecrets": ["other"]}
+
+
+def test_processor_time_may_be_a_number() -> None:
+    limits = {"controller": {"resources": {"limits": {"cpu": 2}}}}
+    (container,) = named(render(limits), "Deployment", "sympozium-controller")["spec"]["template"]["spec"][
+        "containers"
+    ]
+    assert container["resources"]["limits"] == {"cpu": 2, "memory": "1Gi"}
 
 
 def test_the_version_of_everything_is_the_packages() -> None:

@@ -214,6 +214,13 @@ def _annotations(made: Plan) -> dict[str, str]:
     return found
 
 
+def test_a_run_pulls_with_the_credentials_of_the_installation() -> None:
+    found = Images.of(ConfigSpec.model_validate({"images": {"pullSecrets": ["a", "b"]}}))
+    spec = plan(inputs(images=found)).job["spec"]["template"]["spec"]
+    assert spec["imagePullSecrets"] == [{"name": "a"}, {"name": "b"}]
+    assert "imagePullSecrets" not in plan(inputs()).job["spec"]["template"]["spec"]
+
+
 def test_without_network_rules_nothing_is_restricted() -> None:
     made = plan(inputs())
     assert not [o for o in made.objects if o["kind"] == "NetworkPolicy"]

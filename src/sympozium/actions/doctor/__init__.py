@@ -19,6 +19,7 @@ STARTS_PODS: Final = frozenset({"model from a pod", NETWORK})
 CHECKS: Final[tuple[Check, ...]] = (
     ("API server", cluster.versions),
     ("clock", cluster.clock),
+    ("installation", installation.place),
     ("custom resources", installation.crds),
     ("webhook", admission.webhook),
     ("controller", installation.leader),

@@ -1,20 +1,69 @@
 """What makes an installation: its kinds, a controller that leads, its configuration, nodes."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import resources
 from typing import Any
 
 from sympozium import yamlio
 from sympozium.actions.doctor.finding import Finding
+from sympozium.api.base import Object
+from sympozium.api.config import ConfigSpec
+from sympozium.api.images import Images
 from sympozium.api.meta import SYSTEM_NAMESPACE
-from sympozium.kube import Client
+from sympozium.installation import image
+from sympozium.kube import Client, ForbiddenError
 from sympozium.kube.conditions import find, parse_time
-from sympozium.kube.resources import CUSTOM_RESOURCE_DEFINITIONS, LEASES, NODES
+from sympozium.kube.resources import (
+    CUSTOM_RESOURCE_DEFINITIONS,
+    DEPLOYMENTS,
+    LEASES,
+    MUTATING_WEBHOOKS,
+    NODES,
+)
 from sympozium.resources import CONFIGS, POLICIES
 
 SANDBOX_LABEL = "node.sympozium.ai/sandbox"
 """Of a node that `sympozium up` runs."""
+
+
+async def place(client: Client, _namespace: str) -> Finding:
+    return place_of(await client.find(MUTATING_WEBHOOKS, "sympozium"))
+
+
+def place_of(configuration: Object | None) -> Finding:
+    """Whether the installation with this MutatingWebhookConfiguration is where this process looks for it."""
+    if configuration is None:
+        return Finding(False, "none was found", "sympozium install; on one machine: sympozium up")
+    clients = [webhook["clientConfig"] for webhook in configuration["webhooks"]]
+    there = {client["service"]["namespace"] for client in clients if "service" in client}
+    if elsewhere := sorted(there - {SYSTEM_NAMESPACE}):
+        words = f"it is in {', '.join(elsewhere)}, and what follows was looked for in {SYSTEM_NAMESPACE}"
+        return Finding(False, words, f"export SYMPOZIUM_NAMESPACE={elsewhere[0]}")
+    return Finding(True, f"in {SYSTEM_NAMESPACE}")
+
+
+async def images(client: Client, config: ConfigSpec) -> Images:
+    """Of the runs of this installation."""
+    try:
+        return images_of(config, await client.find(DEPLOYMENTS, "sympozium-controller", SYSTEM_NAMESPACE))
+    except ForbiddenError:
+        return Images.of(config)
+
+
+def images_of(config: ConfigSpec, controller: Object | None) -> Images:
+    """As the Deployment of the controllers takes them: its registry and version may be others than this process's."""
+    found = Images.of(config)
+    if controller is None or (config.images and config.images.shell):
+        return found
+    env = {
+        variable["name"]: variable.get("value")
+        for container in controller["spec"]["template"]["spec"]["containers"]
+        for variable in container.get("env") or ()
+    }
+    shell = image("shell", env.get("SYMPOZIUM_IMAGE_REGISTRY"), env.get("SYMPOZIUM_IMAGE_TAG"))
+    return replace(found, shell=shell)
 
 
 async def crds(client: Client, _namespace: str) -> Finding:

@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 
 from sympozium.actions import endpoints, probepods, setup
 from sympozium.actions.doctor.finding import Finding
+from sympozium.actions.doctor.installation import images
 from sympozium.actions.endpoints import EndpointError
 from sympozium.api.config import SympoziumConfig
-from sympozium.api.images import Images
 from sympozium.api.meta import SYSTEM_NAMESPACE
 from sympozium.kube import Client
 from sympozium.resources import CONFIGS
@@ -61,7 +61,7 @@ async def from_pod(client: Client, namespace: str) -> Finding:
     port = parts.port or (443 if parts.scheme == "https" else 80)
     reached = {_EGRESS: f"{parts.hostname}:{port}"} if ":" not in (parts.hostname or ":") else {}
     pod = probepods.pod(
-        namespace, f"sympozium-{COMPONENT}-{secrets.token_hex(4)}", COMPONENT, Images.of(config.spec).shell,
+        namespace, f"sympozium-{COMPONENT}-{secrets.token_hex(4)}", COMPONENT, await images(client, config.spec),
         ["python3", "-I", "-S", "-c", _SCRIPT, url], annotations=reached,
     )  # fmt: skip
     ended = await probepods.run(client, pod)

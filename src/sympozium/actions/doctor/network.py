@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 
 from sympozium.actions.doctor.finding import Finding
-from sympozium.actions.networkprobe import digest_of, probe
+from sympozium.actions.doctor.installation import images
+from sympozium.actions.networkprobe import CONDITION, digest_of, probe
 from sympozium.api.config import SympoziumConfig
-from sympozium.api.images import Images
 from sympozium.api.meta import SYSTEM_NAMESPACE
 from sympozium.kube import Client
 from sympozium.kube.conditions import find, merged, rfc3339
@@ -30,9 +30,12 @@ async def enforced(client: Client, _namespace: str) -> Finding:
     obj = await client.find(CONFIGS, "default", SYSTEM_NAMESPACE)
     config = SympoziumConfig.model_validate(obj or {"metadata": {"name": "default"}})
     nodes = digest_of(await client.list(NODES))
-    verdict = await probe(client, SYSTEM_NAMESPACE, Images.of(config.spec).shell)
-    if obj is not None:
-        now, status = datetime.now(UTC), obj.get("status") or {}
+    verdict = await probe(client, SYSTEM_NAMESPACE, await images(client, config.spec))
+    status = (obj or {}).get("status") or {}
+    known = (find(status.get("conditions"), CONDITION) or {}).get("status")
+    # What was found out is not taken back by a look that found nothing out.
+    if obj is not None and (verdict.enforced is not None or known not in ("True", "False")):
+        now = datetime.now(UTC)
         conditions = merged(
             status.get("conditions") or [], [verdict.condition()], now=now,
             generation=int(obj["metadata"].get("generation") or 0),

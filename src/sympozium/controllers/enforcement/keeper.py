@@ -100,8 +100,8 @@ class Enforcement:
     async def _probe(self) -> None:
         context, nodes = self._context, self._nodes()
         try:
-            image = Images.of(context.config()).shell
-            verdict = await probe(context.client, context.system_namespace, image)
+            images = Images.of(context.config())
+            verdict = await probe(context.client, context.system_namespace, images)
         except KubeError as error:
             log.warning("the network probe cannot be made, again in %.0f s: %s", _RETRY, error)
             verdict = Verdict(None, "ProbeFailed", f"the pods of the probe cannot be made: {error}")

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from sympozium import quantities, undumpable
 from sympozium.api.base import Object
+from sympozium.api.images import pulling
 from sympozium.api.meta import LABEL_COMPONENT
 from sympozium.api.shared import ResourceRequirements
 from sympozium.api.skillpack import HostAccess
@@ -74,6 +75,7 @@ def _pod(inputs: Inputs, accounts: dict[str, str]) -> Object:
         "terminationGracePeriodSeconds": _GRACE,
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": profile}},
         **_host_namespaces(skills),
+        **pulling(inputs.images.pull_secrets),
         # The tool server first: it takes longest to start, and the agent waits for it.
         "initContainers": [_tools(inputs), *(_skill(inputs, s, accounts) for s in skills), _shell(inputs)],
         "containers": [_agent(inputs)],
