@@ -83,10 +83,10 @@ class BorrowedAPI(KubeAPI):
         Client.__init__(self, self.process.kubeconfig)
 
 
-def not_ours() -> NoReturn:
-    pytest.skip(
-        "about localkube itself: the server of SYMPOZIUM_TEST_KUBECONFIG is not ours to end or to look into"
-    )
+def not_ours(
+    what: str = "the server of SYMPOZIUM_TEST_KUBECONFIG is not ours to end or to look into",
+) -> NoReturn:
+    pytest.skip(f"about localkube itself: {what}")
 
 
 def kube_api(directory: Path, users: str) -> KubeAPI:

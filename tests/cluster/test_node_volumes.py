@@ -2,6 +2,7 @@
 
 import pytest
 
+from cluster.external import EXTERNAL, not_ours
 from cluster.node_support import NodeCluster, cluster, ns, once, phase, shell, state
 from sympozium.testing.client import Object
 from sympozium.testing.resources import POD
@@ -25,6 +26,8 @@ def using(script: str, **source: object) -> Object:
 
 
 def test_a_claim_outlives_its_pods(cluster: NodeCluster, ns: str) -> None:
+    if EXTERNAL:
+        not_ours("which makes a volume for a claim")
     claim(cluster, ns)
     cluster.run_pod(
         "holder", ns, once(shell("exec sleep 60"), terminationGracePeriodSeconds=0)
