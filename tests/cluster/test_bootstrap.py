@@ -184,6 +184,13 @@ async def test_one_server_does_not_silently_become_a_cluster_without_its_histori
     assert text(found["sympozium-nats-config"])["nats.conf"].count("nats-route://") == 5
 
 
+async def test_a_number_of_servers_that_is_none_is_said(kube: LocalKube, access: Path, ns: str) -> None:
+    await begin(access, ns)
+    kube.patch(CONFIG_MAPS, "sympozium-bus", {"data": {"replicas": "three"}}, ns)
+    with pytest.raises(BootstrapError, match="'three', which is no number"):
+        await begin(access, ns)
+
+
 def test_the_process_makes_keys_for_a_bus_that_starts_with_them(
     kube: LocalKube, access: Path, ns: str, tmp_path: Path
 ) -> None:

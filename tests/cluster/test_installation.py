@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Coroutine
 from importlib import resources as files
 from typing import Any
@@ -114,6 +117,44 @@ def test_only_what_is_wanted_is_applied_and_without_a_chart_nothing(kube: LocalK
     kube.request("DELETE", CONFIG_MAP.path(NAMESPACE, CATALOG))
     run(kube, _catalogue)
     assert kube.items(SKILL_PACK, NAMESPACE) == []
+
+
+def test_runs_of_an_installation_elsewhere_are_left_alone(kube: LocalKube) -> None:
+    """A namespace that was mistyped, a second release that did not become one."""
+    hook = {
+        "name": "w.sympozium.ai", "sideEffects": "None", "admissionReviewVersions": ["v1"], "failurePolicy": "Ignore",
+        "clientConfig": {"service": {"name": "sympozium-webhook", "namespace": "elsewhere"}},
+        "rules": [{"apiGroups": ["none.example.org"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["x"]}],
+    }  # fmt: skip
+    kube.apply(
+        {
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "ValidatingWebhookConfiguration",
+            "metadata": {"name": "sympozium"},
+            "webhooks": [hook],
+        }
+    )
+    try:
+        _abandoned(kube, "elsewheres")
+        before = kube.get(AGENT_RUN, "elsewheres", "team")
+        said: list[str] = []
+        outcome = _teardown(kube, said, purge=True)
+        assert (outcome.cancelled, outcome.released, outcome.purged) == (0, 0, 0)
+        assert "belong to the installation in elsewhere" in said[0]
+        run(kube, lambda client: forget(client, NAMESPACE))
+        assert kube.get(AGENT_RUN, "elsewheres", "team")["spec"] == before["spec"]
+    finally:
+        kube.request(
+            "DELETE", "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/sympozium"
+        )
+    done = subprocess.run(
+        [sys.executable, "-m", "sympozium", "uninstall", "-n", "nowhere", "--purge"],
+        env={**os.environ, "KUBECONFIG": str(kube.kubeconfig)}, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert "no release sympozium in namespace nowhere" in done.stderr
+    assert kube.get(AGENT_RUN, "elsewheres", "team")["spec"] == before["spec"]
+    kube.patch(AGENT_RUN, "elsewheres", {"metadata": {"finalizers": None}}, "team")
+    kube.request("DELETE", AGENT_RUN.path("team", "elsewheres"))
 
 
 def _abandoned(kube: LocalKube, name: str) -> None:

@@ -19,3 +19,18 @@ def test_it_is_undumpable_when_asked(value: str, dumpable: str) -> None:
         [sys.executable, "-c", PROGRAM], env=environ, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == dumpable
+
+
+def test_the_processes_of_the_control_plane_do_as_they_are_asked() -> None:
+    """Each `sympozium serve`, before it does anything."""
+    program = (
+        "import ctypes, sys; from sympozium.cli.main import app\n"
+        "import sympozium.egress.main as main\n"
+        "main.run = lambda **_: print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))\n"
+        "sys.argv[1:] = ['serve', 'egress']; app()"
+    )
+    environ = {**os.environ, undumpable.ENVIRONMENT: "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split()[:1] == ["0"], done.stderr

@@ -2,7 +2,7 @@
 
 {{- define "sympozium.selector" -}}
 app.kubernetes.io/name: sympozium
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
@@ -81,6 +81,9 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- define "sympozium.env" -}}
 - name: SYMPOZIUM_NAMESPACE
   valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
+# A skill with hostPID sees these processes, under the same user: their tokens are not for it.
+- name: SYMPOZIUM_UNDUMPABLE
+  value: "1"
 - name: SYMPOZIUM_IMAGE_REGISTRY
   value: {{ .root.Values.image.registry | quote }}
 - name: SYMPOZIUM_IMAGE_TAG
@@ -98,10 +101,12 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 
 {{/* What Pod Security `restricted` asks of a pod and of a container. */}}
 {{- define "sympozium.podSecurityContext" -}}
+{{- /* Programs of others are another user than the containers of runs, and ours are undumpable: none is looked into. */}}
+{{- $user := ternary 65533 65532 (has .component (list "nats" "otel-collector")) }}
 runAsNonRoot: true
-runAsUser: 65532
-runAsGroup: 65532
-fsGroup: 65532
+runAsUser: {{ $user }}
+runAsGroup: {{ $user }}
+fsGroup: {{ $user }}
 fsGroupChangePolicy: OnRootMismatch
 seccompProfile: {type: RuntimeDefault}
 {{- end }}
@@ -133,11 +138,11 @@ annotations:
 {{- with .root.Values.image.pullSecrets }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
   {{- end }}
 {{- end }}
 {{- with .values.priorityClassName | default .root.Values.pods.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with mergeOverwrite (dict) .root.Values.pods.nodeSelector .values.nodeSelector }}
 nodeSelector:
@@ -193,7 +198,7 @@ apiVersion: apps/v1
 kind: Deployment
 metadata:
   name: sympozium-{{ .component }}
-  namespace: {{ .root.Release.Namespace }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels:
     {{- include "sympozium.labels" . | nindent 4 }}
 spec:
@@ -223,7 +228,7 @@ spec:
       {{- include "sympozium.spread" . | nindent 6 }}
       containers:
         - name: {{ .component }}
-          image: {{ include "sympozium.image" (dict "root" .root "name" "control-plane") }}
+          image: {{ include "sympozium.image" (dict "root" .root "name" "control-plane") | quote }}
           imagePullPolicy: {{ .root.Values.image.pullPolicy }}
           args:
             {{- toYaml (concat (list "serve" .component) .args (list "--health-host" "0.0.0.0" "--health-port" "8081")) | nindent 12 }}
@@ -265,7 +270,7 @@ apiVersion: policy/v1
 kind: PodDisruptionBudget
 metadata:
   name: {{ .name | default (printf "sympozium-%s" .component) }}
-  namespace: {{ .root.Release.Namespace }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels:
     {{- include "sympozium.labels" . | nindent 4 }}
 spec:

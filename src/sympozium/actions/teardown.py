@@ -38,6 +38,7 @@ from sympozium.kube.resources import (
     SECRETS,
     SERVICE_ACCOUNTS,
     STATEFUL_SETS,
+    VALIDATING_WEBHOOKS,
     Object,
     key_of,
 )
@@ -48,6 +49,8 @@ KEYS: Final = (
     "sympozium-egress-key", "sympozium-server", "sympozium-webhook-tls",
 )  # fmt: skip
 """Secrets that the processes of an installation make for it."""
+CONFIGURATION: Final = "sympozium"
+"""Of the webhook; there is one installation in a cluster, and it says where that is."""
 _FILES: Final = ("sympozium-bus", "sympozium-server")
 _CONTROLLER: Final = "sympozium-controller"
 _PARTS: Final = "app.kubernetes.io/part-of=sympozium"
@@ -84,9 +87,15 @@ class Outcome:
 async def teardown(client: Client, namespace: str, *, seconds: float, purge: bool, told: Told) -> Outcome:
     """Leave nothing that would need a controller; `told` hears of each step. Raises KubeError.
 
-    `namespace` is the system namespace; `seconds` is how long runs have to end by themselves.
+    `namespace` is the system namespace; `seconds` is how long runs have to end by themselves. Where the installation is in
+    another one, nothing is touched: all runs of the cluster are that one's.
     """
     outcome = Outcome()
+    if other := await elsewhere(client, namespace):
+        told(
+            f"nothing is taken away: the runs of this cluster belong to the installation in {other}, not {namespace}"
+        )
+        return outcome
     if not await _is_served(client):
         told("there are no AgentRuns here: their CustomResourceDefinition is not served")
         return outcome
@@ -97,6 +106,14 @@ async def teardown(client: Client, namespace: str, *, seconds: float, purge: boo
     if purge:
         await _purge(client, namespace, outcome, told)
     return outcome
+
+
+async def elsewhere(client: Client, namespace: str) -> str:
+    """The namespace of the installation that judges this cluster's objects; empty where that is `namespace`, or none."""
+    found = await client.find(VALIDATING_WEBHOOKS, CONFIGURATION) or {}
+    services = [hook["clientConfig"].get("service") or {} for hook in found.get("webhooks") or ()]
+    named = {service["namespace"] for service in services if service}
+    return "" if not named or namespace in named else ", ".join(sorted(named))
 
 
 async def _is_served(client: Client) -> bool:
@@ -218,8 +235,13 @@ async def _forget_keys(client: Client, namespace: str) -> int:
 
 
 async def forget(client: Client, namespace: str) -> int:
-    """When the processes are gone: the kinds, and what one of them wrote at its end. Returns how many. Raises KubeError."""
+    """When the processes are gone: the kinds, and what one of them wrote at its end. Returns how many. Raises KubeError.
+
+    The kinds stay where an installation in another namespace needs them.
+    """
     count = await _forget_keys(client, namespace)
+    if await elsewhere(client, namespace):
+        return count
     for kind in KINDS:
         count += await client.delete(CUSTOM_RESOURCE_DEFINITIONS, f"{kind.plural}.{kind.group}")
     return count

@@ -1,7 +1,7 @@
 """`sympozium doctor`: what an installation needs, looked at one by one, with the cure for what is not well."""
 
 from sympozium.actions.doctor import examine
-from sympozium.cli.output import paint, print_value, say
+from sympozium.cli.output import paint, plain, print_value, say
 from sympozium.cli.progress import working
 from sympozium.cli.session import Session
 
@@ -25,9 +25,9 @@ async def doctor(session: Session, *, output: str | None = None) -> int:
             )
             continue
         word = {True: paint("32", "ok  "), False: paint("31", "FAIL"), None: paint("33", "?   ")}[found.well]
-        say(f"{word}  {name}: {found.what}")
+        say(f"{word}  {name}: {plain(found.what)}")
         if found.cure and not found.well:
-            say(f"      {found.cure}")
+            say(f"      {plain(found.cure)}")
     if output:
         print_value({"checks": checks}, output)
     return 1 if failed else 0

@@ -143,6 +143,15 @@ def upgrade(
     return str(release["notes"])
 
 
+def require(name: str, namespace: str) -> None:
+    """Raises CommandError where there is no such release."""
+    with connected(namespace) as config:
+        found = [release["name"] for release in config.list(all_states=True)]
+    if name not in found:
+        there = f"; there is {', '.join(found)}" if found else ""
+        raise CommandError(f"there is no release {name} in namespace {namespace}{there}: nothing was touched")
+
+
 def uninstall(name: str, namespace: str, *, seconds: int) -> str:
     """Returns what helm says, such as what it kept."""
     with connected(namespace) as config:

@@ -86,6 +86,7 @@ def uninstall(
 
     from sympozium.cli import helm, uninstalling
 
+    helm.require(release, namespace)  # before anything is cancelled
     asyncio.run(uninstalling.before(namespace, timeout, purge=purge))
     if said := helm.uninstall(release, namespace, seconds=timeout + 180):
         print(said)

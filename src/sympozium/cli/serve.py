@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from sympozium import undumpable
 from sympozium.cli.failures import EXIT_USAGE, CommandError
 
 
@@ -17,6 +18,12 @@ class OidcMode(StrEnum):
 serve_app = typer.Typer(
     help="Run one part of the control plane (what `up` and the chart start).", no_args_is_help=True
 )
+
+
+@serve_app.callback()
+def _begin() -> None:
+    undumpable.when_asked()
+
 
 HealthPort = Annotated[
     int, typer.Option(help="Port of /healthz, /readyz and /metrics; 0 for none.", min=0, max=65535)

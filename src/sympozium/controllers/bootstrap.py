@@ -20,6 +20,7 @@ import base64
 import contextlib
 import logging
 import os
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -126,7 +127,13 @@ async def make(client: Client, namespace: str, cluster: Cluster) -> None:
 
 def _judge_size(found: Object | None, replicas: int) -> None:
     """A server that is alone and a cluster of servers do not read each other's streams."""
-    before = int(((found or {}).get("data") or {}).get("replicas") or replicas)
+    said = ((found or {}).get("data") or {}).get("replicas") or str(replicas)
+    if not re.fullmatch(r"[1-9]\d?", said, re.ASCII):
+        raise BootstrapError(
+            f"ConfigMap {CONFIG_MAP} says that the bus was made with replicas {said!r}, which is no number: "
+            "set it to how many NATS pods there were, or delete the key"
+        )
+    before = int(said)
     if before != replicas and 1 in (before, replicas):
         raise BootstrapError(
             f"the bus was made with {before} NATS pods and is to have {replicas}: the histories of runs would be left behind."
@@ -138,7 +145,7 @@ def _is_like(data: Mapping[str, str], wanted: User) -> bool:
     """Whether it holds a user of the same account with the same rights, as one of an earlier version may not be."""
     try:
         held, made = (jwt.payload(user.jwt) for user in (User.parse(data[_USER]), wanted))
-    except (CredentialsError, KeyError, ValueError, IndexError):
+    except (CredentialsError, KeyError, ValueError, IndexError, TypeError):
         return False
     return bool(all(held.get(claim) == made[claim] for claim in ("iss", "nats")))
 

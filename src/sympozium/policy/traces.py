@@ -5,7 +5,7 @@ It has to be the installation's own, or be named in `allowedEgress` of the polic
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ from sympozium.policy.effective import Effective
 SERVICE: Final = "sympozium-agent"
 _PORTS: Final = {"http": 80, "https": 443}
 _HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE: Final = re.compile(r"[\x20-\x7e\t]*")
 _OURS: Final = frozenset(
     {
         "host",
@@ -108,9 +109,15 @@ def _unnamed(endpoint: str, policy: Effective) -> str:
     )
 
 
-def unfit_headers(names: Iterable[str]) -> list[str]:
-    """Names that are none of a header, and those that are not for the author of an agent to set."""
-    return sorted(name for name in names if not _HEADER.fullmatch(name) or name.lower() in _OURS)
+def unfit_headers(headers: Mapping[str, str]) -> list[str]:
+    """Names that are none of a header, those that are not for the author of an agent to set, and those with values that
+    are more than a line of ASCII. The values are in no answer: they are secrets.
+    """
+    return sorted(
+        name
+        for name, value in headers.items()
+        if not _HEADER.fullmatch(name) or name.lower() in _OURS or not _VALUE.fullmatch(value)
+    )
 
 
 def contradictions(found: Observability, path: str) -> list[tuple[str, str]]:
@@ -122,7 +129,7 @@ def contradictions(found: Observability, path: str) -> list[tuple[str, str]]:
         words = "grpc is not spoken: use http/protobuf, on port 4318 of most collectors"
         wrong.append((f"{path}.otlpProtocol", words))
     if unfit := unfit_headers(found.headers):
-        wrong.append((f"{path}.headers", f"{', '.join(unfit)}: cannot be set"))
+        wrong.append((f"{path}.headers", f"{', '.join(unfit)}: cannot be set (a value is one line of ASCII)"))
     if not found.otlp_endpoint:
         words = "are sent to otlpEndpoint alone: set it too, or leave them out"
         for name, value in (("headers", found.headers), ("headersSecretRef", found.headers_secret_ref)):

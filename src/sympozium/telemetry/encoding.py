@@ -18,6 +18,10 @@ from sympozium.telemetry.spans import Kind, Resource, Span, Value
 SCOPE: Final = "sympozium"
 _KINDS: Final[Mapping[Kind, int]] = {"internal": 1, "server": 2, "client": 3}
 _ERROR: Final = 2
+_SMALLEST, _LARGEST, _LATEST = -(2**63), 2**63 - 1, 2**64 - 1
+"""Numbers and times that have a form. Those of runs are what their pods say: one beyond must not cost the batch, which
+has spans of others.
+"""
 _LONGEST: Final = 4096
 """Characters of a text attribute: a span is for finding things, the record has the whole."""
 
@@ -40,8 +44,8 @@ def encode(batch: Iterable[tuple[Resource, Span]], version: str) -> bytes:
                 parent_span_id=bytes.fromhex(span.parent_id),
                 name=_text(span.name),
                 kind=_KINDS[span.kind],
-                start_time_unix_nano=span.start,
-                end_time_unix_nano=max(span.start, span.end),
+                start_time_unix_nano=_time(span.start),
+                end_time_unix_nano=_time(max(span.start, span.end)),
                 flags=int(span.context.sampled),
                 attributes=_attributes(span.attributes),
             )
@@ -60,6 +64,10 @@ def rejected(answer: bytes) -> tuple[int, str]:
     return partial.rejected_spans, partial.error_message
 
 
+def _time(nanoseconds: int) -> int:
+    return min(max(nanoseconds, 0), _LATEST)
+
+
 def _attributes(values: Mapping[str, Value]) -> list[KeyValue]:
     return [KeyValue(key=key, value=_value(value)) for key, value in values.items()]
 
@@ -68,7 +76,7 @@ def _value(value: Value) -> AnyValue:
     if isinstance(value, bool):
         return AnyValue(bool_value=value)
     if isinstance(value, int):
-        return AnyValue(int_value=value)
+        return AnyValue(int_value=min(max(value, _SMALLEST), _LARGEST))
     if isinstance(value, float):
         return AnyValue(double_value=value)
     if isinstance(value, str):

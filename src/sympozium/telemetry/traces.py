@@ -22,7 +22,7 @@ from urllib.parse import unquote
 
 from sympozium import __version__
 from sympozium.telemetry import spans, tracecontext
-from sympozium.telemetry.otlp import Exporter, Target
+from sympozium.telemetry.otlp import DROPPED, Exporter, Target
 from sympozium.telemetry.spans import Kind, Resource, Span, Value
 from sympozium.telemetry.tracecontext import TraceContext
 
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 PROTOCOL: Final = "http/protobuf"
 MOST_TARGETS: Final = 32
-"""Endpoints at a time; the one that was not used for longest makes room."""
+"""Endpoints at a time beside the installation's; of those that have nothing to send, the one not used for longest makes room."""
 _FAREWELL: Final = 3.0
 """Seconds that a process waits at its end for spans to be sent."""
 
@@ -84,20 +84,40 @@ class Traces:
         self.target = target
         self.resource = resource
         self._group = group
+        self._kept: set[Target] = set()
         self._exporters: OrderedDict[Target, tuple[Exporter, asyncio.Task[None]]] = OrderedDict()
 
-    def send(self, target: Target, resource: Resource, span: Span) -> None:
-        """Send a span of whatever is told about here; never waits."""
+    def send(self, target: Target, resource: Resource, span: Span, *, kept: bool = False) -> None:
+        """Send a span of whatever is told about here; never waits.
+
+        `kept` is for a target of the installation's: many others take none of its room.
+        """
         found = self._exporters.get(target)
         if found is None:
-            if len(self._exporters) >= MOST_TARGETS:
-                _, (_, oldest) = self._exporters.popitem(last=False)
-                oldest.cancel()
+            if target != self.target and not self._room(kept=kept):
+                DROPPED.labels("full").inc()
+                return
             exporter = Exporter(target)
             found = exporter, self._group.create_task(exporter.run(), name=f"spans to {target.url}")
             self._exporters[target] = found
+            if kept:
+                self._kept.add(target)
         self._exporters.move_to_end(target)
         found[0].add(resource, span)
+
+    def _room(self, *, kept: bool) -> bool:
+        """For one more endpoint. What is on its way is not given up for it: others' spans are no worse than these."""
+        others = [t for t in self._exporters if t != self.target and (t in self._kept) == kept]
+        if len(others) < MOST_TARGETS:
+            return True
+        for target in others:
+            exporter, task = self._exporters[target]
+            if exporter.idle:
+                del self._exporters[target]
+                self._kept.discard(target)
+                task.cancel()
+                return True
+        return False
 
     async def end(self) -> None:
         """Send what is left, for a bounded time."""
@@ -176,7 +196,7 @@ def span(
         with tracecontext.within(opened.context):
             yield opened
     except Exception as error:
-        opened.error = opened.error or f"{type(error).__name__}: {error}"
+        opened.error = opened.error or type(error).__name__  # its words may be a task's, or a person's
         raise
     finally:
         parent_id = parent.span_id if parent else ""

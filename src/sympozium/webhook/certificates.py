@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Self
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -84,7 +84,8 @@ def _loaded(
         ca_key = serialization.load_pem_private_key(material.ca_key, None)
         own = serialization.load_pem_private_key(material.key, None)
         leaf.verify_directly_issued_by(authorities[0])
-    except (ValueError, TypeError, InvalidSignature):
+        _hosts(leaf)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm, x509.ExtensionNotFound):
         return None
     if not isinstance(ca_key, ec.EllipticCurvePrivateKey):
         return None

@@ -147,16 +147,23 @@ class _Process:
             await asyncio.sleep(delay)
 
     def _load(self, certificate: bytes, key: bytes) -> None:
-        """Into the TLS context that new connections are made with. `ssl` reads files only, so they pass through one."""
+        """Into the TLS context that new connections are made with. `ssl` reads files only, so they pass through one.
+
+        Raises ssl.SSLError, also for a key with a password, which nobody is there to say.
+        """
+        try:
+            expires = x509.load_pem_x509_certificate(certificate).not_valid_after_utc
+        except ValueError as error:
+            raise ssl.SSLError(f"no certificate: {error}") from error
         with tempfile.TemporaryDirectory(prefix="sympozium-webhook-") as directory:
             path = Path(directory) / "pair.pem"
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(key.rstrip() + b"\n" + certificate)
             # A context that meets a certificate and a key of another one serves with neither from then on.
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path)
-            self.context.load_cert_chain(path)
-        _EXPIRES.set(x509.load_pem_x509_certificate(certificate).not_valid_after_utc.timestamp())
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path, password="")
+            self.context.load_cert_chain(path, password="")
+        _EXPIRES.set(expires.timestamp())
         self.certified.set()
 
 

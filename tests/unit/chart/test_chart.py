@@ -185,6 +185,49 @@ def test_bad_values_are_refused_in_words(values: dict[str, Any], words: str) -> 
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize(("release", "namespace"), [("123", "1e3"), ("true", "0x1f"), ("null", "off")])
+def test_names_that_yaml_takes_for_something_else_are_names(release: str, namespace: str) -> None:
+    for obj in yaml.safe_load_all(manifests(release, namespace, {})):
+        meta = obj["metadata"]
+        assert isinstance(meta.get("namespace", ""), str), obj["kind"]
+        assert all(isinstance(value, str) for value in (meta.get("labels") or {}).values()), obj["kind"]
+        assert all(isinstance(s.get("namespace", ""), str) for s in obj.get("subjects") or ())
+
+
+def test_a_value_is_a_value_and_no_field() -> None:
+    wild = 'x"\n      hostPID: true\n#'
+    for values in (
+        {"nats": {"image": wild, "persistence": {"storageClass": wild}}},
+        {"pods": {"priorityClassName": wild}},
+        {"apiserver": {"service": {"type": "LoadBalancer", "loadBalancerClass": wild}}},
+    ):
+        text = manifests("s", NAMESPACE, values)
+        assert "hostPID" not in {key for obj in yaml.safe_load_all(text) for key in _keys(obj)}
+
+
+def _keys(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from value
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _keys(item)
+
+
+def test_no_process_of_an_installation_is_looked_into_by_a_skill() -> None:
+    """With hostPID it sees them: they are undumpable, or another user than the containers of runs."""
+    pods = [
+        obj["spec"]["template"]["spec"]
+        for obj in yaml.safe_load_all(manifests("s", NAMESPACE, HA))
+        if obj["kind"] in TEMPLATES
+    ]
+    assert len(pods) > 5
+    for pod in pods:
+        [container] = pod["containers"]
+        asked = {"name": "SYMPOZIUM_UNDUMPABLE", "value": "1"} in container.get("env", [])
+        assert asked or pod["securityContext"]["runAsUser"] != 65532, container["name"]
+
+
 def test_one_registry_moves_every_image() -> None:
     values = {
         "image": {"registry": "registry.lan:5000/mirror"},

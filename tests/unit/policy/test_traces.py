@@ -95,11 +95,12 @@ def test_contradictions_are_found_before_there_is_a_run() -> None:
     wrong = instance(observability={"enabled": True, "otlpProtocol": "grpc", "headers": {"a": "b"}}).spec
     assert wrong.observability
     assert [field for field, _ in contradictions(wrong.observability, "o")] == ["o.otlpProtocol", "o.headers"]
-    headers = {"Host": "x", "a b": "c", "X-Scope-OrgID": "d"}
+    headers = {"Host": "x", "a b": "c", "X-Scope-OrgID": "d", "x-two": "a\r\nb: c", "x-ume": "\u00fc"}
     own = instance(
         observability={"enabled": True, "otlpEndpoint": OWN, "headers": headers}
     ).spec.observability
     assert own
-    assert contradictions(own, "o") == [("o.headers", "Host, a b: cannot be set")]
+    words = "Host, a b, x-two, x-ume: cannot be set (a value is one line of ASCII)"
+    assert contradictions(own, "o") == [("o.headers", words)]
     off = wrong.observability.model_copy(update={"enabled": False})
     assert contradictions(off, "o") == []

@@ -1,10 +1,12 @@
 """Spans of a process: to a real collector, to one that is not there, and to nobody."""
 
 import asyncio
+import contextlib
 import logging
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Self
 
 import pytest
 
@@ -133,6 +135,95 @@ async def test_a_client_that_cannot_be_made_costs_spans_and_not_the_process(
     assert dropped("ending") + dropped("refused") == before + 2
 
 
+class Talker:
+    """A server that takes a request and then talks for as long as it is listened to, or until `most` bytes."""
+
+    def __init__(self, part: bytes, most: int) -> None:
+        self.said, self._part, self._most = 0, part, most
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._begin, "127.0.0.1", 0)
+        self.endpoint = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        await asyncio.gather(*self._tasks)
+
+    def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._tasks.append(asyncio.create_task(self._talk(reader, writer)))
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while not writer.is_closing() and self.said < self._most:
+                writer.write(self._part)
+                self.said += len(self._part)
+                await writer.drain()
+                await asyncio.sleep(0 if len(self._part) > 1 else 0.01)
+        writer.transport.abort()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+async def test_an_endpoint_that_answers_without_end_is_not_listened_to() -> None:
+    taken = otlp.SENT._value.get()
+    async with Talker(b"x" * 65536, 64 * 1024 * 1024) as talker, asyncio.timeout(30):
+        await send(Target(talker.endpoint), span())
+    assert talker.said < 16 * 1024 * 1024
+    assert otlp.SENT._value.get() == taken + 1
+
+
+async def test_an_endpoint_that_drips_its_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(otlp, "_TIMEOUT", 0.2)
+    before = dropped("unreachable")
+    async with Talker(b"x", 10_000) as talker, asyncio.timeout(30):
+        await send(Target(talker.endpoint), span())
+    assert dropped("unreachable") == before + 1
+
+
+async def test_numbers_that_have_no_form_cost_no_other_span(collector: Collector) -> None:
+    wild = Span(
+        "wild", TraceContext(TRACE, SPAN), "", -(10**30), 10**30, attributes={"n": 2**70, "m": -(2**70)}
+    )
+    await send(Target(collector.endpoint), wild, span("tame"))
+    assert [(seen.name, seen.start, seen.end) for seen in collector.spans] == [
+        ("wild", 0, 2**64 - 1),
+        ("tame", 1, 2),
+    ]
+    assert collector.spans[0].attributes == {"n": 2**63 - 1, "m": -(2**63)}
+
+
+async def test_no_log_has_a_header(collector: Collector, caplog: pytest.LogCaptureFixture) -> None:
+    await send(Target(collector.endpoint, (("x-key", "s3cret\ufffd"),)), span())
+    assert "are dropped" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
+async def test_many_endpoints_take_no_room_of_the_installations(collector: Collector) -> None:
+    def other(number: int) -> Target:
+        return Target(f"{collector.endpoint}/{number}")
+
+    before = dropped("full")
+    async with asyncio.TaskGroup() as group:
+        own, configured = other(1000), other(1001)
+        found = traces.Traces(group, own, OF)
+        for number in range(traces.MOST_TARGETS + 3):
+            found.send(other(number), OF, span())
+        assert dropped("full") == before + 3  # those that came first keep what is on its way
+        found.send(own, OF, span())
+        found.send(configured, OF, span(), kept=True)
+        assert dropped("full") == before + 3
+        assert {own, configured} < set(found._exporters)
+        await asyncio.gather(*(exporter.flush() for exporter, _ in found._exporters.values()))
+        found.send(other(2000), OF, span())  # nothing waits any more
+        assert other(2000) in found._exporters
+        assert len(found._exporters) == traces.MOST_TARGETS + 2
+        await found.end()
+
+
 async def test_a_process_sends_what_is_left_at_its_end(
     collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,7 +244,7 @@ async def test_a_process_sends_what_is_left_at_its_end(
         outer.context.span_id,
     )
     assert by_name["outer"].parent == ""
-    assert by_name["fails"].error == "ValueError: bad"
+    assert by_name["fails"].error == "ValueError"
     assert by_name["outer"].resource["service.name"] == "sympozium-test"
     assert by_name["outer"].resource["deployment.environment.name"] == "test"
     assert collector.headers[0]["x-key"] == "a b"

@@ -1,10 +1,13 @@
 import contextlib
 import ssl
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from sympozium.webhook.certificates import CA_LIFE, LEAF_LIFE, Material, renewed
 
@@ -68,6 +71,28 @@ def test_a_new_name_is_added_to_the_others() -> None:
     fresh = renewed(made(), ["other.example"], now=NOW)
     assert fresh is not None
     assert renewed(fresh, [*HOSTS, "other.example"], now=NOW) is None
+
+
+def test_a_certificate_without_names_is_replaced() -> None:
+    """Whoever writes the Secret by hand."""
+    held = made()
+    ca_key = serialization.load_pem_private_key(held.ca_key, None)
+    assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
+    leaf = x509.load_pem_x509_certificate(held.certificate)
+    bare = (
+        x509.CertificateBuilder()
+        .subject_name(leaf.subject)
+        .issuer_name(leaf.issuer)
+        .public_key(leaf.public_key())
+        .serial_number(1)
+        .not_valid_before(NOW)
+        .not_valid_after(NOW + LEAF_LIFE)
+        .sign(ca_key, hashes.SHA256())
+    )
+    odd = replace(held, certificate=bare.public_bytes(serialization.Encoding.PEM))
+    fresh = renewed(odd, HOSTS, now=NOW)
+    assert fresh is not None
+    assert renewed(fresh, HOSTS, now=NOW) is None
 
 
 @pytest.mark.parametrize("field", ["ca_bundle", "ca_key", "certificate", "key"])

@@ -40,6 +40,7 @@ CONDITION: Final = "TracesRefused"
 class _Where:
     target: Target
     resource: Resource
+    of_installation: bool
 
 
 @dataclass(slots=True)
@@ -136,7 +137,7 @@ class Teller:
             target = await self._target(wanted, run.namespace)
         except (MissingError, KubeError) as error:
             return _Told(why=str(error))
-        return _Told(Story(run, where), _Where(target, _resource(run, wanted)))
+        return _Told(Story(run, where), _Where(target, _resource(run, wanted), wanted.of_installation))
 
     def _destination(self, instance: SympoziumInstance, policy: Effective) -> Destination | Refused | None:
         own = self.traces.target if self.traces else None
@@ -161,7 +162,9 @@ class Teller:
                 key: base64.b64decode(value).decode(errors="replace").strip() for key, value in data.items()
             }
         if unfit := unfit_headers(headers):
-            raise MissingError(f"headers for {wanted.endpoint} that cannot be set: {', '.join(unfit)}")
+            raise MissingError(
+                f"headers for {wanted.endpoint} that cannot be set: {', '.join(unfit)} (a value is one line of ASCII)"
+            )
         target = Target(wanted.endpoint, tuple(sorted(headers.items())))
         own = self.traces.target
         return replace(target, ca=own.ca) if own and own.endpoint == target.endpoint else target
@@ -171,7 +174,8 @@ class Teller:
             return
         for span in found:
             if span.end >= self._since:
-                self.traces.send(told.where.target, told.where.resource, span)
+                where = told.where
+                self.traces.send(where.target, where.resource, span, kept=where.of_installation)
 
 
 def _resource(run: AgentRun, wanted: Destination) -> Resource:
