@@ -201,7 +201,7 @@ def test_a_value_is_a_value_and_no_field() -> None:
         {"pods": {"priorityClassName": wild}},
         {"apiserver": {"service": {"type": "LoadBalancer", "loadBalancerClass": wild}}},
     ):
-        text = manifests("s", NAMESPACE, values)
+        text = manifests("s", NAMESPACE, {**values, "crds": {"install": False}})
         assert "hostPID" not in {key for obj in yaml.safe_load_all(text) for key in _keys(obj)}
 
 

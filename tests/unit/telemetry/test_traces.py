@@ -1,7 +1,6 @@
 """Spans of a process: to a real collector, to one that is not there, and to nobody."""
 
 import asyncio
-import contextlib
 import logging
 import subprocess
 import sys
@@ -149,23 +148,26 @@ class Talker:
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
-        await asyncio.gather(*self._tasks)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._tasks.append(asyncio.create_task(self._talk(reader, writer)))
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
-        with contextlib.suppress(ConnectionError):
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
             while not writer.is_closing() and self.said < self._most:
                 writer.write(self._part)
                 self.said += len(self._part)
                 await writer.drain()
                 await asyncio.sleep(0 if len(self._part) > 1 else 0.01)
-        writer.transport.abort()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
+        except ConnectionError:
+            pass  # they hung up
+        finally:
+            writer.transport.abort()
 
 
 async def test_an_endpoint_that_answers_without_end_is_not_listened_to() -> None:
