@@ -145,9 +145,9 @@ def _is_like(data: Mapping[str, str], wanted: User) -> bool:
     """Whether it holds a user of the same account with the same rights, as one of an earlier version may not be."""
     try:
         held, made = (jwt.payload(user.jwt) for user in (User.parse(data[_USER]), wanted))
+        return bool(all(held[claim] == made[claim] for claim in ("iss", "nats")))
     except (CredentialsError, KeyError, ValueError, IndexError, TypeError):
         return False
-    return bool(all(held.get(claim) == made[claim] for claim in ("iss", "nats")))
 
 
 class _Keeper:
