@@ -108,7 +108,16 @@ def connected(namespace: str) -> Iterator[Any]:
         with helm.Config(namespace=namespace) as config:
             yield config
     except helm.HelmError as exc:
-        raise CommandError(one_line(str(exc))) from exc
+        raise CommandError(one_line(str(exc)) + _cure(str(exc))) from exc
+
+
+def _cure(problem: str) -> str:
+    if "invalid ownership metadata" not in problem:
+        return ""
+    return (
+        ". A cluster has one installation; where that was uninstalled and its kinds were kept, install under the same name "
+        "in the same namespace, or let them change hands: helm install --take-ownership (docs/install.md)"
+    )
 
 
 def manifests(name: str, namespace: str, wanted: Values) -> str:
