@@ -74,14 +74,33 @@ def may_connect(policy: Effective, host: str, port: int, addresses: Iterable[str
 def is_named(policy: Effective, host: str, port: int) -> bool:
     """Whether a policy names a destination that somebody else than the run's pod will connect to, in its behalf.
 
-    That egress is free says what the pod may do from where it is. It lends nobody the place of the control plane.
+    That egress is free says what the pod may do from where it is. It lends nobody the place of the control plane. Nor does a
+    range lend its loopback or the metadata service of its cloud: who means those names the address alone.
     """
     layers = [layer.spec.network_policy for layer in policy.enforced if layer.spec.network_policy]
     network = network_of(host)
     found = [ipaddress.ip_address(host)] if network is not None else []
-    named = [any(_holds(rule, host, port, found) for rule in rules.allowed_egress) for rules in layers]
+    inside = any(_is_inside(address) for address in found)
+    named = [
+        any(
+            _holds(rule, host, port, found) and not (inside and _is_range(rule))
+            for rule in rules.allowed_egress
+        )
+        for rules in layers
+    ]
     closed = [one for one, rules in zip(named, layers, strict=True) if rules.deny_all]
     return any(named) and all(closed)
+
+
+def _is_inside(address: Address) -> bool:
+    """Loopback, or link-local as metadata services are: another thing for each who connects."""
+    plain = (address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None) or address
+    return plain.is_loopback or plain.is_link_local or plain.is_unspecified or plain.is_multicast
+
+
+def _is_range(rule: EgressRule) -> bool:
+    network = network_of(rule.host)
+    return network is not None and network.num_addresses > 1
 
 
 def by_address(allowed: Egress, address: str, port: int) -> bool:

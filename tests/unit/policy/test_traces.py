@@ -104,3 +104,14 @@ def test_contradictions_are_found_before_there_is_a_run() -> None:
     assert contradictions(own, "o") == [("o.headers", words)]
     off = wrong.observability.model_copy(update={"enabled": False})
     assert contradictions(off, "o") == []
+
+
+@pytest.mark.parametrize(
+    "host", ["169.254.169.254", "127.0.0.1", "0.0.0.0", "[::1]", "[::ffff:169.254.169.254]"]
+)
+def test_a_range_lends_nobody_what_is_inside_the_controllers_machine(host: str) -> None:
+    """All of the world is not its metadata service; who means that names it."""
+    own = {"enabled": True, "otlpEndpoint": f"http://{host}:4318"}
+    for wide in ("0.0.0.0/0", "::/0", "169.254.0.0/16", "::ffff:0:0/96"):
+        assert isinstance(where(own, **named(host=wide)), Refused)
+    assert isinstance(where(own, **named(host=host.strip("[]"))), Destination)
