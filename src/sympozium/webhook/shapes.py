@@ -1,5 +1,6 @@
 """What is wrong with parts of specs whatever anybody's policy says: found here, not by a pod that never starts. Pure."""
 
+import posixpath
 import re
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -166,4 +167,5 @@ def atoms(given: Sequence[RBACRule], *, most: int) -> list[Atom]:
 
 
 def _is_taken(path: str, places: Sequence[str] = _TAKEN) -> bool:
+    path = "/" + posixpath.normpath(path).lstrip("/")  # //run/./sympozium is /run/sympozium
     return any(f"{path}/".startswith(f"{taken}/") or f"{taken}/".startswith(f"{path}/") for taken in places)

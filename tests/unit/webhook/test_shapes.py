@@ -176,3 +176,10 @@ def test_directories_of_the_node_go_where_nothing_is(mount: dict[str, str], fiel
     box = Sidecar.model_validate({"image": "i", "hostAccess": {"enabled": True, "mounts": mounts}})
     expected = [f"spec.sidecar.hostAccess.mounts[1].{field}"] if field else []
     assert [violation.field for violation in shapes.sidecar(box)] == expected
+
+
+@pytest.mark.parametrize("path", ["//run/sympozium", "/run/./sympozium/x", "/run//sympozium", "/workspace//"])
+def test_a_place_is_taken_however_it_is_written(path: str) -> None:
+    access = {"enabled": True, "mounts": [{"hostPath": "/x", "mountPath": path}]}
+    [found] = shapes.sidecar(Sidecar.model_validate({"image": "i", "hostAccess": access}))
+    assert found.field == "spec.sidecar.hostAccess.mounts[0].mountPath"
