@@ -18,13 +18,17 @@ from sympozium.kube.resources import CONFIG_MAPS, PERSISTENT_VOLUME_CLAIMS, SECR
 _TIMEOUT: Final = 5.0
 _NAME: Final = "sympozium-nats"
 _CONFIGURATION: Final = "sympozium-nats-config"
+_WRITTEN: Final = (
+    f"the controllers write it when they start: kubectl logs -n {SYSTEM_NAMESPACE} deployment/sympozium-controller (on one"
+    " machine: sympozium down, sympozium up)"
+)
 
 
 async def reachable(client: Client, _namespace: str) -> Finding:
     found = await client.find(CONFIG_MAPS, "sympozium-bus", SYSTEM_NAMESPACE)
     if found is None:
         words = f"ConfigMap sympozium-bus is not in {SYSTEM_NAMESPACE}"
-        return Finding(False, words, "install the bus: without it no run can report")
+        return Finding(False, words, _WRITTEN)
     address = found["data"]["url"]
     try:
         async with near(client, address) as url:

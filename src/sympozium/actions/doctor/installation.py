@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import resources
-from typing import Any
+from typing import Any, Final
 
 from sympozium import yamlio
 from sympozium.actions.doctor.finding import Finding
@@ -26,6 +26,10 @@ from sympozium.resources import CONFIGS, POLICIES
 
 SANDBOX_LABEL = "node.sympozium.ai/sandbox"
 """Of a node that `sympozium up` runs."""
+_CONTROLLERS: Final = (
+    f"see how its pods are, and what they say: kubectl logs -n {SYSTEM_NAMESPACE} deployment/sympozium-controller (on one"
+    " machine: sympozium status)"
+)
 
 
 async def place(client: Client, _namespace: str) -> Finding:
@@ -84,7 +88,8 @@ async def crds(client: Client, _namespace: str) -> Finding:
         words = [f"missing: {', '.join(missing)}"] * bool(missing) + [
             f"of another version: {', '.join(old)}"
         ] * bool(old)
-        return Finding(False, "; ".join(words), "sympozium crds | kubectl apply --server-side -f -")
+        cure = "helm upgrade or sympozium upgrade; by hand: sympozium crds | kubectl apply --server-side -f -"
+        return Finding(False, "; ".join(words), cure)
     return Finding(True, f"{len(wanted)} kinds, as of this version")
 
 
@@ -96,11 +101,11 @@ async def leader(client: Client, _namespace: str) -> Finding:
     lease = await client.find(LEASES, "sympozium-controller", SYSTEM_NAMESPACE)
     spec = (lease or {}).get("spec") or {}
     if not spec.get("holderIdentity") or not spec.get("renewTime"):
-        return Finding(False, "no controller holds the lease", "is `sympozium serve controller` running?")
+        return Finding(False, "no controller holds the lease", _CONTROLLERS)
     age = (datetime.now(UTC) - parse_time(spec["renewTime"])).total_seconds()
     if age > spec.get("leaseDurationSeconds", 15):
         words = f"{spec['holderIdentity']} has not renewed its lease for {age:.0f} s"
-        return Finding(False, words, "is `sympozium serve controller` running? See its log")
+        return Finding(False, words, _CONTROLLERS)
     return Finding(True, f"{spec['holderIdentity']} leads")
 
 
