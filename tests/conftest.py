@@ -2,7 +2,14 @@
 
 import asyncio
 
+import pytest
+from hypothesis import HealthCheck, settings
+
 pytest_plugins = ["sympozium.testing.plugin"]
+
+# How long an example takes says how busy the machine is, and nothing of the code.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 def pytest_sessionstart() -> None:

@@ -15,8 +15,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
-from sympozium import __version__
+from sympozium import __version__, addresses
 from sympozium.telemetry import metrics
 from sympozium.telemetry.spans import Resource, Span
 
@@ -46,16 +47,38 @@ _AGAIN: Final = frozenset({408, 429, 502, 503, 504})
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where spans go: a base URL as OTEL_EXPORTER_OTLP_ENDPOINT has it, and headers. `ca` is a file of certificates."""
+    """Where spans go: a base URL as OTEL_EXPORTER_OTLP_ENDPOINT has it, and headers. `ca` is a file of certificates.
+
+    `guarded` for what the author of an agent chose: its name must not lead to this machine or to a metadata service, at
+    whatever time it is looked up.
+    """
 
     endpoint: str
     headers: tuple[tuple[str, str], ...] = ()
     ca: str | None = None
+    guarded: bool = False
 
     @property
     def url(self) -> str:
         base = self.endpoint.rstrip("/")
         return base if base.endswith("/v1/traces") else f"{base}/v1/traces"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One request's: the URL to connect to, and what it says of the name that this was found by."""
+
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    extensions: tuple[tuple[str, str], ...] = ()
+
+
+def at_address(url: str, address: str) -> Place:
+    """The same URL at an address of its host: Host header and TLS go by the name."""
+    parts = urlsplit(url)
+    netloc = address if parts.port is None else f"{address}:{parts.port}"
+    pinned = parts._replace(netloc=netloc).geturl()
+    return Place(pinned, (("host", parts.netloc),), (("sni_hostname", parts.hostname or ""),))
 
 
 @functools.cache
@@ -172,11 +195,16 @@ class Exporter:
             "accept-encoding": "identity",
         }
         try:
-            async with (
-                asyncio.timeout(_TIMEOUT),
-                client.stream("POST", self._target.url, content=body, headers=headers) as answer,
-            ):
-                said = await _beginning(answer)
+            async with asyncio.timeout(_TIMEOUT):
+                place = await self._place()
+                async with client.stream(
+                    "POST",
+                    place.url,
+                    content=body,
+                    headers={**headers, **dict(place.headers)},
+                    extensions=dict(place.extensions),
+                ) as answer:
+                    said = await _beginning(answer)
         except (httpx2.HTTPError, OSError) as error:  # TimeoutError is one
             return f"{type(error).__name__}: {error}", True
         if answer.status_code >= 300:
@@ -190,6 +218,16 @@ class Exporter:
             self._down = False
             log.info("spans reach %s again", self._target.url)
         return "", False
+
+    async def _place(self) -> Place:
+        """Raises OSError, for a guarded name that leads where it must not too."""
+        url = self._target.url
+        host = urlsplit(url).hostname or ""
+        if not self._target.guarded or addresses.is_address(host):
+            return Place(url)  # an address was judged by the policy
+        port = urlsplit(url).port or (443 if url.startswith("https:") else 80)
+        found = await addresses.resolve(host, port, lambda _address: False, private=True)
+        return at_address(url, found[0])
 
     def _lost(self, spans: int, reason: str, words: str) -> None:
         DROPPED.labels(reason).inc(spans)

@@ -27,9 +27,11 @@ class Kept:
     def __init__(self, target: Target | None = None) -> None:
         self.target = target
         self.sent: list[tuple[Target, Resource, str]] = []
+        self.kept: set[bool] = set()
 
-    def send(self, target: Target, resource: Resource, span: Span) -> None:
+    def send(self, target: Target, resource: Resource, span: Span, *, kept: bool) -> None:
         self.sent.append((target, resource, span.name))
+        self.kept.add(kept)
 
 
 def teller(
@@ -75,13 +77,15 @@ async def test_headers_are_read_from_the_secret_of_whoever_named_the_endpoint() 
     kept = Kept()
     assert await whole(teller(kept, own, **secrets)) == ""
     targets = {target for target, _, _ in kept.sent}
-    assert targets == {Target(OWN, (("Authorization", "theirs"), ("a", "1")))}
+    assert targets == {Target(OWN, (("Authorization", "theirs"), ("a", "1")), guarded=True)}
+    assert kept.kept == {False}  # others of the kind may take its place
     assert {dict(resource.attributes)["service.name"] for _, resource, _ in kept.sent} == {"s"}
     assert len(kept.sent) == 6
     kept = Kept()
     installed = {"enabled": True, "otlpEndpoint": OWN, "headersSecretRef": "h"}
     assert await whole(teller(kept, None, installed, **secrets)) == ""
     assert {target for target, _, _ in kept.sent} == {Target(OWN, (("Authorization", "ours"),))}
+    assert kept.kept == {True}
 
 
 async def test_the_environments_endpoint_has_the_environments_headers() -> None:

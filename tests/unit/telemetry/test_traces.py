@@ -290,3 +290,33 @@ def test_no_protobuf_is_imported_before_a_span_is_sent() -> None:
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+async def test_a_name_that_an_author_chose_leads_to_no_loopback(
+    collector: Collector, caplog: pytest.LogCaptureFixture
+) -> None:
+    named = collector.endpoint.replace("127.0.0.1", "localhost")
+    before = dropped("unreachable")
+    await send(Target(named, guarded=True), span())
+    assert collector.spans == []
+    assert dropped("unreachable") == before + 1
+    assert "localhost is 127.0.0.1, the machine's own loopback" in caplog.text
+    await send(Target(named), span())  # whoever runs the installation knows what is on its machine
+    await send(Target(collector.endpoint, guarded=True), span())  # an address has been judged by the policy
+    assert len(collector.spans) == 2
+
+
+async def test_what_is_connected_to_is_the_address_that_was_checked(collector: Collector) -> None:
+    import httpx2
+
+    port = collector.endpoint.rpartition(":")[2]
+    place = otlp.at_address(f"http://otel.example.org:{port}/v1/traces", "127.0.0.1")
+    assert dict(place.extensions) == {"sni_hostname": "otel.example.org"}
+    async with httpx2.AsyncClient() as client:
+        await client.post(
+            place.url, content=b"", headers=dict(place.headers), extensions=dict(place.extensions)
+        )
+    assert collector.headers[0]["host"] == f"otel.example.org:{port}"
+    assert (
+        otlp.at_address("https://otel.example.org/v1/traces", "10.0.0.1").url == "https://10.0.0.1/v1/traces"
+    )

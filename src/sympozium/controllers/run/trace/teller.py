@@ -165,9 +165,10 @@ class Teller:
             raise MissingError(
                 f"headers for {wanted.endpoint} that cannot be set: {', '.join(unfit)} (a value is one line of ASCII)"
             )
-        target = Target(wanted.endpoint, tuple(sorted(headers.items())))
+        target = Target(wanted.endpoint, tuple(sorted(headers.items())), guarded=not wanted.of_installation)
         own = self.traces.target
-        return replace(target, ca=own.ca) if own and own.endpoint == target.endpoint else target
+        same = own is not None and own.endpoint == target.endpoint
+        return replace(target, ca=own.ca, guarded=False) if own and same else target
 
     def _send(self, told: _Told, found: list[Span]) -> None:
         if told.where is None or self.traces is None:
