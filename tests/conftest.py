@@ -2,7 +2,6 @@
 
 import asyncio
 
-import pytest
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["sympozium.testing.plugin"]
