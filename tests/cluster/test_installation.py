@@ -119,6 +119,15 @@ def test_only_what_is_wanted_is_applied_and_without_a_chart_nothing(kube: LocalK
     assert kube.items(SKILL_PACK, NAMESPACE) == []
 
 
+@pytest.mark.parametrize("config", ["{", "[]"])
+def test_what_cannot_be_read_is_said_and_read_again(kube: LocalKube, config: str) -> None:
+    kube.request("DELETE", EVENT.path(NAMESPACE))
+    brings(kube, {}, **ALL)
+    kube.patch(CONFIG_MAP, CATALOG, {"data": {"config.json": config}}, NAMESPACE)
+    run(kube, _catalogue)
+    until(lambda: "CatalogUnreadable" in reasons(kube, "ConfigMap"), "an Event about the ConfigMap")
+
+
 def test_runs_of_an_installation_elsewhere_are_left_alone(kube: LocalKube) -> None:
     """A namespace that was mistyped, a second release that did not become one."""
     hook = {

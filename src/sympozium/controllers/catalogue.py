@@ -33,6 +33,8 @@ _PARTS: Final = {
 _CONFIG: Final = "config.json"
 _AGAIN: Final = 5.0
 """Seconds after which what was refused is tried again."""
+_LATER: Final = 60.0
+"""Seconds after which what could not be read is read again."""
 _OF_KIND: Final[dict[str, Resource]] = {r.kind: r for r in (*_PARTS.values(), CONFIGS)}
 
 
@@ -50,7 +52,16 @@ class CatalogueController:
         brought = await client.find(CONFIG_MAPS, CONFIG_MAP, self._context.system_namespace)
         if brought is None:
             return Result()
-        wanted = documents(brought["data"], self._context.system_namespace)
+        try:
+            wanted = documents(brought.get("data") or {}, self._context.system_namespace)
+        except ValueError as error:
+            # Somebody edited what the chart writes; nothing else of the installation waits for it.
+            words = (
+                f"{_CONFIG} of ConfigMap {CONFIG_MAP} is no JSON object, so nothing of it is applied: {error}"
+            )
+            log.warning("%s", words)
+            self._context.recorder.event(brought, "Warning", "CatalogUnreadable", words)
+            return Result(_LATER)
         if request.name == CONFIG_MAP:
             for key in wanted:
                 self.controller.enqueue(Request(request.namespace, key))
@@ -85,16 +96,21 @@ class CatalogueController:
 
 
 def documents(brought: dict[str, str], namespace: str) -> dict[str, Object]:
-    """What the ConfigMap's data ask for, by `Kind/name`, in the order in which it can be applied."""
+    """What the ConfigMap's data ask for, by `Kind/name`, in the order in which it can be applied. Raises ValueError for a
+    configuration that is no JSON object.
+    """
     kinds = {resource.kind for part, resource in _PARTS.items() if brought.get(part) == "true"}
     wanted = [obj for obj in catalog.documents(namespace=namespace) if obj["kind"] in kinds]
     if _CONFIG in brought:
+        spec = json.loads(brought[_CONFIG])
+        if not isinstance(spec, dict):
+            raise ValueError(f"it is a {type(spec).__name__}")
         wanted.append(
             {
                 "apiVersion": CONFIGS.api_version,
                 "kind": CONFIGS.kind,
                 "metadata": {"name": CONFIG_NAME, "namespace": namespace},
-                "spec": json.loads(brought[_CONFIG]),
+                "spec": spec,
             }
         )
     return {f"{obj['kind']}/{obj['metadata']['name']}": obj for obj in wanted}
