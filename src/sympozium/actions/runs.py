@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from sympozium.actions import once as repeated
 from sympozium.actions.errors import MissingError, StaleError
+from sympozium.actions.once import Once
 from sympozium.api.meta import GROUP, LABEL_INSTANCE, LABEL_RETRY_OF
 from sympozium.api.run import TERMINAL
 from sympozium.kube import Client
@@ -45,18 +47,28 @@ class Wanted:
         return spec
 
 
-async def start(client: Client, namespace: str, wanted: Wanted) -> Object:
-    """The run as it was admitted. Raises what admission refuses."""
-    name = wanted.name or new_name(wanted.instance)
-    return await client.create(RUNS, _manifest(namespace, name, wanted.labels, wanted.spec()), namespace)
+async def start(client: Client, namespace: str, wanted: Wanted, *, once: Once | None = None) -> Object:
+    """The run as it was admitted; with `once`, that of the same request before. Raises what admission refuses, StaleError."""
+    spec = wanted.spec()
+    if once is None:
+        name = wanted.name or new_name(wanted.instance)
+        return await client.create(RUNS, _manifest(namespace, name, wanted.labels, spec), namespace)
+    name = wanted.name or once.name(wanted.instance, "start", namespace)
+    asked = {"start": spec, "labels": dict(wanted.labels)}
+    return await repeated.create(client, _manifest(namespace, name, wanted.labels, spec), asked)
 
 
-async def retry(client: Client, namespace: str, name: str) -> Object:
+async def retry(client: Client, namespace: str, name: str, *, once: Once | None = None) -> Object:
     """A new run of the spec of one that has ended, caused by whoever asks. Raises MissingError, StaleError.
 
     What admission filled in for the first (model, endpoint, timeout) is part of its spec, and holds for the new one too.
     The label `sympozium.ai/retry-of` names the first run: of a retry, the run that was retried, not the first of all.
+    With `once` it is the run of the same request before, also when the first one is gone.
     """
+    asked = {"retry": name}
+    new = once.name(name, "retry", namespace, name) if once else None
+    if new and (made := await repeated.find(client, namespace, new, asked)):
+        return made
     run = await find(client, namespace, name)
     if not has_ended(run):
         raise StaleError(
@@ -64,19 +76,39 @@ async def retry(client: Client, namespace: str, name: str) -> Object:
         )
     spec, labels = _again(run)
     labels[LABEL_RETRY_OF] = label_value(name)
-    return await client.create(
-        RUNS, _manifest(namespace, new_name(spec["instanceRef"]), labels, spec), namespace
-    )
+    return await _create_again(client, namespace, new, labels, spec, asked)
 
 
-async def fork(client: Client, namespace: str, name: str, *, step: int, task: str | None = None) -> Object:
-    """A new run that begins with the conversation of another one up to a step, caused by whoever asks. Raises MissingError.
+async def fork(
+    client: Client,
+    namespace: str,
+    name: str,
+    *,
+    step: int,
+    task: str | None = None,
+    once: Once | None = None,
+) -> Object:
+    """A new run that begins with the conversation of another one up to a step, caused by whoever asks.
 
-    Without `task` it has the task of the other run. Admission says whether that step is there and may be read.
+    Without `task` it has the task of the other run. Admission says whether that step is there and may be read. With `once` it
+    is the run of the same request before, also when the other one is gone. Raises MissingError, StaleError.
     """
+    asked = {"fork": name, "step": step, "task": task}
+    new = once.name(name, "fork", namespace, name) if once else None
+    if new and (made := await repeated.find(client, namespace, new, asked)):
+        return made
     spec, labels = _again(await find(client, namespace, name))
     spec.pop("history", None)  # the source's conversation has it
     spec |= {"forkFrom": {"runName": name, "step": step}} | ({"task": task} if task else {})
+    return await _create_again(client, namespace, new, labels, spec, asked)
+
+
+async def _create_again(
+    client: Client, namespace: str, name: str | None, labels: Mapping[str, str], spec: Object, asked: Object
+) -> Object:
+    """Under the name of a request that has a key, else under a new one."""
+    if name:
+        return await repeated.create(client, _manifest(namespace, name, labels, spec), asked)
     return await client.create(
         RUNS, _manifest(namespace, new_name(spec["instanceRef"]), labels, spec), namespace
     )

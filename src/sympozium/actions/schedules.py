@@ -3,6 +3,7 @@
 import secrets
 
 from sympozium.actions.errors import MissingError
+from sympozium.actions.once import Once
 from sympozium.api.schedule import FIRE_ANNOTATION
 from sympozium.kube import Client
 from sympozium.kube.resources import Object
@@ -16,10 +17,13 @@ async def suspend(client: Client, namespace: str, name: str, *, suspended: bool)
     return await client.patch(SCHEDULES, name, namespace, {"spec": {"suspend": suspended}})
 
 
-async def fire(client: Client, namespace: str, name: str) -> str:
-    """Order a run at once, also of a suspended schedule; the name that it will have. Raises MissingError."""
+async def fire(client: Client, namespace: str, name: str, *, once: Once | None = None) -> str:
+    """Order a run at once, also of a suspended schedule; the name that it will have. Raises MissingError.
+
+    With `once` the same request orders the same run again, which the controller does not make twice.
+    """
     await _find(client, namespace, name)
-    token = secrets.token_hex(8)
+    token = once.token("fire", namespace, name) if once else secrets.token_hex(8)
     await client.patch(SCHEDULES, name, namespace, {"metadata": {"annotations": {FIRE_ANNOTATION: token}}})
     return derive(name, "fire", token)
 

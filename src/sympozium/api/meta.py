@@ -29,6 +29,8 @@ LABEL_COMPONENT: Final = "sympozium.ai/component"
 LABEL_PARENT: Final = "sympozium.ai/parent"
 LABEL_BUILTIN: Final = "sympozium.ai/builtin"
 LABEL_RETRY_OF: Final = "sympozium.ai/retry-of"
+ANNOTATION_REQUEST: Final = "sympozium.ai/request"
+"""On a run that was asked for with an idempotency key: digest of what was asked."""
 ANNOTATION_TRACEPARENT: Final = "sympozium.ai/traceparent"
 """On a run: the span that caused it, as W3C's `traceparent`. Whoever creates a run may set it; the webhook does else."""
 

@@ -1,6 +1,7 @@
 """What a run may begin with: a history in words, or the conversation of another run (`spec.forkFrom`).
 
-Whoever forks a run reads it through the fork, so they must be allowed to read it. The fork is a run of theirs like any other:
+Whoever forks a run reads it through the fork, so they must be allowed to read it; and when it is a fork itself, the runs whose
+words it began with too, which are not on its own record. The fork is a run of theirs like any other:
 its policy is that of the instance as it is now, whatever the source's was, so nothing of the source's authority comes along. The
 identities of runs fork nothing: what a run starts, it starts beneath itself.
 """
@@ -21,6 +22,8 @@ from sympozium.webhook.review import Request
 _FIELD: Final = "spec.forkFrom"
 _READS: Final = ("agentruns", "agentruns/log")
 """That it exists, and what it said (docs/decisions/0012): two rights."""
+_FORKS: Final = 32
+"""Forks of forks that the controllers follow when they plan a run; a longer line ends there."""
 
 
 async def pinned(request: Request, references: References) -> Object | None:
@@ -51,14 +54,30 @@ async def check(
         found.refused.append(Violation(_FIELD, words, instead="fork the run as a person"))
         return
     # Before anything is said about the run: whether it exists is no secret to those alone who may read it.
-    for resource in _READS:
-        if not await access.may(user, "get", resource, group=GROUP, namespace=request.namespace, name=name):
-            words = f"{user.name} may not get {resource} {name}, so no run of theirs may go on from it"
-            found.refused.append(
-                Violation(f"{_FIELD}.runName", words, instead="fork a run that you may read")
-            )
-            return
+    if refused := await _unread(request, name, references, access):
+        found.refused.append(refused)
+        return
     found.wrong += _against(run, await references.run(request.namespace, name))
+
+
+async def _unread(request: Request, name: str, references: References, access: Access) -> Violation | None:
+    """What speaks against reading the whole conversation of run `name`: each run that it goes back to is asked for."""
+    user, asked_for, line = request.user, name, ""
+    for _ in range(_FORKS):
+        for resource in _READS:
+            if not await access.may(
+                user, "get", resource, group=GROUP, namespace=request.namespace, name=name
+            ):
+                words = (
+                    f"{user.name} may not get {resource} {name}{line}, so no run of theirs may go on from it"
+                )
+                return Violation(f"{_FIELD}.runName", words, instead="fork a run that you may read")
+        source = await references.run(request.namespace, name)
+        if source is None or source.spec.fork_from is None:
+            break
+        name = source.spec.fork_from.run_name
+        line = f", with whose conversation {asked_for} begins"
+    return None
 
 
 def _against(run: AgentRun, source: AgentRun | None) -> list[Violation]:

@@ -53,6 +53,36 @@ async def test_seeing_that_a_run_exists_is_not_reading_it(world: World) -> None:
     assert "alice may not get agentruns/log source" in (await world.admit(fork())).message
 
 
+async def test_who_forks_a_fork_may_read_all_that_it_goes_back_to(world: World) -> None:
+    """What the first run said is not on the record of its fork, and would come to whoever forks that."""
+    for name, forked in (("source", "middle"), ("middle", "first")):
+        spec = {
+            "instanceRef": "agent",
+            "task": "look",
+            "forkFrom": {"runName": forked, "step": 1, "uid": "u"},
+        }
+        world.put("AgentRun", "ns", name, spec, uid="uid-1")
+        world.objects["AgentRun", "ns", name]["status"] = {"phase": "Failed", "steps": 3}
+    for right in ((*MAY[:-1], "middle"), (*READ[:-1], "middle"), (*MAY[:-1], "first"), (*READ[:-1], "first")):
+        answer = await world.admit(fork())
+        assert answer.code == 403
+        resource = right[2]
+        assert (
+            f"alice may not get {resource} {right[-1]}, with whose conversation source begins"
+            in answer.message
+        )
+        world.rights.add(right)
+    # The first one is gone by now: that is for the plan to say, which finds no conversation.
+    assert (await world.admit(fork())).allowed
+
+
+async def test_a_line_of_forks_without_end_is_followed_as_far_as_a_plan_follows_it(world: World) -> None:
+    spec = {"instanceRef": "agent", "task": "look", "forkFrom": {"runName": "source", "step": 1, "uid": "u"}}
+    world.put("AgentRun", "ns", "source", spec, uid="uid-1")
+    world.objects["AgentRun", "ns", "source"]["status"] = {"phase": "Failed", "steps": 3}
+    assert (await world.admit(fork())).allowed
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

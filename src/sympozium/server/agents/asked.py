@@ -16,7 +16,7 @@ import orjson
 
 from sympozium import durations
 from sympozium.api.endpoint import LABEL_ENDPOINT
-from sympozium.api.meta import API_VERSION, LABEL_INSTANCE
+from sympozium.api.meta import ANNOTATION_REQUEST, API_VERSION, LABEL_INSTANCE
 from sympozium.api.run import TERMINAL
 from sympozium.bus.errors import BusError
 from sympozium.bus.subjects import RunRef
@@ -33,8 +33,6 @@ from sympozium.server.feed.hub import Hub
 from sympozium.server.feed.text import Mark, Piece
 
 log = logging.getLogger(__name__)
-ANNOTATION_REQUEST: Final = "sympozium.ai/request"
-"""On runs that were asked for with an idempotency key: digest of what was asked."""
 _CHUNK: Final = 64 * 1024
 _LAST_WORD: Final = 5.0
 """Seconds after the end of a run in which its result is waited for on the bus; then the status has to do."""

@@ -18,6 +18,7 @@ from sympozium.server.access import Attributes, Caller, CallerOf
 from sympozium.server.models.inspection import Fork
 from sympozium.server.models.runlists import Match, NewRun, RunDetail, RunItem, RunPage, RunTree, RunWritten
 from sympozium.server.names import NamePath, NamespacePath, NamespaceQuery
+from sympozium.server.once import OnceOf
 from sympozium.server.parts import Parts, PartsOf
 from sympozium.server.problems import Problem
 from sympozium.server.runs import family
@@ -79,14 +80,14 @@ async def list_runs(
 
 @router.post("/namespaces/{namespace}/runs", status_code=201)
 async def create_run(
-    caller: CallerOf, parts: PartsOf, namespace: NamespacePath, wanted: NewRun
+    caller: CallerOf, parts: PartsOf, once: OnceOf, namespace: NamespacePath, wanted: NewRun
 ) -> RunWritten:
     """Create an AgentRun as the caller; admission decides, and what it warns of is handed on."""
     order = actions.Wanted(
         instance=wanted.instance, task=wanted.task, model=wanted.model, timeout=wanted.timeout,
         system_prompt=wanted.system_prompt, keep=wanted.keep, labels=wanted.labels, name=wanted.name,
     )  # fmt: skip
-    return await _written(caller, parts, lambda kube: actions.start(kube, namespace, order))
+    return await _written(caller, parts, lambda kube: actions.start(kube, namespace, order, once=once))
 
 
 @router.get("/namespaces/{namespace}/runs/{name}")
@@ -139,18 +140,22 @@ async def resume_run(
 
 
 @router.post("/namespaces/{namespace}/runs/{name}/retry", status_code=201)
-async def retry_run(caller: CallerOf, parts: PartsOf, namespace: NamespacePath, name: NamePath) -> RunWritten:
+async def retry_run(
+    caller: CallerOf, parts: PartsOf, once: OnceOf, namespace: NamespacePath, name: NamePath
+) -> RunWritten:
     """A new run of the same spec, created by the caller; the answer is that one. 409 for a run that has not ended."""
-    return await _written(caller, parts, lambda kube: actions.retry(kube, namespace, name))
+    return await _written(caller, parts, lambda kube: actions.retry(kube, namespace, name, once=once))
 
 
 @router.post("/namespaces/{namespace}/runs/{name}/fork", status_code=201)
 async def fork_run(
-    caller: CallerOf, parts: PartsOf, namespace: NamespacePath, name: NamePath, wanted: Fork
+    caller: CallerOf, parts: PartsOf, once: OnceOf, namespace: NamespacePath, name: NamePath, wanted: Fork
 ) -> RunWritten:
     """A new run, created by the caller, that begins with the conversation of this one up to a step; the answer is that one."""
     return await _written(
-        caller, parts, lambda kube: actions.fork(kube, namespace, name, step=wanted.step, task=wanted.task)
+        caller,
+        parts,
+        lambda kube: actions.fork(kube, namespace, name, step=wanted.step, task=wanted.task, once=once),
     )
 
 

@@ -13,6 +13,7 @@ from sympozium.server.models.base import Items
 from sympozium.server.models.govern import Fired, ScheduleSummary
 from sympozium.server.models.resources import Written
 from sympozium.server.names import NamePath, NamespacePath, NamespaceQuery
+from sympozium.server.once import OnceOf
 from sympozium.server.parts import PartsOf
 
 router = APIRouter(tags=["schedules"])
@@ -43,11 +44,11 @@ async def resume_schedule(caller: CallerOf, namespace: NamespacePath, name: Name
 
 
 @router.post("/namespaces/{namespace}/schedules/{name}/fire", status_code=202)
-async def fire_schedule(caller: CallerOf, namespace: NamespacePath, name: NamePath) -> Fired:
+async def fire_schedule(caller: CallerOf, once: OnceOf, namespace: NamespacePath, name: NamePath) -> Fired:
     """Order a run at once; its name, which the controller gives it when it has seen the order."""
     warnings: list[str] = []
     caller.kube.on_warning = warnings.append
-    run = await actions.fire(caller.kube, namespace, name)
+    run = await actions.fire(caller.kube, namespace, name, once=once)
     return Fired(namespace=namespace, name=run, warnings=warnings)
 
 
