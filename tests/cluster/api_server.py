@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -41,6 +41,9 @@ nobody-token,nobody,6,""
 class ApiServer:
     """`sympozium serve apiserver`. Use as a context manager; `stop` or `kill` and `start` may alternate."""
 
+    program: Sequence[str] = ("-m", "sympozium")
+    """What Python is started with: the command `sympozium`, or a test's own way to it."""
+
     def __init__(self, kube: KubeAPI, directory: Path, *arguments: str) -> None:
         self.kube = kube
         self.directory = directory
@@ -70,12 +73,16 @@ class ApiServer:
 
     def start(self) -> None:
         """Returns when it is ready."""
-        argv = [sys.executable, "-m", "sympozium", "serve", "apiserver", "--port", str(self.port)]
+        argv = [sys.executable, *self.program, "serve", "apiserver", "--port", str(self.port)]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*argv, "--health-port", str(self.health), *self.arguments],
                 env={**os.environ, "KUBECONFIG": str(self._kubeconfig)}, stderr=log, stdout=log,
             )  # fmt: skip
+        self.wait()
+
+    def wait(self) -> None:
+        """Until it is ready."""
         until(self._ready, f"the API server on port {self.port} is ready: {self.log}", timeout=60)
 
     def stop(self) -> int:

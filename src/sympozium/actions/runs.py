@@ -54,7 +54,8 @@ async def start(client: Client, namespace: str, wanted: Wanted, *, once: Once | 
         name = wanted.name or new_name(wanted.instance)
         return await client.create(RUNS, _manifest(namespace, name, wanted.labels, spec), namespace)
     name = wanted.name or once.name(wanted.instance, "start", namespace)
-    asked = {"start": spec, "labels": dict(wanted.labels)}
+    # The key too: a name that was chosen does not derive from it.
+    asked = {"start": spec, "labels": dict(wanted.labels), "once": once.token()}
     return await repeated.create(client, _manifest(namespace, name, wanted.labels, spec), asked)
 
 
