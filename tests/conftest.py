@@ -1,6 +1,7 @@
 """What all suites share."""
 
 import asyncio
+import signal
 
 from hypothesis import HealthCheck, settings
 
@@ -12,5 +13,10 @@ settings.load_profile("untimed")
 
 
 def pytest_sessionstart() -> None:
-    """Say that the main thread has no loop: pytest-asyncio would else make one and never close it."""
+    """Say that the main thread has no loop: pytest-asyncio would else make one and never close it.
+
+    A shell starts what runs in its background with SIGINT ignored, and the programs under test would inherit that.
+    """
     asyncio.set_event_loop(None)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

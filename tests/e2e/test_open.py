@@ -53,13 +53,16 @@ def test_without_an_address_it_goes_through_the_kubernetes_api(sympozium_cluster
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         with process:
-            assert process.stdout is not None
-            link = process.stdout.readline()
-            assert link.startswith("http://127.0.0.1:"), process.communicate(timeout=30)
-            assert not link.startswith(address)
-            assert redeem(link)[0] == 200
-            process.send_signal(signal.SIGINT)
-            _, said = process.communicate(timeout=30)
+            try:
+                assert process.stdout is not None
+                link = process.stdout.readline()
+                assert link.startswith("http://127.0.0.1:"), process.communicate(timeout=30)
+                assert not link.startswith(address)
+                assert redeem(link)[0] == 200
+                process.send_signal(signal.SIGINT)
+                _, said = process.communicate(timeout=30)
+            finally:
+                process.kill()
         assert "through the Kubernetes API" in said
         assert process.returncode == 130
     finally:

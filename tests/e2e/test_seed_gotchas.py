@@ -77,11 +77,11 @@ def test_the_chart_is_published_as_oci(registry: str, version: str, tmp_path: Pa
 def test_the_image_tag_follows_the_version_of_the_app() -> None:
     """SEED: "The chart's appVersion lags behind the latest tagged release"."""
     rendered = helm("4", "template", "s", str(CHART), "-n", "x")
-    ours = set(re.findall(r"image: (\S+/control-plane:\S+)", rendered))
+    ours = set(re.findall(r"image: \"(\S+/control-plane:\S+)\"", rendered))
     assert ours == {f"ghcr.io/sympozium/control-plane:v{sympozium.__version__}"}
     assert f'value: "v{sympozium.__version__}"' in rendered, "runs get images of the same version"
     chosen = helm("4", "template", "s", str(CHART), "-n", "x", "--set", "image.tag=v9.9.9")
-    assert set(re.findall(r"image: (\S+/control-plane:\S+)", chosen)) == {
+    assert set(re.findall(r"image: \"(\S+/control-plane:\S+)\"", chosen)) == {
         "ghcr.io/sympozium/control-plane:v9.9.9"
     }
 

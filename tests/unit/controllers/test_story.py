@@ -166,7 +166,7 @@ def test_after_a_restart_the_last_minute_is_told_again_and_no_more() -> None:
     for number, one in enumerate(WHOLE):
         teller.take(ref, Stored(number + 1, one))
     assert kept.sent == [], "where they go is not known yet"
-    teller._told[ref] = _Told(story(), _Where(Target("http://c:4318"), Resource(())))
+    teller._told[ref] = _Told(story(), _Where(Target("http://c:4318"), Resource(()), of_installation=True))
     for stored in teller._early.pop(ref):
         teller.take(ref, stored)
     assert kept.sent == [
