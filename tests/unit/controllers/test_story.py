@@ -150,7 +150,7 @@ class Kept:
     def __init__(self) -> None:
         self.sent: list[str] = []
 
-    def send(self, _target: object, _resource: object, span: Span) -> None:
+    def send(self, _target: object, _resource: object, span: Span, *, kept: bool) -> None:
         self.sent.append(span.name)
 
 
