@@ -139,6 +139,33 @@ async def test_any_server_dies_while_runs_speak_and_are_heard(bus: BusCluster, a
     await agent.close()
 
 
+async def test_what_is_said_while_most_servers_are_away_waits_and_comes_once(
+    bus: BusCluster, admin: Admin
+) -> None:
+    """One server alone acknowledges nothing, neither a message nor a change of who may speak, and what was acknowledged stays."""
+    run, late = RunRef("team", "speaker", "uid"), RunRef("team", "late", "uid")
+    agent = await Publisher.open((await patient(lambda: admin.issue(run)))["agent"])
+    for number in range(20):
+        await agent.publish(messages.STEP_STARTED, {"step": 1, "text": str(number)})
+    first = await leader(admin)
+    victims = [first, (first + 1) % 3]
+    for victim in victims:
+        bus.kill(victim)
+    speaking = asyncio.create_task(agent.publish(messages.STEP_STARTED, {"step": 1, "text": "20"}))
+    with pytest.raises(BusError):
+        await admin.issue(late)
+    assert not speaking.done()
+    for victim in victims:
+        bus.start(victim)
+    await speaking
+    issued = (await patient(lambda: admin.issue(late)))["agent"]
+    await complete(admin)
+    await agreed(bus, issued, known=True)
+    stored = [item.message.data["text"] for item in await patient(lambda: admin.transcript(run))]
+    assert stored == [str(number) for number in range(21)]
+    await agent.close()
+
+
 async def test_streams_of_fewer_servers_come_to_all_in_place(bus: BusCluster) -> None:
     run = RunRef("team", "early", "uid")
     before = await patient(lambda: Admin.open(bus.url, bus.keyring, servers=1))

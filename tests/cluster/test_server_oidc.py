@@ -25,6 +25,7 @@ PAGE = Path(__file__).parents[2] / "docs/api.md"
 def provider() -> Iterator[TestProvider]:
     port = pick(set())
     made = TestProvider(f"http://127.0.0.1:{port}")
+    made.claims = {"sub": "ada", "groups": ["devs", "system:masters"]}
     server = uvicorn.Server(
         uvicorn.Config(
             made.app, host="127.0.0.1", port=port, log_config=None, access_log=False, lifespan="off"
@@ -47,19 +48,21 @@ def arguments(provider: TestProvider, tmp_path_factory: pytest.TempPathFactory) 
     ]  # fmt: skip
 
 
-def sign_in(browser: httpx2.Client) -> str:
-    """As a browser that follows; where it ends up."""
+def sign_in(browser: httpx2.Client, *, back_at: str = "") -> str:
+    """As a browser that follows; where it ends up. `back_at`: the server that it comes back to, of the same address."""
     to_provider = browser.get("/api/v1/session/oidc/start", params={"returnTo": "#/runs"})
     assert to_provider.status_code == 302, to_provider.text
     with httpx2.Client(trust_env=False, verify=False) as elsewhere:
         back = elsewhere.get(to_provider.headers["location"]).headers["location"]
     parts = urlsplit(back)
     headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
-    return browser.get(f"{parts.path}?{parts.query}", headers=headers).headers["location"]
+    if back_at:
+        headers |= {"Host": parts.netloc}
+    return browser.get(f"{back_at}{parts.path}?{parts.query}", headers=headers).headers["location"]
 
 
 def test_who_signs_in_is_impersonated_with_prefixes_and_kubernetes_decides(
-    installed: KubeAPI, provider: TestProvider, arguments: list[str], tmp_path: Path
+    installed: KubeAPI, arguments: list[str], tmp_path: Path
 ) -> None:
     installed.apply(
         {
@@ -69,7 +72,6 @@ def test_who_signs_in_is_impersonated_with_prefixes_and_kubernetes_decides(
             "subjects": [{"kind": "Group", "apiGroup": "rbac.authorization.k8s.io", "name": "oidc:devs"}],
         }
     )  # fmt: skip
-    provider.claims = {"sub": "ada", "groups": ["devs", "system:masters"]}
     with ApiServer(installed, tmp_path, *arguments, "--oidc-mode", "impersonate") as server:
         with server.client() as browser:
             # The right to impersonate is not installed by default.
@@ -93,6 +95,27 @@ def test_who_signs_in_is_impersonated_with_prefixes_and_kubernetes_decides(
                 ).status_code
                 == 403
             )
+
+
+def test_a_sign_in_that_began_at_one_server_ends_at_another(
+    installed: KubeAPI, arguments: list[str], tmp_path: Path
+) -> None:
+    for document in documented_rights():
+        installed.apply(document)
+    here, there = (tmp_path / name for name in ("here", "there"))
+    here.mkdir()
+    there.mkdir()
+    mode = (*arguments, "--oidc-mode", "impersonate")
+    with (
+        ApiServer(installed, here, *mode) as first,
+        ApiServer(installed, there, *mode) as second,
+        first.client() as browser,
+    ):
+        assert sign_in(browser, back_at=second.url) == "/#/runs"
+        for server in (first, second):
+            address = {"Host": urlsplit(first.url).netloc}
+            found = browser.get(f"{server.url}/api/v1/session", headers=address).json()
+            assert found["user"]["name"] == "oidc:ada"
 
 
 def test_a_kubernetes_that_does_not_know_the_issuer_is_named_as_the_reason(
