@@ -6,6 +6,7 @@ its first write, the second one after it, the third one after two, until a try i
 
 import base64
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from cluster.api_server import SYSTEM, ApiServer, installed
 from cluster.people import bind
 from sympozium.api.endpoint import HMAC_KEY, SERVER, digest
 from sympozium.names import derive
-from sympozium.resources import TRIGGERS
+from sympozium.resources import INSTANCES, TRIGGERS
 from sympozium.testing.client import Object
 from sympozium.testing.kube import KubeAPI
 from sympozium.testing.resources import (
@@ -243,3 +244,31 @@ def test_a_request_to_a_trigger_makes_one_run(kube: KubeAPI, server: Mortal) -> 
     assert (died, answer.is_success) == (2, True), answer.text
     made = kube.items(AGENT_RUN, NS, labelSelector="sympozium.ai/trigger=hook")
     assert [item["metadata"]["name"] for item in made] == [answer.json()["run"]]
+
+
+def test_a_question_to_an_agent_is_one_run_however_often_it_is_asked(kube: KubeAPI, server: Mortal) -> None:
+    """The last try waits for the end of the run that was made before it."""
+    spec = {"agents": {"default": {"model": "m"}}, "webEndpoint": {"enabled": True}}
+    make(kube, "SympoziumInstance", "bot", spec)
+    key = base64.b64decode(kube.get(SECRET, SERVER, SYSTEM)["data"][HMAC_KEY])
+    known = {"webEndpoint": {"status": "Ready", "keyDigest": digest(key, NS, "bot", TOKEN)}}
+    kube.patch(INSTANCES, "bot", {"status": known}, NS, subresource="status")
+    path = f"/agents/{NS}/bot/v1"
+    with server.client(TOKEN) as client:
+        until(lambda: client.get(f"{path}/models").status_code == 200, "it knows the agent")
+
+    def made() -> list[Object]:
+        return kube.items(AGENT_RUN, NS, labelSelector="sympozium.ai/instance=bot")
+
+    body = {"model": "bot", "messages": [{"role": "user", "content": "Hello"}]}
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(server.insist, f"{path}/chat/completions", body, key="k", token=TOKEN)
+        until(lambda: len(made()) == 1, "the run is made", timeout=30)
+        (run,) = made()
+        name = run["metadata"]["name"]
+        ended = {"status": {"phase": "Failed", "reason": "Broken", "error": "it broke"}}
+        kube.patch(AGENT_RUN, name, ended, NS, subresource="status")
+        died, answer = asking.result()
+    assert (died, answer.status_code) == (2, 502), answer.text
+    assert answer.headers["x-sympozium-run"] == f"{NS}/{name}"
+    assert len(made()) == 1
