@@ -244,6 +244,7 @@ def test_a_request_to_a_trigger_makes_one_run(kube: KubeAPI, server: Mortal) -> 
     assert (died, answer.is_success) == (2, True), answer.text
     made = kube.items(AGENT_RUN, NS, labelSelector="sympozium.ai/trigger=hook")
     assert [item["metadata"]["name"] for item in made] == [answer.json()["run"]]
+    assert not kube.get(TRIGGERS, "hook", NS)["status"].get("firedCount"), "it died before it counted"
 
 
 def test_a_question_to_an_agent_is_one_run_however_often_it_is_asked(kube: KubeAPI, server: Mortal) -> None:
