@@ -169,7 +169,7 @@ class Component(Placement):
 
 class Controller(Component):
     resources: Resources = _resources("100m", "256Mi", "1Gi")
-    """Requests and limits; 10,000 runs need some 600 MiB."""
+    """Requests and limits; 10,000 runs that are kept need 130 MiB."""
 
 
 class IssuerRef(Values):
@@ -317,6 +317,8 @@ class Limits(Values):
 
 
 class ApiServer(Component):
+    replicas: Annotated[int, Field(ge=1, le=9)] = 1
+    """Pods. One-time links and sign-outs are known to one pod alone: with more, the Service keeps a client at one."""
     enabled: bool = True
     """Run the API server with the dashboard. Agents work without."""
     service: Service = Service()

@@ -163,7 +163,7 @@ def test_golden(name: str, values: dict[str, Any]) -> None:
         ({"nats": {"external": {"url": "nats://x:4222"}}}, "set nats.enabled to false too"),
         ({"apiserver": {"ingress": {"enabled": True}}}, "name at least one host in apiserver.ingress.hosts"),
         ({"apiserver": {"gateway": {"enabled": True}}}, "name at least one Gateway"),
-        ({"apiserver": {"persistence": {"enabled": True}}}, "set apiserver.replicas to 1"),
+        ({"apiserver": {"replicas": 2, "persistence": {"enabled": True}}}, "set apiserver.replicas to 1"),
         ({"apiserver": {"oidc": {"issuer": "https://id"}}}, "set apiserver.oidc.clientID too"),
         ({"apiserver": {"service": {"loadBalancerIP": "10.0.0.1"}}}, "these need apiserver.service.type LoadBalancer"),
         ({"apiserver": {"service": {"nodePort": 30000}}}, "need type NodePort or LoadBalancer"),
