@@ -225,10 +225,21 @@ def test_a_schedule_is_told_to_fire_once(kube: KubeAPI, server: Mortal) -> None:
     def ordered() -> str:
         return derive("nightly", "fire", kube.get(SCHEDULE, "nightly", NS)["metadata"]["annotations"]["sympozium.ai/fire"])  # fmt: skip
 
+    def ask(key: str) -> httpx2.Response:
+        return server.ask("POST", f"{path}/fire", token="operator-token", Idempotency_Key=key)
+
     assert ordered() == fired
-    other = server.ask("POST", f"{path}/fire", token="operator-token", Idempotency_Key="later").json()["name"]
+    refused = ask("later")
+    assert refused.status_code == 409
+    assert f"{fired} was ordered of schedule nightly a moment ago" in refused.json()["detail"]
+    assert ordered() == fired, "who was told of a run gets it"
+    token = kube.get(SCHEDULE, "nightly", NS)["metadata"]["annotations"]["sympozium.ai/fire"]
+    seen = {"metadata": {"annotations": {"sympozium.ai/fired": token}}}  # as the controllers write it
+    kube.patch(SCHEDULE, "nightly", seen, NS)
+    other = ask("later").json()["name"]
     assert other == ordered() != fired
-    assert server.ask("POST", f"{path}/fire", token="operator-token", Idempotency_Key="now").json()["name"] == fired  # fmt: skip
+    assert ask("now").json()["name"] == fired
+    assert ordered() == other
 
 
 def test_a_request_to_a_trigger_makes_one_run(kube: KubeAPI, server: Mortal) -> None:

@@ -2,10 +2,10 @@
 
 import secrets
 
-from sympozium.actions.errors import MissingError
+from sympozium.actions.errors import MissingError, StaleError
 from sympozium.actions.once import Once
-from sympozium.api.schedule import FIRE_ANNOTATION
-from sympozium.kube import Client
+from sympozium.api.schedule import FIRE_ANNOTATION, FIRED_ANNOTATION
+from sympozium.kube import Client, ConflictError
 from sympozium.kube.resources import Object
 from sympozium.names import derive
 from sympozium.resources import SCHEDULES
@@ -18,16 +18,37 @@ async def suspend(client: Client, namespace: str, name: str, *, suspended: bool)
 
 
 async def fire(client: Client, namespace: str, name: str, *, once: Once | None = None) -> str:
-    """Order a run at once, also of a suspended schedule; the name that it will have. Raises MissingError.
+    """Order a run at once, also of a suspended schedule; the name that it will have. Raises MissingError, StaleError.
 
-    With `once` the same request orders the same run again, which the controller does not make twice.
+    With `once` the same request orders the same run again, which the controller does not make twice. An order that the
+    controllers have not seen yet is not written over: its run would never be made, and somebody was told that it will.
     """
-    await _find(client, namespace, name)
     token = once.token("fire", namespace, name) if once else secrets.token_hex(8)
-    await client.patch(SCHEDULES, name, namespace, {"metadata": {"annotations": {FIRE_ANNOTATION: token}}})
+    while True:
+        metadata = (await _find(client, namespace, name))["metadata"]
+        annotations = metadata.get("annotations") or {}
+        ordered, done = annotations.get(FIRE_ANNOTATION), annotations.get(FIRED_ANNOTATION)
+        if token in (ordered, done):
+            break
+        if ordered and ordered != done:
+            waiting = derive(name, "fire", ordered)
+            raise StaleError(
+                f"run {waiting} was ordered of schedule {name} a moment ago and is not made yet: try again in a second"
+            )
+        change = {
+            "resourceVersion": metadata["resourceVersion"],
+            "annotations": {FIRE_ANNOTATION: token},
+        }
+        try:
+            await client.patch(SCHEDULES, name, namespace, {"metadata": change})
+        except ConflictError:  # somebody wrote in between: look again
+            continue
+        break
     return derive(name, "fire", token)
 
 
-async def _find(client: Client, namespace: str, name: str) -> None:
-    if await client.find(SCHEDULES, name, namespace) is None:
+async def _find(client: Client, namespace: str, name: str) -> Object:
+    found = await client.find(SCHEDULES, name, namespace)
+    if found is None:
         raise MissingError(f"no sympoziumschedule {name!r} in namespace {namespace}")
+    return found
