@@ -47,8 +47,6 @@ class Destination:
     secret: str | None = None
     of_installation: bool = True
     """Whether endpoint, headers and Secret are SympoziumConfig's, and not the instance's."""
-    of_author: bool = False
-    """Whether the endpoint is none of the installation's: the policy names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +89,6 @@ def destination(
         headers=chosen.headers if endpoint else {},
         secret=chosen.headers_secret_ref if endpoint else None,
         of_installation=chosen is installed,
-        of_author=chosen_by_author,
     )
 
 

@@ -42,7 +42,7 @@ def test_the_instance_then_the_installation_then_the_controllers() -> None:
     own = where(
         {"enabled": True, "otlpEndpoint": OWN, "headers": {"c": "d"}}, {"headers": {"a": "b"}}, **named()
     )
-    assert own == Destination(OWN, headers={"c": "d"}, of_installation=False, of_author=True)
+    assert own == Destination(OWN, headers={"c": "d"}, of_installation=False)
 
 
 def test_what_an_instance_says_beside_its_endpoint() -> None:
