@@ -16,6 +16,7 @@ from sympozium.api.config import NAME as CONFIG
 from sympozium.api.meta import SYSTEM_NAMESPACE
 from sympozium.kube import Client, ForbiddenError, NotFoundError
 from sympozium.kube.resources import SECRETS, Object
+from sympozium.kube.secretdata import decoded
 from sympozium.resources import CONFIGS, PERSONA_PACKS, RUNS
 
 SECRET: Final = "sympozium-llm-key"  # noqa: S105 - a name
@@ -88,8 +89,7 @@ async def configured(client: Client, namespace: str) -> Configured:
 async def secret_data(client: Client, name: str, namespace: str) -> dict[str, str]:
     """Of a Secret of the namespace; empty when it is not there. Raises ForbiddenError."""
     found = await client.find(SECRETS, name, namespace)
-    data = (found or {}).get("data") or {}
-    return {key: base64.b64decode(value).decode(errors="replace") for key, value in data.items()}
+    return {key: value.decode(errors="replace") for key, value in decoded(found).items()}
 
 
 async def progress(client: Client, namespace: str) -> Progress:

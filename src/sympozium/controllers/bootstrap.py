@@ -36,6 +36,7 @@ from sympozium.egresstoken import FIELD, KEY_BYTES, SECRET as EGRESS_SECRET
 from sympozium.kube import Client, KubeError
 from sympozium.kube.errors import AlreadyExistsError, ConflictError
 from sympozium.kube.resources import CONFIG_MAPS, SECRETS, Object, Resource
+from sympozium.kube.secretdata import decoded
 
 log = logging.getLogger(__name__)
 
@@ -221,7 +222,6 @@ def _encoded(resource: Resource, value: str | bytes) -> str:
 
 def _decoded(resource: Resource, found: Object) -> Data:
     """Bytes of Secrets as latin-1: of some keys only that they are there matters."""
-    data: dict[str, str] = found.get("data") or {}
     if resource is CONFIG_MAPS:
-        return dict(data)
-    return {key: base64.b64decode(value).decode("latin-1") for key, value in data.items()}
+        return dict(found.get("data") or {})
+    return {key: value.decode("latin-1") for key, value in decoded(found).items()}

@@ -9,7 +9,7 @@ of replicas ends at the same certificate, whatever the order.
 """
 
 import logging
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from sympozium.api.meta import SYSTEM_NAMESPACE
 from sympozium.kube.client import Client
 from sympozium.kube.errors import ConflictError, KubeError
 from sympozium.kube.resources import MUTATING_WEBHOOKS, SECRETS, VALIDATING_WEBHOOKS
+from sympozium.kube.secretdata import decoded
 from sympozium.webhook.certificates import CERTIFICATE, KEY, Material, renewed
 
 log = logging.getLogger(__name__)
@@ -147,8 +148,7 @@ def _operations(configuration: Object, bundle: str) -> list[Object]:
 
 
 def _decoded(secret: Object) -> Material | None:
-    data = {key: b64decode(value) for key, value in (secret.get("data") or {}).items()}
-    return Material.from_data(data)
+    return Material.from_data(decoded(secret))
 
 
 async def _write(client: Client, secret: Object | None, fresh: Material) -> None:

@@ -5,7 +5,6 @@ keeps the controllers from starting and judging runs, and from nothing else.
 """
 
 import asyncio
-import base64
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -32,6 +31,7 @@ from sympozium.controllers.run.port import (
 )
 from sympozium.kube import Client, KubeError
 from sympozium.kube.resources import CONFIG_MAPS, SECRETS, Object
+from sympozium.kube.secretdata import decoded
 
 log = logging.getLogger(__name__)
 
@@ -179,7 +179,7 @@ async def _admin(client: Client, namespace: str) -> Admin:
 
 
 def _decoded(secret: Object) -> dict[str, str]:
-    return {key: base64.b64decode(value).decode() for key, value in (secret.get("data") or {}).items()}
+    return {key: value.decode() for key, value in decoded(secret).items()}
 
 
 def _audit_end(entry: Entry) -> AuditEnd:

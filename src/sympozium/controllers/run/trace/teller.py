@@ -5,7 +5,6 @@ whole record of a run that goes on is read again. What had ended a minute before
 predecessor and is not told again; what it may not have told is, under the ids that it has in any case.
 """
 
-import base64
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -19,6 +18,7 @@ from sympozium.controllers.run.trace import origin
 from sympozium.controllers.run.trace.story import Story, nanoseconds
 from sympozium.kube import KubeError
 from sympozium.kube.resources import SECRETS
+from sympozium.kube.secretdata import decoded
 from sympozium.policy import Effective
 from sympozium.policy.resolve import MissingReferenceError
 from sympozium.policy.traces import Destination, Refused, destination, unfit_headers
@@ -157,10 +157,7 @@ class Teller:
                 raise MissingError(
                     f"Secret {wanted.secret} with headers for {wanted.endpoint} is not in namespace {place}"
                 )
-            data = secret.get("data") or {}
-            headers |= {
-                key: base64.b64decode(value).decode(errors="replace").strip() for key, value in data.items()
-            }
+            headers |= {key: value.decode(errors="replace").strip() for key, value in decoded(secret).items()}
         if unfit := unfit_headers(headers):
             raise MissingError(
                 f"headers for {wanted.endpoint} that cannot be set: {', '.join(unfit)} (a value is one line of ASCII)"
