@@ -122,8 +122,8 @@ def transcript(cluster: Cluster, namespace: str, name: str = "run") -> str:
     return cluster.sympozium("logs", name, "-n", namespace).stdout
 
 
-def payload_pids(cluster: Cluster, needle: str) -> list[int]:
-    """Processes in containers of this cluster's node whose command line holds `needle`."""
+def payload_pids(cluster: Cluster, needle: str, pod: str = "") -> list[int]:
+    """Processes in containers of this cluster's node (of the pod with uid `pod` alone) whose command line holds `needle`."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -132,7 +132,7 @@ def payload_pids(cluster: Cluster, needle: str) -> list[int]:
         except OSError:  # gone, or going
             continue
         # The volumes of a container are mounts out of the node's directory; the node itself has none.
-        inside = str(cluster.data.node) in mounts and not words[0].endswith(b"bwrap")
+        inside = str(cluster.data.node) in mounts and pod in mounts and not words[0].endswith(b"bwrap")
         if inside and any(needle.encode() in word for word in words):
             found.append(int(entry.name))
     return found

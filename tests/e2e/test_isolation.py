@@ -92,11 +92,11 @@ def test_each_container_has_only_its_own(sympozium_cluster: Cluster, held_run: s
     (pod,) = sympozium_cluster.items(POD, held_run, labelSelector="sympozium.ai/run=run")
     names = {c["name"] for c in pod["spec"]["containers"] + pod["spec"].get("initContainers", [])}
     assert names == {"agent", "tools", "shell", "skill-k8s-ops"}
-    # Other runs of this session have ended; what runs now is this one.
-    (agent_pid,) = payload_pids(sympozium_cluster, "sympozium.agent")
-    (tools_pid,) = payload_pids(sympozium_cluster, "sympozium.tools")
-    (shell_pid,) = payload_pids(sympozium_cluster, "sympozium.shell")
-    (skill_pid,) = payload_pids(sympozium_cluster, "sympozium.skills.k8s_ops")
+    uid = pod["metadata"]["uid"]
+    (agent_pid,) = payload_pids(sympozium_cluster, "sympozium.agent", uid)
+    (tools_pid,) = payload_pids(sympozium_cluster, "sympozium.tools", uid)
+    (shell_pid,) = payload_pids(sympozium_cluster, "sympozium.shell", uid)
+    (skill_pid,) = payload_pids(sympozium_cluster, "sympozium.skills.k8s_ops", uid)
 
     token = "/var/run/secrets/kubernetes.io/serviceaccount"
     has_token = [

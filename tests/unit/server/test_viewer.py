@@ -1,12 +1,14 @@
 """One stream: what it sends when nothing comes, and when it ends. Time is virtual."""
 
 import asyncio
+import random
 
 import looptime  # noqa: F401 - the plugin for virtual time
 import pytest
 
 from sympozium.kube import ApiError, KubeError, UnauthorizedError, UnreachableError
 from sympozium.server.problems import Problem
+from sympozium.server.settings import STREAM_RECHECK
 from sympozium.server.streams.registry import Registry
 from sympozium.server.streams.viewer import UNCHECKED_SECONDS, Viewer
 from sympozium.testing.sse import Event, Parser
@@ -22,8 +24,11 @@ class Queue:
     def __init__(self) -> None:
         self.ended = False
         self.chunks: list[bytes] = []
+        self.taken = 0
 
     async def take(self) -> bytes:
+        self.taken += 1
+        assert self.taken < 10_000, "the stream goes round without a pause"
         return self.chunks.pop(0) if self.chunks else b""
 
 
@@ -164,6 +169,23 @@ async def test_a_right_that_nobody_can_confirm_holds_for_a_while(error: KubeErro
     await asyncio.sleep(65)
     assert reading.task.done()
     assert reading.names == ["problem"]
+
+
+async def test_a_review_that_is_due_within_a_grain_of_the_clock_is_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(random, "uniform", lambda low, high: 1 + 5e-10 / STREAM_RECHECK)
+    made = viewer(Queue())
+    reviews: list[None] = []
+
+    async def check() -> None:
+        reviews.append(None)
+
+    made.check = check
+    reading = Reading(made)
+    await asyncio.sleep(STREAM_RECHECK + 1)
+    assert len(reviews) == 1
+    reading.task.cancel()
 
 
 def test_there_is_room_for_so_many_and_for_so_many_of_one() -> None:

@@ -15,6 +15,9 @@ from sympozium.server.problems import Problem, of_kubernetes
 from sympozium.server.settings import STREAM_RECHECK
 
 PING_SECONDS: Final = 15.0
+_DUE: Final = 0.001
+"""What comes due within this time is done now. A timer may fire earlier than its moment by the grain of the clock: whoever
+then waits for the rest of the grain goes round without a pause, forever where the clock stands still meanwhile."""
 UNCHECKED_SECONDS: Final = 120.0
 """How long a stream goes on while nobody can say whether it may."""
 _RETRY_MS: Final = (1000, 3000)
@@ -26,6 +29,10 @@ Check = Callable[[], Awaitable[None]]
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
+
+
+def _due(moment: float) -> bool:
+    return moment - _now() <= _DUE
 
 
 class Source(Protocol):
@@ -67,7 +74,7 @@ class Viewer:
             if self._draining.is_set():
                 yield frame("bye", {})
                 return
-            if _now() >= check_at:
+            if _due(check_at):
                 check_at = self._next_check()
                 if (problem := await self._withdrawn()) is not None:
                     yield frame("problem", problem.body())
@@ -82,7 +89,7 @@ class Viewer:
                 continue
             if all(source.ended for source in self.sources):
                 return
-            if _now() >= ping_at:
+            if _due(ping_at):
                 ping_at = _now() + self._ping
                 yield PING
             await self._sleep(min(ping_at, check_at))
