@@ -45,11 +45,15 @@ def test_a_command_finds_no_credentials(sympozium_cluster: Cluster, namespace: s
 
 
 def test_a_command_reaches_nothing_on_the_network(sympozium_cluster: Cluster, namespace: str) -> None:
-    """Not the bus, not the API, not the node: under an open policy too, what the model wrote has no network."""
+    """Not the bus, not the API, not the node: under an open policy too, what the model wrote has no network.
+
+    Refused is what its own loopback says; sockets that no network namespace holds (40 is AF_VSOCK) cannot be made.
+    """
     state = read(sympozium_cluster.data)
     assert state is not None
     ports = {name: port for name, port in state.ports.items() if name in ("api", "bus", "webhook", "node")}
     knock = "import socket,sys\nfor p in sys.argv[1:]:\n s=socket.socket()\n print(p, s.connect_ex(('127.0.0.1',int(p))))"
+    knock += "\ntry: socket.socket(40)\nexcept OSError as e: print('vsock', e.errno)"
     command = f'python3 -c "{knock}" {" ".join(map(str, ports.values()))}'
     policy(sympozium_cluster, namespace)
     script = say(
@@ -62,6 +66,7 @@ def test_a_command_reaches_nothing_on_the_network(sympozium_cluster: Cluster, na
         seen = finished(sympozium_cluster, namespace)["status"]["result"]
     for name, port in ports.items():
         assert f"{port} {errno.ECONNREFUSED}" in seen, (name, seen)
+    assert f"vsock {errno.EACCES}" in seen
 
 
 @pytest.fixture
@@ -82,6 +87,15 @@ def held_run(sympozium_cluster: Cluster, namespace: str):
 
 def _mounts(pid: int) -> set[str]:
     return {line.split()[4] for line in Path(f"/proc/{pid}/mountinfo").read_text().splitlines()}
+
+
+def _abstract(pid: int) -> set[str]:
+    """The names of the process's unix sockets that are not files."""
+    own = {link.name for link in (entry.readlink() for entry in Path(f"/proc/{pid}/fd").iterdir())}
+    found = [line.split() for line in Path(f"/proc/{pid}/net/unix").read_text().splitlines()[1:]]
+    names = {f"socket:[{fields[6]}]": "".join(fields[7:]) for fields in found}
+    assert own & names.keys(), "no socket of it was found"
+    return {name for inode, name in names.items() if inode in own and name.startswith("@")}
 
 
 def _environ(pid: int) -> str:
@@ -123,6 +137,9 @@ def test_each_container_has_only_its_own(sympozium_cluster: Cluster, held_run: s
         pid for pid in (agent_pid, tools_pid, shell_pid, skill_pid) if "sk-canary-model-key" in _environ(pid)
     ]
     assert has_key == [agent_pid]
+    # On a cluster all four share one network namespace, where a command can connect to names without a file.
+    for pid in (agent_pid, tools_pid, shell_pid, skill_pid):
+        assert _abstract(pid) == set()
 
 
 def test_the_rights_of_the_pods_own_account_and_of_the_skill(

@@ -9,11 +9,8 @@ https://docs.kernel.org/userspace-api/seccomp_filter.html
 
 import errno
 import os
-import struct
 
-_X86_64, _AARCH64 = 0xC000003E, 0xC00000B7
-_LD_W, _JEQ, _JGE, _RET = 0x20, 0x15, 0x35, 0x06
-_ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
+from sympozium import bpf
 
 # name: (x86-64, AArch64), from the kernel's system call tables.
 REFUSED = {
@@ -30,29 +27,18 @@ REFUSED = {
     "swapon": (167, 224), "syslog": (103, 116), "umount2": (166, 39), "unshare": (272, 97),
     "userfaultfd": (323, 282), "vhangup": (153, 58),
 }  # fmt: skip
-_X32_BIT = 0x40000000
 
 
 def program(machine: str | None = None) -> bytes | None:
     """The filter for this machine (or for `machine`, as `uname -m` says it); None for an unknown one."""
     machine = machine or os.uname().machine
-    if machine == "x86_64":
-        arch, column = _X86_64, 0
-    elif machine in {"aarch64", "arm64"}:
-        arch, column = _AARCH64, 1
-    else:
+    if machine not in bpf.MACHINES:
         return None
+    column = 0 if machine == "x86_64" else 1
     numbers = sorted(pair[column] for pair in REFUSED.values())
-    code = [
-        (_LD_W, 0, 0, 4),  # seccomp_data.arch
-        (_JEQ, 1, 0, arch),
-        (_RET, 0, 0, _KILL),
-        (_LD_W, 0, 0, 0),  # seccomp_data.nr
-    ]
-    if arch == _X86_64:  # the x32 numbering reaches the same calls by other numbers
-        code += [(_JGE, 0, 1, _X32_BIT), (_RET, 0, 0, _ERRNO | errno.ENOSYS)]
+    code = bpf.number_of(machine)
     for index, number in enumerate(numbers):
         # A match jumps over the remaining comparisons and over "allow".
-        code.append((_JEQ, len(numbers) - index, 0, number))
-    code += [(_RET, 0, 0, _ALLOW), (_RET, 0, 0, _ERRNO | errno.EPERM)]
-    return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
+        code.append((bpf.JEQ, len(numbers) - index, 0, number))
+    code += [(bpf.RET, 0, 0, bpf.ALLOW), (bpf.RET, 0, 0, bpf.ERRNO | errno.EPERM)]
+    return bpf.packed(code)

@@ -1,6 +1,8 @@
 """Where what the model wrote runs: commands and files of the workspace, and no credentials.
 
-A leaf on the standard library alone, because it starts in every pod and must not cost the run
+Before its first command it closes the network of itself and of all that it starts (`sympozium.shell.network`).
+
+A leaf on the standard library and `sympozium.bpf` alone, because it starts in every pod and must not cost the run
 time, and because the less code sits next to untrusted commands the better. No asyncio on the
 server side for the same reason: one thread per connection, one request per connection, and a
 connection that closes early ends what it started.

@@ -7,6 +7,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
+from sympozium.shell.network import Closing
 from sympozium.shell.server import ShellServer
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def main(arguments: list[str]) -> int:
             sys.stderr.write(f"error: unknown or incomplete option {name!r}\n{USAGE}\n")
             return 2
         options[name] = value
-    server = ShellServer(path=options["--socket"], workspace=options["--workspace"])
+    server = ShellServer(path=options["--socket"], workspace=options["--workspace"], before_command=Closing())
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         # Not in the handler itself: it may have interrupted a thread that holds the server's lock.

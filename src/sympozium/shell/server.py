@@ -7,13 +7,16 @@ there is at most one caller (`tools`), which runs one call at a time.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
 from sympozium.shell import execute, files, protocol
 from sympozium.shell.beneath import PathRefusedError, locate
+from sympozium.shell.network import NotClosedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,11 +26,15 @@ _REQUEST_TIMEOUT = 30.0
 
 
 class ShellServer:
-    """Serves one workspace on one unix socket. `serve` blocks until `stop` is called."""
+    """Serves one workspace on one unix socket. `serve` blocks until `stop` is called.
 
-    def __init__(self, *, path: str, workspace: str) -> None:
+    `before_command` gets the connection of each command, and may refuse it with NotClosedError.
+    """
+
+    def __init__(self, *, path: str, workspace: str, before_command: Callable[[socket.socket], None]) -> None:
         self._path = path
         self._workspace = workspace
+        self._before_command = before_command
         self._operations: dict[str, Callable[..., dict[str, Any]]] = {
             "read_file": self._read,
             "write_file": self._write,
@@ -111,6 +118,10 @@ class ShellServer:
             return {"ok": True, "result": operation(**request)}
         except (files.OperationError, PathRefusedError) as error:
             return {"ok": False, "error": str(error)}
+        except NotClosedError as error:
+            why = f"the command was not run: its network cannot be closed here: {error}"
+            sys.stderr.write(json.dumps({"msg": why}) + "\n")
+            return {"ok": False, "error": why}
         except ConnectionAbortedError:
             raise
         except OSError as error:
@@ -126,6 +137,7 @@ class ShellServer:
         with locate(self._workspace, workdir) as place:
             directory = place.open(os.O_PATH | os.O_DIRECTORY)
             try:
+                self._before_command(connection)
                 return execute.run(
                     ["/bin/sh", "-c", request["command"]],
                     cwd=directory,

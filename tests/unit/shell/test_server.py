@@ -18,7 +18,9 @@ from sympozium.shell.server import ShellServer
 @pytest.fixture
 def server(tmp_path: Path):
     (tmp_path / "ws").mkdir()
-    server = ShellServer(path=str(tmp_path / "s"), workspace=str(tmp_path / "ws"))
+    server = ShellServer(
+        path=str(tmp_path / "s"), workspace=str(tmp_path / "ws"), before_command=lambda _: None
+    )
     thread = threading.Thread(target=server.serve)
     thread.start()
     yield tmp_path

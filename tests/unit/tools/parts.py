@@ -110,7 +110,9 @@ def config(
 @contextmanager
 def shell(directory: Path):
     (directory / "ws").mkdir(exist_ok=True)
-    server = ShellServer(path=str(directory / "shell.sock"), workspace=str(directory / "ws"))
+    server = ShellServer(
+        path=str(directory / "shell.sock"), workspace=str(directory / "ws"), before_command=lambda _: None
+    )
     thread = threading.Thread(target=server.serve)
     thread.start()
     try:

@@ -27,8 +27,9 @@ from sympozium.policy import network
 
 ANNOTATION: Final = "node.sympozium.ai/egress"
 OFFLINE: Final = "node.sympozium.ai/offline"
-"""Containers without any network. What the model wrote runs in `shell`, which then reaches neither the bus nor
-anything else by itself; `fetch_url` is the way out, and the gate judges each call."""
+"""Containers without any network, on a node of ours. What the model wrote runs in `shell`, which then reaches neither the
+bus nor anything else by itself; `fetch_url` is the way out, and the gate judges each call. Elsewhere the pod's network is the
+shell's too, and the shell itself leaves its commands no sockets (`sympozium.shell.network`)."""
 _PORTS: Final = {"https": 443, "http": 80, "nats": 4222, "tls": 4222, "ws": 80, "wss": 443}
 _RESOLVERS: Final[list[Object]] = [
     {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}},

@@ -126,8 +126,8 @@ def _shell(inputs: Inputs) -> Object:
     context: Object = {}
     changes: Object = {}
     if box is not None and box.image:
-        # An image of somebody's own has the sympozium package, and not necessarily our entry point.
-        changes["command"] = ["python3", "-m", "sympozium.shell"]
+        # An image of somebody's own has the sympozium package, and not necessarily our entry point. -I: see `Containerfile`.
+        changes["command"] = ["python3", "-I", "-m", "sympozium.shell"]
     if box is not None and box.enabled:
         mounts.append(_mount("shell-tmp", "/tmp"))  # noqa: S108 - a path in the container
         context["readOnlyRootFilesystem"] = True
