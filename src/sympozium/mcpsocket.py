@@ -6,52 +6,26 @@ by `agent` (client), `tools` (both) and the skill sidecars (server).
 
 Weight: `import mcp` runs `mcp/__init__.py`, which imports every client, server and transport:
 950 ms of CPU, three times in each pod, on a path where the whole budget is 4 s. The modules
-that we use need 550 to 750 ms. `_defer` therefore registers the three packages as modules whose
-`__init__` runs at the first access of a name that it would define (PEP 562), so that `import
-mcp.client.session` costs that module alone and `from mcp import Client` works as before.
+that we use need 550 to 750 ms, so the `__init__` of the three packages is deferred: `import
+mcp.client.session` costs that module alone, and `from mcp import Client` works as before.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import logging
 import os
-import sys
 from typing import TYPE_CHECKING, Any
+
+from sympozium.deferral import defer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
-    from types import ModuleType
-
-
-def _defer(name: str) -> None:
-    """Put package `name` into sys.modules with its `__init__` still to run."""
-    if name in sys.modules:
-        return
-    spec = importlib.util.find_spec(name)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"the package {name} is not installed; install sympozium with its dependencies")
-    module = importlib.util.module_from_spec(spec)
-    loader = spec.loader
-
-    def complete(attribute: str) -> Any:
-        if attribute.startswith("__"):
-            raise AttributeError(attribute)
-        del module.__dict__["__getattr__"]
-        loader.exec_module(module)
-        return getattr(module, attribute)
-
-    module.__dict__["__getattr__"] = complete
-    sys.modules[name] = module
-    parent, _, child = name.rpartition(".")
-    if parent:
-        setattr(sys.modules[parent], child, module)
 
 
 for _name in ("mcp", "mcp.client", "mcp.server"):
-    _defer(_name)
+    defer(_name)
 
 import anyio  # noqa: E402 - everything below wants the deferred packages
 import mcp_types as types  # noqa: E402
@@ -258,12 +232,6 @@ def result_text(result: types.CallToolResult) -> str:
         else:
             parts.append(f"[{block.type} content, not shown to the model]")
     return "\n".join(parts)
-
-
-def deferred(name: str) -> ModuleType | None:
-    """The deferred package `name` while its `__init__` has not run; for the test that holds the saving."""
-    module = sys.modules.get(name)
-    return module if module is not None and "__getattr__" in module.__dict__ else None
 
 
 def tool_server(

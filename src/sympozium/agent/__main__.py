@@ -1,6 +1,6 @@
 """Entry point of the `agent` container.
 
-The start is on the path that a person waits for: the SDKs (0.7 s for `openai`, more for `mcp`)
+The start is on the path that a person waits for: the SDKs (0.3 s for `openai`, more for `mcp`)
 load in a thread while this process waits for the bus and for the tool server.
 """
 
@@ -67,7 +67,7 @@ async def _publish_result(publisher: Publisher, outcome: Outcome) -> None:
 async def _publisher(credentials: Credentials) -> Publisher:
     """Connect, with the model's SDK loading in the meantime."""
     async with asyncio.TaskGroup() as group:
-        group.create_task(asyncio.to_thread(importlib.import_module, "openai"))
+        group.create_task(asyncio.to_thread(importlib.import_module, "sympozium.agent.sdk"))
         opening = group.create_task(Publisher.open(credentials))
     return opening.result()
 

@@ -83,7 +83,8 @@ class Model:
         self, settings: AgentModel, *, pause: Callable[[float], Awaitable[None]] = asyncio.sleep
     ) -> None:
         import httpx2
-        from openai import AsyncOpenAI
+
+        from sympozium.agent.sdk import openai
 
         self._settings = settings
         self._pause = pause
@@ -96,7 +97,7 @@ class Model:
                 f"no OPENAI_API_KEY for {OPENAI}: put it into a Secret that authRefs of the instance names, "
                 "or give a baseURL of another endpoint",
             )
-        self._client = AsyncOpenAI(
+        self._client = openai.AsyncOpenAI(
             base_url=self.base_url,
             api_key=key or "none",
             max_retries=0,
@@ -139,7 +140,8 @@ class Model:
         on_text: Callable[[str], Awaitable[None]],
     ) -> Answer | _Failure:
         import httpx2
-        import openai
+
+        from sympozium.agent.sdk import openai
 
         request: dict[str, Any] = {
             "model": self._settings.model,
