@@ -45,7 +45,7 @@ def test_what_an_sdk_gathers_is_imported_when_somebody_asks_for_it(code: str) ->
 
 
 def test_a_package_that_is_not_there_is_named() -> None:
-    with pytest.raises(ImportError, match="no_such_package.inner is not installed"):
+    with pytest.raises(ImportError, match=r"no_such_package\.inner is not installed"):
         defer("no_such_package.inner")
     assert not deferred("no_such_package.inner")
 
