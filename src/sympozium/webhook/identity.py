@@ -33,10 +33,11 @@ def trigger(user: User, run: Object) -> Trigger:
 
     The API server is believed about a trigger, whose requests it takes; `endpoints` looks which.
     """
-    schedule = (run.get("metadata", {}).get("labels") or {}).get(LABEL_SCHEDULE)
+    labels = (run.get("metadata") or {}).get("labels") or {}
+    schedule = labels.get(LABEL_SCHEDULE)
     if is_controller(user) and schedule:
         return Trigger(kind="Schedule", name=schedule, user=user.name)
-    event = (run.get("metadata", {}).get("labels") or {}).get(LABEL_TRIGGER)
+    event = labels.get(LABEL_TRIGGER)
     if (is_controller(user) or is_apiserver(user)) and event:
         return Trigger(kind="Trigger", name=event, user=user.name)
     if is_controller(user) and (parent := parent_name(run)):

@@ -85,8 +85,8 @@ class Request:
                 tuple(info.texts("groups")),
                 info.map("extra", optional=True).lists(),
             ),
-            object=request.map("object", optional=True).value,
-            old=request.map("oldObject", optional=True).value,
+            object=_object(request, "object"),
+            old=_object(request, "oldObject"),
         )
 
     @property
@@ -133,11 +133,35 @@ class _Reader:
     def lists(self) -> dict[str, list[str]]:
         return {key: self.texts(key) for key in self.value}
 
+    def require_texts(self, key: str) -> None:
+        """A field that may be absent, and is an object of texts otherwise."""
+        found = self.value.get(key)
+        if found is not None and not (
+            isinstance(found, dict) and all(isinstance(value, str) for value in found.values())
+        ):
+            raise self._wrong(key, "an object of texts")
+
+    def require_maps(self, key: str) -> None:
+        """A field that may be absent, and is a list of objects otherwise."""
+        found = self.value.get(key)
+        if found is not None and not (isinstance(found, list) and all(isinstance(i, dict) for i in found)):
+            raise self._wrong(key, "a list of objects")
+
     def _at(self, key: str) -> str:
         return f"{self._path}.{key}" if self._path else key
 
     def _wrong(self, key: str, what: str) -> ReviewError:
         return ReviewError(f"not an AdmissionReview of {_API_VERSION}: {self._at(key)} is not {what}")
+
+
+def _object(request: _Reader, key: str) -> Object:
+    """An object with metadata that an API server could have read: it decodes them before it asks anybody."""
+    found = request.map(key, optional=True)
+    metadata = found.map("metadata", optional=True)
+    for name in ("labels", "annotations"):
+        metadata.require_texts(name)
+    metadata.require_maps("ownerReferences")
+    return found.value
 
 
 @dataclass(frozen=True, slots=True)
