@@ -1,4 +1,4 @@
-"""Packages whose `__init__` imports much more than what is used of them, imported without it.
+"""Packages that define much more than what is used of them, imported without the rest.
 
 A run starts three Python processes with large SDKs in them, on a path that a person waits for. What an SDK's `__init__`
 gathers for the convenience of its users is most of that start: 0.5 of the 0.7 s of `openai` are the types of answers that
@@ -7,12 +7,14 @@ no chat needs, 0.4 of the 0.95 s of `mcp` are transports that we do not have.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import sys
 from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from importlib.machinery import ModuleSpec
 
 _PENDING: Final[set[str]] = set()
@@ -47,6 +49,23 @@ def defer(name: str) -> None:
     parent, _, child = name.rpartition(".")
     if parent in sys.modules:
         setattr(sys.modules[parent], child, module)
+
+
+@contextlib.contextmanager
+def models_when_used() -> Iterator[None]:
+    """Pydantic models that are defined in the block get their validators when each is first used, and not before.
+
+    The 500 models of `mcp_types` are three editions of one protocol, of which a process uses a dozen models.
+    https://docs.pydantic.dev/latest/api/config/#pydantic.config.ConfigDict.defer_build
+    """
+    from pydantic import BaseModel
+
+    before = BaseModel.model_config
+    BaseModel.model_config = {**before, "defer_build": True}
+    try:
+        yield
+    finally:
+        BaseModel.model_config = before
 
 
 def _find(name: str) -> ModuleSpec | None:

@@ -18,7 +18,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
-from sympozium.deferral import defer
+from sympozium.deferral import defer, models_when_used
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 for _name in ("mcp", "mcp.client", "mcp.server"):
     defer(_name)
 
+with models_when_used():
+    import mcp_types as types
+    import mcp_types.methods
+
 import anyio  # noqa: E402 - everything below wants the deferred packages
-import mcp_types as types  # noqa: E402
 from mcp.shared.message import SessionMessage  # noqa: E402
 
 from sympozium.telemetry import tracecontext  # noqa: E402

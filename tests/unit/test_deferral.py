@@ -17,6 +17,21 @@ assert Client.__module__ == "mcp.client.client"
 assert not deferred("mcp")
 """
 
+MODELS = """
+import sympozium.mcpsocket, pydantic
+from mcp_types import CallToolResult, TextContent
+from mcp_types.methods import parse_client_request
+assert not CallToolResult.__pydantic_complete__
+assert CallToolResult(content=[TextContent(type="text", text="x")]).content[0].text == "x"
+assert CallToolResult.__pydantic_complete__
+assert parse_client_request("tools/call", "2025-11-25", {"name": "x"}).params.name == "x"
+
+class Ours(pydantic.BaseModel):
+    field: int
+
+assert Ours.__pydantic_complete__
+"""
+
 OPENAI = """
 import asyncio, sys
 from sympozium.deferral import deferred
@@ -39,7 +54,7 @@ assert openai.types.Batch is Batch and not deferred("openai.types")
 """
 
 
-@pytest.mark.parametrize("code", [MCP, OPENAI], ids=["mcp", "openai"])
+@pytest.mark.parametrize("code", [MCP, MODELS, OPENAI], ids=["mcp", "models", "openai"])
 def test_what_an_sdk_gathers_is_imported_when_somebody_asks_for_it(code: str) -> None:
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
 
