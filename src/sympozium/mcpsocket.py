@@ -32,6 +32,7 @@ with models_when_used():
     import mcp_types.methods
 
 import anyio  # noqa: E402 - everything below wants the deferred packages
+from mcp.shared.exceptions import MCPError  # noqa: E402
 from mcp.shared.message import SessionMessage  # noqa: E402
 
 from sympozium.telemetry import tracecontext  # noqa: E402
@@ -39,6 +40,21 @@ from sympozium.telemetry import tracecontext  # noqa: E402
 if TYPE_CHECKING:
     from mcp.client.session import ClientSession
     from mcp.server.lowlevel.server import Server
+
+__all__ = [
+    "CALL_ID",
+    "MALFORMED",
+    "MAX_LINE",
+    "MCPError",
+    "McpConnectError",
+    "connect",
+    "listen",
+    "result_text",
+    "text_result",
+    "tool_server",
+    "types",
+]
+"""`types` and `MCPError` are the SDK's: who takes them from here does not import all of it first."""
 
 _log = logging.getLogger(__name__)
 
@@ -116,7 +132,6 @@ class _HungUpError(Exception):
 @contextlib.asynccontextmanager
 async def _session(path: str, deadline: float, wait: float) -> AsyncIterator[ClientSession]:
     from mcp.client.session import ClientSession
-    from mcp.shared.exceptions import MCPError
 
     reader, writer = await _open(path, deadline, wait)
     client = types.Implementation(name="sympozium", version="1")

@@ -54,6 +54,30 @@ assert openai.types.Batch is Batch and not deferred("openai.types")
 """
 
 
+@pytest.mark.parametrize(
+    "module",
+    [
+        "sympozium.agent.toolbox",
+        "sympozium.tools.__main__",
+        "sympozium.tools.skills",
+        "sympozium.tools.builtin",
+        "sympozium.skills.k8s_ops.__main__",
+        "sympozium.skills.k8s_ops.server",
+    ],
+)
+def test_no_process_of_a_run_imports_all_of_an_sdk(module: str) -> None:
+    """Whichever module of it comes first."""
+    code = f"""
+import {module}, sys
+from sympozium.deferral import deferred
+import mcp.client.session
+assert deferred("mcp") and deferred("mcp.client") and deferred("mcp.server")
+from mcp_types import CallToolResult
+assert not CallToolResult.__pydantic_complete__
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
 @pytest.mark.parametrize("code", [MCP, MODELS, OPENAI], ids=["mcp", "models", "openai"])
 def test_what_an_sdk_gathers_is_imported_when_somebody_asks_for_it(code: str) -> None:
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)

@@ -13,11 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import anyio
-from mcp.shared.exceptions import MCPError
-from mcp_types import CONNECTION_CLOSED
 
 from sympozium.agent.outcome import RunError
-from sympozium.mcpsocket import CALL_ID, MALFORMED, McpConnectError, connect, result_text
+from sympozium.mcpsocket import CALL_ID, MALFORMED, McpConnectError, MCPError, connect, result_text, types
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -110,7 +108,7 @@ class Toolbox:
             try:
                 return await ask(self._session)
             except MCPError as error:
-                if error.code != CONNECTION_CLOSED:
+                if error.code != types.CONNECTION_CLOSED:
                     raise
                 _log.warning("the tool server went away during %s; connecting again", what)
             except (anyio.ClosedResourceError, anyio.BrokenResourceError, ConnectionError) as error:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import mcp_types as types
-
+from sympozium.mcpsocket import types
 from sympozium.policy.network import may_connect
 from sympozium.policy.tools import SHELL, TOOL_SERVER
 from sympozium.shell.client import ShellClient, ShellError, ShellLostError

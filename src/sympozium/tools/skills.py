@@ -11,9 +11,7 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
 
-from mcp.shared.exceptions import MCPError
-
-from sympozium.mcpsocket import McpConnectError, connect, result_text
+from sympozium.mcpsocket import McpConnectError, MCPError, connect, result_text
 from sympozium.telemetry import tracecontext
 from sympozium.tools.names import PREVIEW_TOOL
 

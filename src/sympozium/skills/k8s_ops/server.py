@@ -7,9 +7,7 @@ import json
 import socket
 from typing import TYPE_CHECKING, Any
 
-import mcp_types as types
-
-from sympozium.mcpsocket import text_result
+from sympozium.mcpsocket import text_result, types
 from sympozium.shell import execute
 from sympozium.shell.render import render
 from sympozium.skills.k8s_ops import preview
