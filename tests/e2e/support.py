@@ -1,5 +1,7 @@
 """What the end-to-end tests say often: an agent with a scripted model, a run, a decision."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,15 @@ from sympozium.testing.client import Object
 
 TERMINAL = ("Succeeded", "Failed", "Cancelled")
 API = "sympozium.ai/v1alpha1"
+
+
+@contextmanager
+def own_namespace(cluster: Cluster) -> Iterator[str]:
+    """A namespace for what several tests of a module look at; deleted after."""
+    made = cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"generateName": "test-"}})
+    name: str = made["metadata"]["name"]
+    yield name
+    cluster.request("DELETE", f"/api/v1/namespaces/{name}")
 
 
 def say(*steps: dict[str, Any], **more: Any) -> dict[str, Any]:
