@@ -18,7 +18,7 @@ from sympozium.actions.teardown import Outcome, forget, teardown
 from sympozium.api.run import FINALIZER
 from sympozium.controllers.catalogue import CONFIG_MAP as CATALOG, CatalogueController
 from sympozium.controllers.context import Caches, Context
-from sympozium.kube import Client, Request
+from sympozium.kube import Client, Request, RetryLaterError
 from sympozium.kube.events import Recorder
 from sympozium.kube.resources import CLUSTER_ROLE_BINDINGS, CUSTOM_RESOURCE_DEFINITIONS
 from sympozium.testing import AGENT_RUN, CONFIG_MAP, EVENT, JOB, POLICY, SECRET, SKILL_PACK
@@ -244,3 +244,18 @@ def test_a_purge_leaves_nothing_and_without_the_kinds_there_is_nothing_to_do(kub
     said: list[str] = []
     _teardown(kube, said, purge=True)
     assert said == ["there are no AgentRuns here: their CustomResourceDefinition is not served"]
+
+
+def test_a_status_of_what_goes_meanwhile_is_tried_later_without_alarm(kube: LocalKube) -> None:
+    """A namespace that goes takes its policies from under the controllers."""
+    policy = {"apiVersion": "sympozium.ai/v1alpha1", "kind": "SympoziumPolicy"}
+    gone = kube.apply({**policy, "metadata": {"name": "gone", "namespace": "team"}, "spec": {}})
+    kube.delete(POLICY, "gone", "team")
+
+    async def write(client: Client) -> None:
+        caches = Caches(client)
+        context = Context(client, caches, Recorder(client, "test"), NAMESPACE)
+        await context.write_status(caches.policies, gone, {"boundInstances": 1})
+
+    with pytest.raises(RetryLaterError, match="gone before its status was written"):
+        run(kube, write)

@@ -16,7 +16,7 @@ from sympozium.api.meta import LABEL_RUN
 from sympozium.api.run import TERMINAL
 from sympozium.api.shared import Parent, Resource as Model, SkillRef
 from sympozium.api.unimplemented import CONDITION as UNIMPLEMENTED, REASON, find as find_unimplemented
-from sympozium.kube import Client, Informer
+from sympozium.kube import Client, Informer, NotFoundError, RetryLaterError
 from sympozium.kube.conditions import condition, find, merged, standing
 from sympozium.kube.events import Recorder
 from sympozium.kube.informer import drop_managed_fields
@@ -139,7 +139,7 @@ class Context:
         """Write what differs, and nothing when nothing does; returns the object as it is then.
 
         A field that is None is removed. What `Ready` or the phase of a run says is said to kstatus too. Raises
-        ConflictError when the copy was older than the object.
+        ConflictError when the copy was older than the object, RetryLaterError when the object is gone.
         """
         old = obj.get("status") or {}
         generation = int(obj["metadata"].get("generation") or 0)
@@ -159,7 +159,11 @@ class Context:
         changed = {key: value for key, value in wanted.items() if old.get(key) != value}
         if not changed:
             return obj
-        written = await self.client.patch_status(informer.resource, obj, changed)
+        try:
+            written = await self.client.patch_status(informer.resource, obj, changed)
+        except NotFoundError as error:
+            # Deleted meanwhile, as a namespace goes with all that it holds: the informer is about to say so.
+            raise RetryLaterError(f"gone before its status was written: {error}") from error
         informer.mutation(written)
         return written
 
