@@ -249,7 +249,8 @@ def test_a_purge_leaves_nothing_and_without_the_kinds_there_is_nothing_to_do(kub
 def test_a_status_of_what_goes_meanwhile_is_tried_later_without_alarm(kube: LocalKube) -> None:
     """A namespace that goes takes its policies from under the controllers."""
     policy = {"apiVersion": "sympozium.ai/v1alpha1", "kind": "SympoziumPolicy"}
-    gone = kube.apply({**policy, "metadata": {"name": "gone", "namespace": "team"}, "spec": {}})
+    kube.apply({**policy, "metadata": {"name": "gone", "namespace": "team"}, "spec": {}})
+    gone = kube.get(POLICY, "gone", "team")
     kube.delete(POLICY, "gone", "team")
 
     async def write(client: Client) -> None:
