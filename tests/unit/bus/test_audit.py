@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from cluster.bus_data import whole
 from sympozium.bus import messages
@@ -62,13 +62,11 @@ def test_every_flipped_byte_is_found_on_its_line() -> None:
     starts = [sum(map(len, lines[:n])) for n in range(len(lines))]
     for place in range(len(whole_record)):
         line = sum(start <= place for start in starts)
-        for bit in (place % 8, (place + 3) % 8):
-            changed = bytearray(whole_record)
-            changed[place] ^= 1 << bit
-            assert wrong(bytes(changed), key=PUBLIC)[0] == line, (place, bit)
+        changed = bytearray(whole_record)
+        changed[place] ^= 1 << place % 8
+        assert wrong(bytes(changed), key=PUBLIC)[0] == line, place
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_whatever_is_done_to_the_lines_is_found(data: st.DataObject) -> None:
     lines = record()

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import helm_python
-import kubernetes_validate
 import pytest
 import yaml
+from tests.unit.kubernetes_schema import validate
 
 import sympozium
 from sympozium.cli.helm import chart, manifests
@@ -81,18 +81,32 @@ MATRIX: dict[str, dict[str, Any]] = {
 """Every branch of a template is taken by one of them."""
 
 
+WITHOUT_CRDS: dict[str, Any] = {"crds": {"install": False}}
+"""They are half the time of a rendering."""
+
+
 @functools.cache
-def validate(text: str) -> None:
-    """Against the schema of Kubernetes; most objects are the same in most of the matrix."""
-    kubernetes_validate.validate(yaml.load(text, yaml.CSafeLoader), "1.36", strict=True)
+def loaded() -> helm_python.Chart:
+    return helm_python.Chart.load(CHART)
+
+
+@functools.cache
+def parse(text: str) -> list[dict[str, Any]]:
+    """Most files are the same in most of the matrix. Not to be changed."""
+    return [obj for obj in yaml.load_all(text, yaml.CSafeLoader) if obj]
+
+
+@functools.cache
+def rendered(values: str) -> list[dict[str, Any]]:
+    files = loaded().render(json.loads(values), name="sympozium", namespace=NAMESPACE, is_install=True)
+    return [
+        obj for name, text in sorted(files.items()) if not name.endswith("NOTES.txt") for obj in parse(text)
+    ]
 
 
 def render(values: dict[str, Any]) -> list[dict[str, Any]]:
-    """Every object, hooks too."""
-    loaded = helm_python.Chart.load(CHART)
-    files = loaded.render(values, name="sympozium", namespace=NAMESPACE, is_install=True)
-    texts = [text for name, text in sorted(files.items()) if not name.endswith("NOTES.txt")]
-    return [obj for text in texts for obj in yaml.load_all(text, yaml.CSafeLoader) if obj]
+    """Every object, hooks too. Not to be changed."""
+    return rendered(json.dumps(values))
 
 
 def pods(objects: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any], dict[str, str]]]:
@@ -110,7 +124,10 @@ def named(objects: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any]
 
 @pytest.mark.parametrize("name", MATRIX)
 def test_what_is_rendered_is_valid_and_restricted(name: str) -> None:
-    objects = render(MATRIX[name])
+    values = MATRIX[name]
+    if not {"crds", "commonLabels"} & values.keys() and name != "default":
+        values = {**values, **WITHOUT_CRDS}
+    objects = render(values)
     keys = [
         (o["apiVersion"], o["kind"], o["metadata"].get("namespace"), o["metadata"]["name"]) for o in objects
     ]
@@ -118,7 +135,7 @@ def test_what_is_rendered_is_valid_and_restricted(name: str) -> None:
     for obj in objects:
         group = obj["apiVersion"].rpartition("/")[0]
         if group not in FOREIGN and obj["kind"] != "CustomResourceDefinition":
-            validate(yaml.dump(obj, Dumper=yaml.CSafeDumper))
+            validate(obj, "1.36")
         assert obj["metadata"].get("namespace") in (None, NAMESPACE), obj["metadata"]
         assert not group.endswith("sympozium.ai"), "helm maps kinds before their CRDs are there"
     for pod, spec, annotations in pods(objects):
@@ -136,7 +153,7 @@ def test_golden(name: str, values: dict[str, Any]) -> None:
     """Without CRDs and rights, which are golden files where they are made."""
     objects = [
         o
-        for o in render({**values, "crds": {"install": False}})
+        for o in render({**values, **WITHOUT_CRDS})
         if "rbac" not in o["apiVersion"] and "admission" not in o["apiVersion"]
     ]
     text = yaml.safe_dump_all(objects, sort_keys=True, width=110).replace(sympozium.__version__, "VERSION")
@@ -181,13 +198,13 @@ def test_golden(name: str, values: dict[str, Any]) -> None:
 )  # fmt: skip
 def test_bad_values_are_refused_in_words(values: dict[str, Any], words: str) -> None:
     with pytest.raises(helm_python.HelmError) as caught:
-        render(values)
+        loaded().render(values, name="sympozium", namespace=NAMESPACE, is_install=True)
     assert words in str(caught.value)
 
 
 @pytest.mark.parametrize(("release", "namespace"), [("123", "1e3"), ("true", "0x1f"), ("null", "off")])
 def test_names_that_yaml_takes_for_something_else_are_names(release: str, namespace: str) -> None:
-    for obj in yaml.safe_load_all(manifests(release, namespace, {})):
+    for obj in parse(manifests(release, namespace, {})):
         meta = obj["metadata"]
         assert isinstance(meta.get("namespace", ""), str), obj["kind"]
         assert all(isinstance(value, str) for value in (meta.get("labels") or {}).values()), obj["kind"]
@@ -196,13 +213,14 @@ def test_names_that_yaml_takes_for_something_else_are_names(release: str, namesp
 
 def test_a_value_is_a_value_and_no_field() -> None:
     wild = 'x"\n      hostPID: true\n#'
-    for values in (
-        {"nats": {"image": wild, "persistence": {"storageClass": wild}}},
-        {"pods": {"priorityClassName": wild}},
-        {"apiserver": {"service": {"type": "LoadBalancer", "loadBalancerClass": wild}}},
-    ):
-        text = manifests("s", NAMESPACE, {**values, "crds": {"install": False}})
-        assert "hostPID" not in {key for obj in yaml.safe_load_all(text) for key in _keys(obj)}
+    values = {
+        "nats": {"image": wild, "persistence": {"storageClass": wild}},
+        "pods": {"priorityClassName": wild},
+        "apiserver": {"service": {"type": "LoadBalancer", "loadBalancerClass": wild}},
+    }
+    text = manifests("s", NAMESPACE, {**values, **WITHOUT_CRDS})
+    assert text.count("hostPID: true") >= 4
+    assert "hostPID" not in {key for obj in parse(text) for key in _keys(obj)}
 
 
 def _keys(value: Any) -> Iterator[str]:
@@ -218,7 +236,7 @@ def test_no_process_of_an_installation_is_looked_into_by_a_skill() -> None:
     """With hostPID it sees them: they are undumpable, or another user than the containers of runs."""
     pods = [
         obj["spec"]["template"]["spec"]
-        for obj in yaml.safe_load_all(manifests("s", NAMESPACE, HA))
+        for obj in parse(manifests("s", NAMESPACE, {**HA, **WITHOUT_CRDS}))
         if obj["kind"] in TEMPLATES
     ]
     assert len(pods) > 5
@@ -233,7 +251,7 @@ def test_one_registry_moves_every_image() -> None:
         "image": {"registry": "registry.lan:5000/mirror"},
         "telemetry": {"collector": {"enabled": True}},
     }
-    objects = render(values)
+    objects = render({**values, **WITHOUT_CRDS})
     images = {c["image"] for _, spec, _ in pods(objects) for c in spec["containers"]}
     assert {image.split("/")[0] for image in images} == {"registry.lan:5000"}
     assert len(images) == 3
@@ -245,7 +263,7 @@ def test_one_registry_moves_every_image() -> None:
 
 def test_runs_pull_with_the_credentials_of_the_chart() -> None:
     def images(values: dict[str, Any]) -> Any:
-        data = named(render(values), "ConfigMap", "sympozium-catalog")["data"]
+        data = named(render({**values, **WITHOUT_CRDS}), "ConfigMap", "sympozium-catalog")["data"]
         return json.loads(data["config.json"]).get("images")
 
     secrets = {"image": {"pullSecrets": ["key"]}}
@@ -258,9 +276,9 @@ def test_runs_pull_with_the_credentials_of_the_chart() -> None:
 
 def test_processor_time_may_be_a_number() -> None:
     limits = {"controller": {"resources": {"limits": {"cpu": 2}}}}
-    (container,) = named(render(limits), "Deployment", "sympozium-controller")["spec"]["template"]["spec"][
-        "containers"
-    ]
+    (container,) = named(render({**limits, **WITHOUT_CRDS}), "Deployment", "sympozium-controller")["spec"][
+        "template"
+    ]["spec"]["containers"]
     assert container["resources"]["limits"] == {"cpu": 2, "memory": "1Gi"}
 
 
@@ -319,12 +337,12 @@ def test_a_component_that_is_not_there_has_no_rights() -> None:
 def test_the_keys_that_a_purge_may_delete_are_those_that_are_made() -> None:
     from sympozium.actions.teardown import KEYS
 
-    role = named(render({"uninstall": {"purge": True}}), "Role", "sympozium-teardown")
+    role = named(render({"uninstall": {"purge": True}, **WITHOUT_CRDS}), "Role", "sympozium-teardown")
     (rule,) = [rule for rule in role["rules"] if rule["resources"] == ["secrets"]]
     assert set(rule["resourceNames"]) == set(KEYS)
 
 
 def test_manifests_for_kubectl_have_the_namespace_and_no_hooks() -> None:
-    found = [o for o in yaml.load_all(manifests("sympozium", NAMESPACE, {}), yaml.CSafeLoader) if o]
+    found = parse(manifests("sympozium", NAMESPACE, {}))
     assert (found[0]["kind"], found[0]["metadata"]["name"]) == ("Namespace", NAMESPACE)
     assert not [o for o in found if "helm.sh/hook" in (o["metadata"].get("annotations") or {})]

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import kubernetes_validate
 import pytest
 import yaml
+from tests.unit.kubernetes_schema import validate
 
 from sympozium.api import AgentRun, SkillPack, SympoziumInstance
 from sympozium.api.config import ConfigSpec
@@ -117,7 +117,7 @@ def test_plans_are_what_they_were(name: str) -> None:
 def test_plans_are_valid_kubernetes(name: str) -> None:
     made = plan(inputs(**CASES[name]))
     for obj in [*made.objects, made.job]:
-        kubernetes_validate.validate(obj, "1.34", strict=True)
+        validate(obj, "1.34")
 
 
 def _containers(made: Plan) -> dict[str, dict[str, Any]]:
@@ -292,7 +292,7 @@ def test_what_is_behind_a_service_is_open_and_no_other_pod_of_its_namespace() ->
     assert services(found) == [("system", "nats"), ("models", "llm"), ("models", "late")]
     made = plan(found)
     (policy,) = [o for o in made.objects if o["kind"] == "NetworkPolicy"]
-    kubernetes_validate.validate(policy, "1.34", strict=True)
+    validate(policy, "1.34")
 
     def pods(namespace: str, **labels: str) -> dict[str, Any]:
         peer: dict[str, Any] = {
@@ -449,7 +449,7 @@ def test_a_skill_has_the_access_to_its_node_and_the_others_have_none() -> None:
     assert hidden == {"agent", "tools"}
     (said,) = [c for c in made.conditions if c["type"] == "HostAccess"]
     assert "llmfit: hostPID, user 0, hostPath /proc" in said["message"]
-    kubernetes_validate.validate(made.job, "1.34", strict=True)
+    validate(made.job, "1.34")
 
 
 def test_a_privileged_skill_on_the_nodes_network() -> None:

@@ -4,7 +4,7 @@ import copy
 import datetime as dt
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from sympozium.localkube.controllers.apps import progress, revisions, rollout, sizes
 from sympozium.localkube.controllers.apps.amounts import max_surge, max_unavailable, scaled, wanted
@@ -142,7 +142,6 @@ def test_a_rollout_ends_with_all_pods_new_and_says_so():
 AMOUNTS = st.one_of(st.integers(0, 5), st.integers(0, 100).map(lambda n: f"{n}%"))
 
 
-@settings(max_examples=60, deadline=None)
 @given(size=st.integers(1, 12), surge=AMOUNTS, missing=AMOUNTS, pace=st.integers(1, 4))
 def test_a_rollout_keeps_its_limits_at_every_step(size, surge, missing, pace):
     world = World(size, surge, missing)
@@ -163,7 +162,6 @@ def test_a_rollout_keeps_its_limits_at_every_step(size, surge, missing, pace):
     assert world.sizes() == {"1": 0, "2": size}
 
 
-@settings(max_examples=60, deadline=None)
 @given(size=st.integers(2, 20), new=st.integers(0, 30), paused=st.booleans())
 def test_scaling_in_the_middle_of_a_rollout_keeps_the_total(size, new, paused):
     world = World(size)

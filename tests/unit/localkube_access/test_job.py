@@ -5,7 +5,7 @@ import datetime as dt
 import itertools
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from sympozium.localkube.controllers.job import indexes
 from sympozium.localkube.controllers.job.decide import decide, finished
@@ -446,7 +446,6 @@ class World:
         self.outcome[uid] = success
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_every_pod_is_counted_once_whenever_the_controller_is_killed(data):
     completions = data.draw(st.integers(1, 4))

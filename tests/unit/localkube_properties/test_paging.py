@@ -7,7 +7,6 @@ from hypothesis import given, strategies as st
 from sympozium.localkube.handlers.listing import decode_token, encode_token
 from sympozium.localkube.routes import Target
 from sympozium.localkube.store import Store
-from unit.localkube_properties.budget import BUDGET
 
 BUCKET = "things"
 KEYS = st.tuples(st.sampled_from(["a", "ab", "b"]), st.sampled_from(["x", "x-y", "xy", "z", "z.1"]))
@@ -45,7 +44,6 @@ async def pages(store, target, snapshot, size, between):
             await between.pop(0)()
 
 
-@BUDGET
 @given(WRITES, WRITES, st.integers(1, 4), st.sampled_from([None, "a", "ab", "b"]))
 def test_pages_are_one_snapshot_whatever_is_written_meanwhile(before, meanwhile, size, namespace):
     async def run():
@@ -62,7 +60,6 @@ def test_pages_are_one_snapshot_whatever_is_written_meanwhile(before, meanwhile,
     asyncio.run(run())
 
 
-@BUDGET
 @given(WRITES, st.data())
 def test_history_from_any_revision_leads_to_the_present(writes, data):
     async def run():

@@ -7,7 +7,6 @@ from hypothesis import given, strategies as st
 
 from sympozium.localkube.errors import ApiError
 from sympozium.localkube.patch.jsonpatch import json_patch
-from unit.localkube_properties.budget import BUDGET
 from unit.localkube_semantics.schemas import kind
 
 POD = kind("", "v1", "Pod")
@@ -106,7 +105,6 @@ def orderless(value):
     return [orderless(item) for item in value] if isinstance(value, list) else value
 
 
-@BUDGET
 @given(DOCUMENTS, st.lists(OPERATIONS.filter(lambda o: o["path"] and o["from"]), min_size=1, max_size=3))
 def test_json_patches_do_what_the_rfc_says(document, operations):
     expected, operations = orderless(document), [orderless(operation) for operation in operations]
@@ -154,7 +152,6 @@ PATCHES = st.builds(
 )
 
 
-@BUDGET
 @given(PODS, PATCHES)
 def test_strategic_patches_merge_lists_by_their_keys(pod, patch):
     """By name, and as sets where order is not what is asked."""
@@ -173,7 +170,6 @@ def test_strategic_patches_merge_lists_by_their_keys(pod, patch):
     assert found["metadata"]["labels"] == {key: value for key, value in labels.items() if value is not None}
 
 
-@BUDGET
 @given(PODS, PATCHES)
 def test_a_strategic_patch_sent_again_changes_nothing(pod, patch):
     once = POD.strategic_merge(copy.deepcopy(pod), copy.deepcopy(patch))

@@ -9,7 +9,6 @@ from sympozium.localkube.schema.defaulting import apply_defaults
 from sympozium.localkube.schema.prune import prune, unknown_fields
 from sympozium.localkube.schema.structural import compile_value
 from sympozium.localkube.schema.validation import validate
-from unit.localkube_properties.budget import BUDGET
 
 KEYS = st.sampled_from(["a", "b", "c"])
 SMALL = st.integers(-2, 3)
@@ -56,7 +55,6 @@ VALUES = st.recursive(
 )
 
 
-@BUDGET
 @given(SCHEMAS, VALUES)
 def test_what_is_valid_is_valid_for_another_validator(schema, value):
     """But for integers: a JSON 2.0 is one for JSON schema, and is none for Kubernetes only when it has a fraction."""
@@ -77,7 +75,6 @@ def known_only(value, schema):
     return value
 
 
-@BUDGET
 @given(SCHEMAS, VALUES)
 def test_pruning_keeps_what_the_schema_names_and_nothing_else(schema, value):
     node = compile_value(copy.deepcopy(schema))
@@ -115,7 +112,6 @@ def filled(value, schema):
     return value
 
 
-@BUDGET
 @given(SCHEMAS, VALUES)
 def test_defaults_fill_what_is_absent_and_change_nothing_else(schema, value):
     schema = with_defaults(copy.deepcopy(schema), "dflt")

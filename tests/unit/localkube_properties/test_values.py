@@ -10,7 +10,6 @@ from sympozium.localkube.schema.amounts import canonical
 from sympozium.localkube.selectors import parse_labels
 from sympozium.localkube.tables.age import age, duration
 from sympozium.quantities import parse
-from unit.localkube_properties.budget import BUDGET
 
 BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
@@ -39,7 +38,6 @@ def rounded(amount):
     return Fraction(whole, 10**9) * (-1 if amount < 0 else 1)
 
 
-@BUDGET
 @given(QUANTITIES, QUANTITIES)
 def test_quantities_are_exact(first, second):
     left, right = parse("".join(first)), parse("".join(second))
@@ -48,7 +46,6 @@ def test_quantities_are_exact(first, second):
     assert (left == right) == (fraction(first) == fraction(second))
 
 
-@BUDGET
 @given(QUANTITIES)
 def test_the_canonical_form_is_the_same_amount_and_its_own_canonical_form(quantity):
     text = canonical("".join(quantity))
@@ -61,7 +58,6 @@ def test_the_canonical_form_is_the_same_amount_and_its_own_canonical_form(quanti
     assert not text.startswith("+")
 
 
-@BUDGET
 @given(st.integers(0, 60 * 60 * 24 * 366 * 12))
 def test_ages_name_the_right_amount_in_at_most_two_units(seconds):
     sizes = {"s": 1, "m": 60, "h": 3600, "d": 86400, "y": 86400 * 365}
@@ -109,7 +105,6 @@ def holds(term, labels):
     }[operator]  # fmt: skip
 
 
-@BUDGET
 @given(st.lists(TERMS, min_size=1, max_size=4), LABELS)
 def test_label_selectors_are_the_conjunction_of_their_terms(terms, labels):
     selector = parse_labels(",".join(map(written, terms)))
@@ -141,7 +136,6 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 MAPS = st.dictionaries(TEXTS.filter(bool), TEXTS, max_size=4)
 
 
-@BUDGET
 @given(TEXTS.filter(bool), MAPS, MAPS, st.integers(0, 2**62))
 def test_what_is_encoded_as_protobuf_is_decoded(name, labels, data, generation):
     """ConfigMap: metadata 1 (name 1, generation 7, labels 11), data 2; in an envelope of runtime.Unknown."""

@@ -4,7 +4,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from sympozium.localkube.errors import ApiError
 from sympozium.localkube.patch.managed import Manager, apply, update
@@ -359,7 +359,6 @@ class Model:
         return True
 
 
-@settings(max_examples=150)
 @given(steps)
 def test_a_sequence_of_writes_agrees_with_the_model(sequence):
     model, live = Model(), None

@@ -383,7 +383,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100)
 @given(schemas, values)
 def test_valid_means_what_json_schema_means(schema, value):
     info = custom(spec_schema({"v": schema}))
@@ -402,7 +402,6 @@ def has_whole_float(value):
     return isinstance(value, float) and value.is_integer()
 
 
-@settings(deadline=None)
 @given(schemas, values)
 def test_pruning_and_defaulting_are_idempotent_and_leave_nothing_unknown(schema, value):
     info = custom(spec_schema({"v": schema}))

@@ -1,6 +1,6 @@
 """Authority only narrows: whatever policies there are, a run that another one starts may do nothing that this one may not."""
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from tests.unit.policy.make import instance, pack, policy, run
 
 from sympozium import quantities
@@ -97,10 +97,8 @@ def families(draw: st.DrawFn, *fields: str) -> tuple[Effective, Effective]:
 
 
 Family = tuple[Effective, Effective]
-SOME = settings(max_examples=60, deadline=None)
 
 
-@SOME
 @given(families("toolGating", "featureGates", "approvals"))
 def test_no_call_is_judged_milder(family: Family) -> None:
     above, beneath = family
@@ -111,7 +109,6 @@ def test_no_call_is_judged_milder(family: Family) -> None:
     assert beneath.approval_timeout <= above.approval_timeout
 
 
-@SOME
 @given(families("networkPolicy"))
 def test_no_destination_is_opened(family: Family) -> None:
     above, beneath = family
@@ -126,7 +123,6 @@ def test_no_destination_is_opened(family: Family) -> None:
                 assert network.may_connect(above, host, port, addresses), (host, port)
 
 
-@SOME
 @given(families("rbacPolicy"))
 def test_no_right_is_added(family: Family) -> None:
     def granted(held: Effective) -> set[tuple[str, str, str]]:
@@ -137,7 +133,6 @@ def test_no_right_is_added(family: Family) -> None:
     assert granted(beneath) <= granted(above)
 
 
-@SOME
 @given(families("sandboxPolicy", "subagentPolicy"))
 def test_no_limit_is_widened(family: Family) -> None:
     above, beneath = family
@@ -153,7 +148,6 @@ def test_no_limit_is_widened(family: Family) -> None:
     assert limits.concurrent(beneath, instance()).most <= limits.concurrent(above, instance()).most
 
 
-@SOME
 @given(families("modelPolicy", "imagePolicy", "sandboxPolicy", "toolGating", "rbacPolicy"))
 def test_nothing_is_admitted_that_was_refused(family: Family) -> None:
     above, beneath = family
@@ -180,7 +174,6 @@ tools = st.lists(names, max_size=2, unique=True)
 narrowings = st.lists(st.fixed_dictionaries({"allow": tools, "deny": tools}), max_size=2)
 
 
-@SOME
 @given(families("toolGating"), narrowings, narrowings)
 def test_tool_policies_of_the_runs_above_go_on_narrowing(family: Family, above: list, own: list) -> None:
     _, beneath = family

@@ -12,7 +12,7 @@ from tests.unit.policy.reference import decide
 from sympozium.api.shared import ToolPolicy
 from sympozium.policy import Call, Effective, gate, offered, refusal
 
-CASES = int(os.environ.get("SYMPOZIUM_DIFFERENTIAL", "20000"))
+CASES = int(os.environ.get("SYMPOZIUM_DIFFERENTIAL", "8000"))
 SEED = int(os.environ.get("SYMPOZIUM_DIFFERENTIAL_SEED", "20261127"))
 CALLS = 40
 """Calls that each policy is asked about: making a policy costs more than asking it."""

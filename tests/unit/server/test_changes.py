@@ -3,7 +3,7 @@
 from typing import Any, cast
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from sympozium.kube import Client
 from sympozium.server.access import Attributes, Caller
@@ -154,7 +154,6 @@ OPERATIONS = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
 @given(OPERATIONS, st.integers(1, 4))
 async def test_whenever_a_viewer_reads_it_ends_with_what_there_is(
     operations: list[tuple[str, str, str]], waiting: int

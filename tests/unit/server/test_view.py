@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from sympozium.bus import messages
 from sympozium.bus.errors import BusError
@@ -219,7 +219,6 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
 @given(STEPS, st.integers(100, 3000))
 async def test_no_sequence_of_disconnects_loses_or_repeats_anything(
     steps: list[tuple[str, int, int]], kept: int

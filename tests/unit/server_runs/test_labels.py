@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from sympozium.localkube import selectors
 from sympozium.server.runs.query import Query
@@ -29,7 +29,6 @@ def terms() -> st.SearchStrategy[str]:
     st.lists(terms(), min_size=1, max_size=3).map(",".join),
     st.dictionaries(st.sampled_from(KEYS), st.sampled_from(VALUES)),
 )
-@settings(max_examples=100, deadline=None)
 def test_it_selects_what_the_api_selects(selector: str, labels: dict[str, str]) -> None:
     expected = selectors.parse_labels(selector).matches({"metadata": {"labels": labels}})
     add(MADE, run("r", labels=labels))

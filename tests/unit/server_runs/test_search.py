@@ -3,7 +3,7 @@
 import string
 
 import pytest
-from hypothesis import example, given, settings, strategies as st
+from hypothesis import example, given, strategies as st
 
 from sympozium.server.runs import search
 from sympozium.server.runs.query import Query
@@ -91,7 +91,6 @@ SYNTAX = [
 
 
 @given(st.lists(st.sampled_from(SYNTAX), max_size=19).map("".join) | st.text(max_size=19))
-@settings(max_examples=200, deadline=None)
 @example('"')
 @example("task : a")
 @example("NEAR(a b)")
@@ -104,7 +103,6 @@ def test_nothing_that_is_typed_is_syntax(words: str) -> None:
 @given(
     st.lists(st.text(string.ascii_letters + string.digits, min_size=1, max_size=8), min_size=1, max_size=6)
 )
-@settings(max_examples=100, deadline=None)
 def test_a_text_is_found_by_any_of_its_words(words: list[str]) -> None:
     made = MADE
     made.update([], [("team", "r2")])

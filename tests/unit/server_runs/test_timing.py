@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from sympozium.bus import messages as bus
 from sympozium.bus.history import Stored
@@ -105,7 +105,6 @@ def test_a_second_pod_ends_the_step_of_the_first() -> None:
 
 
 @given(st.lists(st.sampled_from(WHOLE), max_size=25), st.booleans())
-@settings(max_examples=100, deadline=None)
 def test_in_whatever_order_a_run_speaks_each_span_has_a_place(parts: list[Any], ended: bool) -> None:
     obj = run("r", phase="Failed" if ended else "Running", completedAt=at(60))
     found = spans(obj, None, said(*parts))

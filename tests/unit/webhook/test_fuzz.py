@@ -12,7 +12,7 @@ from tests.unit.webhook.world import CONTROLLER, World, is_sent, review
 
 from sympozium.api.registry import BY_KIND
 
-QUICK = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 AGENTS = {"default": {"model": "m"}}
 SPECS: dict[str, dict[str, Any]] = {
