@@ -103,7 +103,7 @@ def scene(cluster: Cluster) -> Scene:
     )
     tick = _fired(cluster, "first", "")
     run(cluster, NS, name="retried", task="retried", retries=1)
-    first = decide(cluster, NS, "Approved", run_name="retried")["metadata"]["name"]
+    first = decide(cluster, NS, "Approved", run_name="retried", timeout=120)["metadata"]["name"]
     cluster.wait_any(
         APPROVAL_REQUEST, lambda a: a["metadata"]["name"] != first, NS, labelSelector="sympozium.ai/run=retried"
     )  # fmt: skip

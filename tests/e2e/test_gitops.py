@@ -188,35 +188,25 @@ def test_kubectl_sees_no_difference(sympozium_cluster: Cluster, namespace: str) 
 def test_a_new_key_is_the_next_runs_and_not_that_of_one_that_goes_on(
     sympozium_cluster: Cluster, namespace: str
 ) -> None:
+    """The model refuses every key but the old one: a run that got the new one fails, with no silent way back."""
     cluster = sympozium_cluster
     policy(cluster, namespace, toolGating={"defaultAction": "ask", "rules": []})
     look = {"tool": "list_directory", "arguments": {"path": "."}}
-    with (
-        ScriptedModel(say({"call": [look]}, {"say": "with the old key"}), api_key="sk-old") as before,
-        ScriptedModel(say({"say": "with the new key"}), api_key="sk-new") as after,
-    ):
-        secret: Object = {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": "agent-key", "namespace": namespace},
-        }
+    with ScriptedModel(say({"call": [look]}, {"say": "with the old key"}), api_key="sk-old") as model:
 
-        def rotate(key: str, url: str) -> None:
-            cluster.apply({**secret, "stringData": {"OPENAI_API_KEY": key, "OPENAI_BASE_URL": url}})
+        def rotate(key: str) -> None:
+            data = {"OPENAI_API_KEY": key, "OPENAI_BASE_URL": model.base_url}
+            metadata = {"name": "agent-key", "namespace": namespace}
+            cluster.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data})
 
-        agent(cluster, namespace, before.base_url)
-        rotate("sk-old", before.base_url)
+        agent(cluster, namespace, model.base_url)
+        rotate("sk-old")
         run(cluster, namespace, name="first")
-        cluster.wait(AGENT_RUN, "first", lambda r: phase(r) == "AwaitingApproval", namespace)
-        rotate("sk-new", after.base_url)
-        # The model of each refuses every key but its own.
+        cluster.wait(AGENT_RUN, "first", lambda r: phase(r) == "AwaitingApproval", namespace, timeout=90)
+        rotate("sk-new")
         run(cluster, namespace, name="second")
-        assert finished(cluster, namespace, "second")["status"].get("result") == "with the new key"
-        decide(cluster, namespace, "Approved", run_name="first")
-        assert finished(cluster, namespace, "first")["status"].get("result") == "with the old key"
-        # A key that its model does not know is no silent way back to the old one.
-        rotate("sk-neither", after.base_url)
-        run(cluster, namespace, name="third")
-        status = finished(cluster, namespace, "third")["status"]
+        status = finished(cluster, namespace, "second")["status"]
         assert (status["phase"], status["reason"]) == ("Failed", "ModelError")
         assert "answered 401" in status["error"]
+        decide(cluster, namespace, "Approved", run_name="first")
+        assert finished(cluster, namespace, "first")["status"].get("result") == "with the old key"

@@ -4,13 +4,15 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from e2e.support import API, agent, finished, policy, run, say, transcript
+from e2e.support import API, finished, own_namespace, policy, run, say, transcript
 from sympozium.testing import Cluster, ScriptedModel
+from sympozium.testing.client import Object
 from sympozium.testing.waiting import until
 from sympozium.up.ports import pick
 
@@ -19,17 +21,12 @@ LITELLM = Path(__file__).parents[2] / ".venv-litellm" / "bin" / "litellm"
 UPSTREAM_KEY = "sk-only-the-gateway-knows"
 MASTER_KEY = "sk-gateway-master"
 EXAMPLE = Path(__file__).parents[2] / "examples" / "litellm"
-# The model elsewhere is down for tasks that say so.
-DOWN = {
-    "name": "down",
-    "match": {"task": "outage"},
-    "steps": [{"say": "-", "fault": {"status": 503, "times": 99}}],
+LOOK = {"tool": "list_directory", "arguments": {"path": "."}}
+SMALL = say({"say": "small speaks"}) | {"models": ["small"]}
+# The model elsewhere goes down when it has spoken once.
+LARGE = say({"say": "large speaks", "call": [LOOK]}, {"say": "-", "fault": {"status": 503, "times": 99}}) | {
+    "models": ["large"]
 }
-
-
-def _speaks(name: str, *rules: dict[str, object]) -> dict[str, object]:
-    script = say({"say": f"{name} speaks"})
-    return script | {"models": [name], "rules": [*rules, *script["rules"]]}
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +35,8 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     log_file = tmp_path_factory.mktemp("litellm") / "log"
     port = pick(set())
     with (
-        ScriptedModel(_speaks("small")) as small,
-        ScriptedModel(_speaks("large", DOWN), api_key=UPSTREAM_KEY) as large,
+        ScriptedModel(SMALL) as small,
+        ScriptedModel(LARGE, api_key=UPSTREAM_KEY) as large,
     ):
         environ = {k: v for k, v in os.environ.items() if not k.startswith("OPENAI_")} | {
             "OLLAMA_URL": small.base_url, "OPENROUTER_URL": large.base_url, "OPENROUTER_API_KEY": UPSTREAM_KEY,
@@ -67,97 +64,100 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             process.wait(20)
 
 
-def _secret(name: str, namespace: str, base_url: str, key: str) -> dict[str, object]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": name, "namespace": namespace},
-        "stringData": {"OPENAI_API_KEY": key, "OPENAI_BASE_URL": base_url},
-    }
+@dataclass
+class Answered:
+    """Runs of the example that have ended."""
+
+    cluster: Cluster
+    namespace: str
+    statuses: dict[str, Object]
 
 
-def test_key_and_base_url_come_from_the_secret(
-    sympozium_cluster: Cluster, namespace: str, gateway: str
-) -> None:
-    policy(sympozium_cluster, namespace)
-    agent(sympozium_cluster, namespace, gateway, default={"model": "large"})
-    sympozium_cluster.apply(_secret("agent-key", namespace, gateway, MASTER_KEY))
-    run(sympozium_cluster, namespace)
-    status = finished(sympozium_cluster, namespace)["status"]
-    assert (status["phase"], status["result"]) == ("Succeeded", "large speaks")
+@pytest.fixture(scope="module")
+def answered(sympozium_cluster: Cluster, gateway: str) -> Iterator[Answered]:
+    """The example, from the Secret to the first run of each member."""
+    cluster = sympozium_cluster
+    with own_namespace(cluster) as namespace:
+        cluster.kubectl(
+            "create", "secret", "generic", "litellm", "-n", namespace, f"--from-literal=OPENAI_API_KEY={MASTER_KEY}",
+            f"--from-literal=OPENAI_BASE_URL={gateway}",
+        )  # fmt: skip
+        cluster.sympozium("apply", "-f", str(EXAMPLE / "team.yaml"), "-n", namespace)
+        cluster.kubectl("wait", "--for=condition=Ready", "ppack/routed", "-n", namespace, "--timeout=90s")
+        run(cluster, namespace, instance="routed-reader", name="read")
+        run(cluster, namespace, instance="routed-thinker", name="think")
+        statuses = {name: finished(cluster, namespace, name)["status"] for name in ("read", "think")}
+        yield Answered(cluster, namespace, statuses)
+
+
+def test_key_and_base_url_come_from_the_secret(answered: Answered) -> None:
+    status = answered.statuses["read"]
+    assert (status["phase"], status["result"]) == ("Succeeded", "small speaks")
     assert status["tokenUsage"]["totalTokens"] > 0
 
 
-def test_a_key_that_the_gateway_refuses_ends_the_run_with_the_reason(
-    sympozium_cluster: Cluster, namespace: str, gateway: str
-) -> None:
-    policy(sympozium_cluster, namespace)
-    agent(sympozium_cluster, namespace, gateway, default={"model": "large"})
-    sympozium_cluster.apply(_secret("agent-key", namespace, gateway, "sk-wrong"))
-    run(sympozium_cluster, namespace)
-    status = finished(sympozium_cluster, namespace)["status"]
-    assert (status["phase"], status["reason"]) == ("Failed", "ModelError")
-    # LiteLLM without a database answers 400 to a key that it does not know.
-    assert f"the model endpoint {gateway} answered 400" in status["error"]
+def test_the_example_from_the_secret_to_the_first_run(answered: Answered) -> None:
+    """Members of a team have models of their own, and who answered in place of one that is down is on the record."""
+    cluster, namespace = answered.cluster, answered.namespace
+    assert {name: status.get("result") for name, status in answered.statuses.items()} == {
+        "read": "small speaks", "think": "small speaks",
+    }  # fmt: skip
+    by_large, _, rest = transcript(cluster, namespace, "think").partition("small speaks")
+    assert "large speaks" in by_large
+    assert "answered, not" not in by_large
+    assert "small answered, not large" in rest
+    assert "answered, not" not in transcript(cluster, namespace, "read")
+    models = {name: _models(cluster, namespace, name) for name in answered.statuses}
+    assert models == {"read": ["small"], "think": ["large", "small"]}
 
 
-def test_an_explicit_base_url_on_the_pack_wins(
-    sympozium_cluster: Cluster, namespace: str, gateway: str
-) -> None:
-    policy(sympozium_cluster, namespace)
-    sympozium_cluster.apply(_secret("pack-key", namespace, gateway, MASTER_KEY))
-    with ScriptedModel(say({"say": "straight to the model"})) as direct:
-        sympozium_cluster.apply(
+def _models(cluster: Cluster, namespace: str, name: str) -> list[str]:
+    """Who answered, by the run's record."""
+    lines = cluster.sympozium("audit", "export", name, "-n", namespace).stdout.splitlines()
+    (ended,) = [entry for entry in map(json.loads, lines) if entry.get("kind") == "attempt.result"]
+    models: list[str] = ended["data"]["models"]
+    return models
+
+
+@pytest.fixture(scope="module")
+def refused(sympozium_cluster: Cluster, gateway: str) -> Iterator[Object]:
+    """A run whose pack names the gateway, while its Secret has another address, and a key that the gateway does not know."""
+    cluster = sympozium_cluster
+    with own_namespace(cluster) as namespace:
+        policy(cluster, namespace)
+        cluster.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": "pack-key", "namespace": namespace},
+                "stringData": {"OPENAI_API_KEY": "sk-wrong", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"},
+            }
+        )
+        cluster.apply(
             {
                 "apiVersion": API,
                 "kind": "PersonaPack",
                 "metadata": {"name": "team", "namespace": namespace},
                 "spec": {
                     "enabled": True,
-                    "model": "scripted",
-                    "baseURL": direct.base_url,
+                    "model": "large",
+                    "baseURL": gateway,
                     "policyRef": "open",
                     "authRefs": [{"secret": "pack-key"}],
                     "personas": [{"name": "one", "systemPrompt": "You answer."}],
                 },
             }
         )
-        sympozium_cluster.kubectl(
-            "wait", "--for=condition=Ready", "ppack/team", "-n", namespace, "--timeout=30s"
-        )
-        run(sympozium_cluster, namespace, instance="team-one")
-        status = finished(sympozium_cluster, namespace)["status"]
-    assert (status["phase"], status["result"]) == ("Succeeded", "straight to the model")
+        cluster.kubectl("wait", "--for=condition=Ready", "ppack/team", "-n", namespace, "--timeout=90s")
+        run(cluster, namespace, instance="team-one")
+        yield finished(cluster, namespace)["status"]
 
 
-def test_the_example_from_the_secret_to_the_first_run(
-    sympozium_cluster: Cluster, namespace: str, gateway: str
-) -> None:
-    """Members of a team have models of their own, and who answered in place of one that is down is on the record."""
-    cluster = sympozium_cluster
-    cluster.kubectl(
-        "create", "secret", "generic", "litellm", "-n", namespace, f"--from-literal=OPENAI_API_KEY={MASTER_KEY}",
-        f"--from-literal=OPENAI_BASE_URL={gateway}",
-    )  # fmt: skip
-    cluster.sympozium("apply", "-f", str(EXAMPLE / "team.yaml"), "-n", namespace)
-    cluster.kubectl("wait", "--for=condition=Ready", "ppack/routed", "-n", namespace, "--timeout=30s")
-    run(cluster, namespace, instance="routed-reader", name="read")
-    run(cluster, namespace, instance="routed-thinker", name="think")
-    run(cluster, namespace, instance="routed-thinker", name="fallen-back", task="Think about the outage.")
-    results = {
-        name: finished(cluster, namespace, name)["status"] for name in ("read", "think", "fallen-back")
-    }
-    assert {name: status.get("result") for name, status in results.items()} == {
-        "read": "small speaks", "think": "large speaks", "fallen-back": "small speaks",
-    }  # fmt: skip
-    assert "small answered, not large" in transcript(cluster, namespace, "fallen-back")
-    assert "answered, not" not in transcript(cluster, namespace, "think")
-    (ended,) = [
-        entry
-        for entry in map(
-            json.loads,
-            cluster.sympozium("audit", "export", "fallen-back", "-n", namespace).stdout.splitlines(),
-        )
-        if entry.get("kind") == "attempt.result"
-    ]
-    assert ended["data"]["models"] == ["small"]
+def test_a_key_that_the_gateway_refuses_ends_the_run_with_the_reason(refused: Object) -> None:
+    assert (refused["phase"], refused["reason"]) == ("Failed", "ModelError")
+    # LiteLLM without a database answers 400 to a key that it does not know.
+    assert "answered 400" in refused["error"]
+
+
+def test_an_explicit_base_url_on_the_pack_wins(refused: Object, gateway: str) -> None:
+    assert f"the model endpoint {gateway} answered" in refused["error"]

@@ -1,30 +1,21 @@
 """`sympozium top` at a real terminal: a run is followed, decided about and stopped with keys."""
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from e2e.support import agent, finished, policy, run, say
 from e2e.terminal import Terminal
 from sympozium.testing import APPROVAL_REQUEST, Cluster, ScriptedModel, phase
+from sympozium.testing.client import Object
 from sympozium.testing.resources import AGENT_RUN
 
 SCRIPT = say(
     {"id": "a", "call": [{"tool": "execute_command", "arguments": {"command": "echo approved-and-done"}}]},
-    {"id": "b", "say": "All is done."},
+    {"id": "b", "call": [{"tool": "list_directory", "arguments": {"path": "never"}}]},
+    {"id": "c", "say": "All is done."},
 )
 ASKS = {"toolGating": {"defaultAction": "ask", "rules": []}}
 REDRAW = "\x0c"
-
-
-@pytest.fixture
-def asking(sympozium_cluster: Cluster, namespace: str) -> Iterator[tuple[Cluster, str]]:
-    with ScriptedModel(SCRIPT) as model:
-        policy(sympozium_cluster, namespace, **ASKS)
-        agent(sympozium_cluster, namespace, model.base_url)
-        yield sympozium_cluster, namespace
 
 
 class Top(Terminal):
@@ -46,75 +37,101 @@ class Top(Terminal):
         raise AssertionError(f"{words!r} is not on the screen:\n{found}")
 
 
-def test_a_call_is_approved_and_its_run_followed(asking: tuple[Cluster, str]) -> None:
-    cluster, namespace = asking
-    with Top(cluster, "-n", namespace) as top:
+def test_one_run_is_followed_decided_about_and_stopped(sympozium_cluster: Cluster, namespace: str) -> None:
+    cluster = sympozium_cluster
+    with ScriptedModel(SCRIPT) as model, Top(cluster, "-n", namespace) as top:
+        policy(cluster, namespace, **ASKS)
+        agent(cluster, namespace, model.base_url)
         top.shows("no runs yet")
         run(cluster, namespace, name="wants")
-        top.shows("asks: execute_command in shell")
+        top.shows("asks: execute_command in shell", bound=90)
         top.shows("1 waiting for a person")
-        top.send("a")
-        page = top.shows("APPROVE this call, once")
-        assert "command: echo approved-and-done" in page
-        assert "sha256:" in page
-        top.send("y")
-        top.shows("Succeeded")
-        asked = cluster.items(APPROVAL_REQUEST, namespace)[0]
-        assert asked["status"]["decision"] == "Approved"
-        top.send("\r")
-        transcript = top.shows("■ Succeeded")
-        assert "approved-and-done" in transcript
-        assert "All is done." in transcript
-        top.resize(20, 60)
-        top.shows("esc back")
-        top.send("q")
-        top.shows("q quit")
-        top.resize(4, 20)
-        top.shows("too small")
-        top.resize(30, 140)
+        what_is_no_terminal_gets_one_table(cluster, namespace)
+        a_run_is_stopped_and_let_go_on(cluster, namespace, top)
+        a_call_is_approved(cluster, namespace, top)
+        a_call_is_denied(cluster, namespace, top)
+        its_transcript_is_read(top)
+        any_size_of_terminal_will_do(top)
         top.send("q")
         assert top.wait() == 0
         assert top.raw.rstrip().endswith(b"\x1b[?1l\x1b>") or b"\x1b[?1049l" in top.raw[-200:]
 
 
-def test_a_call_is_denied_and_a_run_stopped_and_let_go_on(asking: tuple[Cluster, str]) -> None:
-    cluster, namespace = asking
-    run(cluster, namespace, name="wants")
-    with Top(cluster, "-n", namespace) as top:
-        top.shows("asks: execute_command in shell")
-        top.send("s")
-        top.shows("no step begins in it? y/n")
-        top.send("n")
-        top.shows("nothing was changed")
-        top.send("s")
-        top.shows("y/n")
-        top.send("y")
-        top.shows("AwaitingApproval*")
-        assert cluster.get(AGENT_RUN, "wants", namespace)["spec"]["suspend"] is True
-        top.shows("it stands still")
-        top.send("s")
-        top.shows("go on? y/n")
-        top.send("y")
-        cluster.wait(AGENT_RUN, "wants", lambda r: not r["spec"].get("suspend"), namespace)
-        top.send("d")
-        top.shows("DENY this call")
-        top.send("y")
-        assert phase(finished(cluster, namespace, "wants")) == "Succeeded"
-        assert cluster.items(APPROVAL_REQUEST, namespace)[0]["status"]["decision"] == "Denied"
-        top.send("\x03")
-        assert top.wait() == 0
-
-
-def test_what_is_no_terminal_gets_one_table(asking: tuple[Cluster, str]) -> None:
-    cluster, namespace = asking
-    run(cluster, namespace, name="wants")
-    cluster.wait(AGENT_RUN, "wants", lambda r: phase(r) == "AwaitingApproval", namespace)
+def what_is_no_terminal_gets_one_table(cluster: Cluster, namespace: str) -> None:
     said = cluster.sympozium("top", "-n", namespace).stdout
     assert "1 waiting for a person" in said
     assert "\x1b" not in said
     assert [line.split()[0] for line in said.splitlines()[1:]] == ["RUN", "wants"]
     everywhere = cluster.sympozium("top", "-A").stdout
     assert f"\n{namespace} " in everywhere
+
+
+def a_run_is_stopped_and_let_go_on(cluster: Cluster, namespace: str, top: Top) -> None:
+    top.send("s")
+    top.shows("no step begins in it? y/n")
+    top.send("n")
+    top.shows("nothing was changed")
+    top.send("s")
+    top.shows("y/n")
+    top.send("y")
+    top.shows("AwaitingApproval*")
+    assert cluster.get(AGENT_RUN, "wants", namespace)["spec"]["suspend"] is True
+    top.shows("it stands still")
+    top.send("s")
+    top.shows("go on? y/n")
+    top.send("y")
+    cluster.wait(AGENT_RUN, "wants", lambda r: not r["spec"].get("suspend"), namespace)
+
+
+def a_call_is_approved(cluster: Cluster, namespace: str, top: Top) -> None:
+    top.send("a")
+    page = top.shows("APPROVE this call, once")
+    assert "command: echo approved-and-done" in page
+    assert "sha256:" in page
+    top.send("y")
+    cluster.wait_any(
+        APPROVAL_REQUEST, lambda a: _decision(a) == "Approved", namespace, what="an approved call"
+    )
+
+
+def a_call_is_denied(cluster: Cluster, namespace: str, top: Top) -> None:
+    top.shows("asks: list_directory")
+    top.send("d")
+    page = top.shows("DENY this call")
+    assert "path: never" in page
+    top.send("y")
+    cluster.wait_any(APPROVAL_REQUEST, lambda a: _decision(a) == "Denied", namespace, what="a denied call")
+    assert phase(finished(cluster, namespace, "wants")) == "Succeeded"
+
+
+def its_transcript_is_read(top: Top) -> None:
+    top.shows("Succeeded")
+    top.send("\r")
+    transcript = top.shows("■ Succeeded")
+    assert "approved-and-done" in transcript
+    assert "All is done." in transcript
+
+
+def any_size_of_terminal_will_do(top: Top) -> None:
+    """From a run's page to the list."""
+    top.resize(20, 60)
+    top.shows("esc back")
+    top.send("q")
+    top.shows("q quit")
+    top.resize(4, 20)
+    top.shows("too small")
+    top.resize(30, 140)
+
+
+def _decision(asked: Object) -> str:
+    return str((asked.get("status") or {}).get("decision") or "")
+
+
+def test_ctrl_c_ends_it(sympozium_cluster: Cluster, namespace: str) -> None:
+    with Top(sympozium_cluster, "-n", namespace) as top:
+        top.shows("no runs yet")
+        top.send("\x03")
+        assert top.wait() == 0
 
 
 def test_a_terminal_that_cannot_be_drawn_on(
