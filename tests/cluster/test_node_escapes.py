@@ -244,7 +244,7 @@ def test_zombies_are_reaped(cluster: NodeCluster, ns: str) -> None:
 
 
 def test_a_flood_of_output_is_bounded(cluster: NodeCluster, ns: str) -> None:
-    flood = "head -c 100000000 /dev/zero | tr '\\0' x; yes 0123456789012345678901234567890123456789 | head -c 100000000"
+    flood = "head -c 60000000 /dev/zero | tr '\\0' x; yes 0123456789012345678901234567890123456789 | head -c 60000000"
     pod = cluster.run_pod("p", ns, once(shell(flood)))
     cluster.ended("p", ns, timeout=120)
     logs = cluster.directory / "node" / "pods" / pod["metadata"]["uid"] / "logs"
@@ -268,7 +268,7 @@ def test_a_full_volume_evicts(cluster: NodeCluster, ns: str) -> None:
 
 
 def test_many_files(cluster: NodeCluster, ns: str) -> None:
-    make = "import os\nfor i in range(100000): os.close(os.open(f'/w/{i}', os.O_CREAT))"
+    make = "import os\nfor i in range(20000): os.close(os.open(f'/w/{i}', os.O_CREAT))"
     mounts = [{"name": "w", "mountPath": "/w"}]
     container = {**shell(""), "command": ["python", "-c", make], "volumeMounts": mounts}
     cluster.run_pod("p", ns, once(container, volumes=[{"name": "w", "emptyDir": {"sizeLimit": "1Gi"}}]))

@@ -19,7 +19,7 @@ from sympozium.testing.kube import KubeAPI
 
 __all__ = ["installed"]
 ROOT = Path(__file__).parents[2]
-EXAMPLES = int(os.environ.get("SYMPOZIUM_FUZZ_EXAMPLES", "2"))
+EXAMPLES = int(os.environ.get("SYMPOZIUM_FUZZ_EXAMPLES", "1"))
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 MANY = 10
 LEFT_OUT = (

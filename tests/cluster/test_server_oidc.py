@@ -61,8 +61,18 @@ def sign_in(browser: httpx2.Client, *, back_at: str = "") -> str:
     return browser.get(f"{back_at}{parts.path}?{parts.query}", headers=headers).headers["location"]
 
 
+@pytest.fixture(scope="module")
+def impersonating(
+    installed: KubeAPI, arguments: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ApiServer]:
+    with ApiServer(
+        installed, tmp_path_factory.mktemp("here"), *arguments, "--oidc-mode", "impersonate"
+    ) as server:
+        yield server
+
+
 def test_who_signs_in_is_impersonated_with_prefixes_and_kubernetes_decides(
-    installed: KubeAPI, arguments: list[str], tmp_path: Path
+    installed: KubeAPI, impersonating: ApiServer
 ) -> None:
     installed.apply(
         {
@@ -72,43 +82,37 @@ def test_who_signs_in_is_impersonated_with_prefixes_and_kubernetes_decides(
             "subjects": [{"kind": "Group", "apiGroup": "rbac.authorization.k8s.io", "name": "oidc:devs"}],
         }
     )  # fmt: skip
-    with ApiServer(installed, tmp_path, *arguments, "--oidc-mode", "impersonate") as server:
-        with server.client() as browser:
-            # The right to impersonate is not installed by default.
-            assert sign_in(browser) == "/#/sign-in?problem=kubernetes"
-            assert browser.get("/api/v1/session").json()["user"] is None
-        for document in documented_rights():
-            installed.apply(document)
-        with server.client() as browser:
-            assert sign_in(browser) == "/#/runs"
-            found = browser.get("/api/v1/session").json()
-            assert found["method"] == "oidc"
-            assert found["signIn"]["oidc"] is True
-            assert found["user"]["name"] == "oidc:ada"
-            assert found["user"]["groups"] == ["oidc:devs", "oidc:system:masters", "system:authenticated"]
-            path = "/api/v1/resources/agentruns"
-            assert browser.get(path, params={"namespace": "default"}).status_code == 200
-            assert browser.get(path, params={"namespace": "kube-system"}).status_code == 403
-            assert (
-                browser.get(
-                    "/api/v1/session/oidc/start", headers={"Sec-Fetch-Site": "cross-site"}
-                ).status_code
-                == 403
-            )
+    server = impersonating
+    with server.client() as browser:
+        # The right to impersonate is not installed by default.
+        assert sign_in(browser) == "/#/sign-in?problem=kubernetes"
+        assert browser.get("/api/v1/session").json()["user"] is None
+    for document in documented_rights():
+        installed.apply(document)
+    with server.client() as browser:
+        assert sign_in(browser) == "/#/runs"
+        found = browser.get("/api/v1/session").json()
+        assert found["method"] == "oidc"
+        assert found["signIn"]["oidc"] is True
+        assert found["user"]["name"] == "oidc:ada"
+        assert found["user"]["groups"] == ["oidc:devs", "oidc:system:masters", "system:authenticated"]
+        path = "/api/v1/resources/agentruns"
+        assert browser.get(path, params={"namespace": "default"}).status_code == 200
+        assert browser.get(path, params={"namespace": "kube-system"}).status_code == 403
+        assert (
+            browser.get("/api/v1/session/oidc/start", headers={"Sec-Fetch-Site": "cross-site"}).status_code
+            == 403
+        )
 
 
 def test_a_sign_in_that_began_at_one_server_ends_at_another(
-    installed: KubeAPI, arguments: list[str], tmp_path: Path
+    installed: KubeAPI, arguments: list[str], impersonating: ApiServer, tmp_path: Path
 ) -> None:
     for document in documented_rights():
         installed.apply(document)
-    here, there = (tmp_path / name for name in ("here", "there"))
-    here.mkdir()
-    there.mkdir()
-    mode = (*arguments, "--oidc-mode", "impersonate")
+    first = impersonating
     with (
-        ApiServer(installed, here, *mode) as first,
-        ApiServer(installed, there, *mode) as second,
+        ApiServer(installed, tmp_path, *arguments, "--oidc-mode", "impersonate") as second,
         first.client() as browser,
     ):
         assert sign_in(browser, back_at=second.url) == "/#/runs"
