@@ -13,8 +13,9 @@ import yaml
 from e2e.support import say
 from e2e.terminal import Terminal
 from sympozium.testing import ScriptedModel
-from sympozium.testing.client import Client
-from sympozium.testing.resources import SECRET, SYMPOZIUM_CONFIG
+from sympozium.testing.client import ApiError, Client
+from sympozium.testing.resources import POD, SECRET, SYMPOZIUM_CONFIG
+from sympozium.up.identities import kubeconfig, server_of
 
 SYSTEM = "sympozium-system"
 KEY = "sk-canary-of-init"
@@ -62,14 +63,19 @@ def test_without_a_terminal_and_without_answers_it_says_how(newcomer: Newcomer) 
     assert "--yes" in said
 
 
-def test_a_script_gets_from_nothing_to_a_run(newcomer: Newcomer, model: ScriptedModel) -> None:
-    said = newcomer.run(
+@pytest.fixture(scope="module")
+def chosen(newcomer: Newcomer, model: ScriptedModel) -> str:
+    """What `init` says to a script with all answers."""
+    return newcomer.run(
         "init", "--yes", "--base-url", model.base_url, "--key-env", "MY_KEY", "--task", "Say hello.",
         "--pack", "platform-team", "--instance", "platform-team-sre-agent",
     )  # fmt: skip
-    assert "It works: scripted said 'Hello from the script.'" in said
-    assert "Succeeded" in said
-    assert KEY not in said
+
+
+def test_a_script_gets_from_nothing_to_a_run(newcomer: Newcomer, chosen: str) -> None:
+    assert "It works: scripted said 'Hello from the script.'" in chosen
+    assert "Succeeded" in chosen
+    assert KEY not in chosen
     with closing(newcomer.client()) as client:
         spec = client.get(SYMPOZIUM_CONFIG, "default", SYSTEM)["spec"]
         assert (spec["model"], spec["provider"]) == ("scripted", "openai")
@@ -77,6 +83,7 @@ def test_a_script_gets_from_nothing_to_a_run(newcomer: Newcomer, model: Scripted
             assert client.get(SECRET, "sympozium-llm-key", namespace)["data"]
 
 
+@pytest.mark.usefixtures("chosen")
 def test_a_wrong_key_is_told_and_changes_nothing(newcomer: Newcomer, model: ScriptedModel) -> None:
     with closing(newcomer.client()) as client:
         before = client.get(SECRET, "sympozium-llm-key", "default")["metadata"]["resourceVersion"]
@@ -86,9 +93,8 @@ def test_a_wrong_key_is_told_and_changes_nothing(newcomer: Newcomer, model: Scri
         assert client.get(SECRET, "sympozium-llm-key", "default")["metadata"]["resourceVersion"] == before
 
 
+@pytest.mark.usefixtures("chosen")
 def test_at_a_terminal_each_question_has_an_answer_already(newcomer: Newcomer, model: ScriptedModel) -> None:
-    # Whatever ran before: a team that is there is not asked about.
-    newcomer.run("pack", "enable", "platform-team", kubeconfig=newcomer.machine / "kubeconfig")
     with Terminal([*COMMAND, "init"], newcomer.environ) as terminal:
         terminal.expect("Which one?")
         terminal.send("2\n" if "Ollama" not in terminal.text else "3\n")
@@ -116,12 +122,37 @@ def test_ctrl_c_at_a_question_ends_it(newcomer: Newcomer) -> None:
         assert terminal.wait() == 130
 
 
-def test_the_next_start_keeps_what_was_chosen(newcomer: Newcomer) -> None:
+@pytest.fixture(scope="module")
+def started_again(newcomer: Newcomer, chosen: str) -> str:
+    """What `up` says at the next start, after a choice; this time there are users."""
+    assert chosen
     newcomer.run("down")
-    said = newcomer.run("up", "--detach", "--port", "0")
-    assert "model: scripted (openai), as it was chosen" in said
+    users = newcomer.home / "users.csv"
+    users.write_text('word-of-alice,alice,1,"devs"\n')
+    return newcomer.run("up", "--detach", "--port", "0", "--token-auth-file", str(users))
+
+
+def test_the_next_start_keeps_what_was_chosen(newcomer: Newcomer, started_again: str) -> None:
+    assert "model: scripted (openai), as it was chosen" in started_again
     with closing(newcomer.client()) as client:
         assert client.get(SYMPOZIUM_CONFIG, "default", SYSTEM)["spec"]["model"] == "scripted"
+
+
+@pytest.mark.usefixtures("started_again")
+def test_users_of_a_token_file_are_known(newcomer: Newcomer) -> None:
+    config = newcomer.home / "alice.kubeconfig"
+    config.write_text(
+        kubeconfig(
+            *server_of(newcomer.machine / "kubeconfig"), {"token": "word-of-alice"}, namespace="default"
+        )
+    )
+    with closing(Client(config)) as alice:
+        whoami = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        said = alice.request("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", whoami)
+        assert said["status"]["userInfo"]["username"] == "alice"
+        with pytest.raises(ApiError) as refused:
+            alice.items(POD, "default")
+        assert refused.value.code == 403
 
 
 def test_an_ordinary_user_is_told_what_they_may_not_do(newcomer: Newcomer, model: ScriptedModel) -> None:

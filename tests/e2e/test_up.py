@@ -1,6 +1,5 @@
 """`sympozium up` and `down` as a person meets them: what cannot be is one line with the cure."""
 
-import json
 import os
 import socket
 import subprocess
@@ -8,7 +7,6 @@ import sys
 from pathlib import Path
 
 from sympozium.testing import Cluster
-from sympozium.up.identities import kubeconfig, server_of
 from sympozium.up.ports import pick
 
 
@@ -70,20 +68,3 @@ def test_up_again_says_that_it_runs_and_down_twice_is_no_error(
     assert root in _one_line(_sympozium("up", "--data-dir", root))
     nothing = _sympozium("down", "--data-dir", str(tmp_path))
     assert (nothing.returncode, "not running" in nothing.stdout) == (0, True)
-
-
-def test_users_of_a_token_file_are_known(tmp_path: Path) -> None:
-    users = tmp_path / "users.csv"
-    users.write_text('word-of-alice,alice,1,"devs"\n')
-    with Cluster(tmp_path / "d", token_auth_file=users) as cluster:
-        config = tmp_path / "alice"
-        config.write_text(
-            kubeconfig(*server_of(cluster.data.kubeconfig), {"token": "word-of-alice"}, namespace="default")
-        )
-        assert (
-            json.loads(cluster.kubectl("--kubeconfig", str(config), "auth", "whoami", "-o", "json"))[
-                "status"
-            ]["userInfo"]["username"]
-            == "alice"
-        )
-        assert "Forbidden" in cluster.kubectl("--kubeconfig", str(config), "get", "pods", check=False)
