@@ -75,6 +75,22 @@ def test_a_request_that_cannot_be_is_an_answer_and_makes_nothing(
     assert started(control, ns) == []
 
 
+@pytest.mark.parametrize("field", ["maxDepth", "maxConcurrent"])
+def test_a_policy_that_lets_nothing_be_started(control: Control, ns: str, field: str) -> None:
+    """Feature gate and rules, which the tool server judges: e2e/test_subagents.py."""
+    control.apply(
+        {
+            "apiVersion": "sympozium.ai/v1alpha1", "kind": "SympoziumPolicy", "metadata": {"name": "none", "namespace": ns},
+            "spec": {"subagentPolicy": {field: 0}},
+        }
+    )  # fmt: skip
+    asker(control, ns, policyRef="none")
+    answer = ask(control, ns, spawn())
+    assert answer["ok"] is False
+    assert f"none: subagentPolicy.{field}" in answer["text"]
+    assert started(control, ns) == []
+
+
 def test_a_run_of_the_childs_name_is_not_taken_for_it(control: Control, ns: str) -> None:
     asker(control, ns)
     run = AgentRun.model_validate(control.get(AGENT_RUN, "r", ns))

@@ -19,29 +19,24 @@ def script(*rules: dict[str, Any]) -> dict[str, Any]:
     return {"banner": False, "models": ["scripted"], "rules": list(rules)}
 
 
-def test_a_history_is_what_the_model_sees(sympozium_cluster: Cluster, namespace: str) -> None:
-    policy(sympozium_cluster, namespace)
-    knows = rule("knows", "my name", {"say": "You are Ada."}, before="^user: I am Ada$\nassistant: Hello")
-    with ScriptedModel(script(knows, rule("else", "", {"say": "Who knows?"}))) as model:
-        agent(sympozium_cluster, namespace, model.base_url)
-        said = [{"role": "user", "content": "I am Ada"}, {"role": "assistant", "content": "Hello"}]
-        run(sympozium_cluster, namespace, task="What is my name?", history=said)
-        assert finished(sympozium_cluster, namespace)["status"]["result"] == "You are Ada."
-    assert "goes on from 2 earlier messages" in transcript(sympozium_cluster, namespace)
-    with pytest.raises(ApiError, match="does not change after creation"):
-        sympozium_cluster.patch(AGENT_RUN, "run", {"spec": {"history": said[:1]}}, namespace)
-
-
-def test_forks_go_on_from_a_step(sympozium_cluster: Cluster, namespace: str) -> None:
+def test_forks_of_a_run_with_a_history_go_on_from_a_step(sympozium_cluster: Cluster, namespace: str) -> None:
     """The source is at its first step, and then its history is gone: a fork that waited meanwhile says so."""
     policy(sympozium_cluster, namespace)
-    asked = rule("asked", "^And", {"say": "It was {{task|words}}"}, before=r"^tool: .*empty")
-    looks = rule("looks", "^Look", LOOK, {"id": "end", "say": "There is {{result|words}}"})
-    with ScriptedModel(script(asked, looks, rule("else", "", {"say": "?"}))) as model:
+    history = r"^user: I am Ada$\nassistant: Hello"
+    asked = rule("asked", "^And", {"say": "It was {{task|words}}"}, before=rf"{history}(.|\n)*^tool: .*empty")
+    looks = rule(
+        "looks", "^Look", LOOK, {"id": "end", "say": "Ada, there is {{result|words}}"}, before=history
+    )
+    with ScriptedModel(script(asked, looks, rule("else", "", {"say": "Who knows?"}))) as model:
         agent(sympozium_cluster, namespace, model.base_url)
-        run(sympozium_cluster, namespace, name="source", task="Look.")
+        said = [{"role": "user", "content": "I am Ada"}, {"role": "assistant", "content": "Hello"}]
+        run(sympozium_cluster, namespace, name="source", task="Look.", history=said)
         source = finished(sympozium_cluster, namespace, "source")["status"]
         assert (source["phase"], source["steps"]) == ("Succeeded", 2), source
+        assert source["result"].startswith("Ada, there is"), "the model does not see the history"
+        assert "goes on from 2 earlier messages" in transcript(sympozium_cluster, namespace, "source")
+        with pytest.raises(ApiError, match="does not change after creation"):
+            sympozium_cluster.patch(AGENT_RUN, "source", {"spec": {"history": said[:1]}}, namespace)
         fork = {"runName": "source", "step": 1}
         run(sympozium_cluster, namespace, name="again", task="Look.", forkFrom=fork)
         run(sympozium_cluster, namespace, name="other", task="And now?", forkFrom={**fork, "step": 2})

@@ -1,15 +1,17 @@
 """A changed policy and `sympozium stop`, on runs with real tool servers and agents."""
 
 import re
+from pathlib import Path
 
 from e2e.support import agent, finished, policy, run, say
 from sympozium.kube.conditions import find
-from sympozium.testing import AGENT_RUN, Cluster, ScriptedModel, phase
+from sympozium.testing import AGENT_RUN, POD, Cluster, ScriptedModel, phase
 from sympozium.testing.client import Object
 
 DENY = {"defaultAction": "allow", "rules": [{"tool": "execute_command", "action": "deny"}]}
+UNTIL_TOLD = "until [ -e go ]; do sleep 0.2; done; echo went on"
 SCRIPT = say(
-    {"id": "slow", "call": [{"tool": "execute_command", "arguments": {"command": "sleep 8; echo slept"}}]},
+    {"id": "slow", "call": [{"tool": "execute_command", "arguments": {"command": UNTIL_TOLD}}]},
     {"id": "again", "call": [{"tool": "execute_command", "arguments": {"command": "echo reached"}}]},
     {"id": "end", "say": "answer: {{result}}"},
 )
@@ -18,6 +20,13 @@ SCRIPT = say(
 def is_true(run_: Object, kind: str) -> bool:
     found = find((run_.get("status") or {}).get("conditions"), kind)
     return found is not None and found["status"] == "True"
+
+
+def workspace(cluster: Cluster, namespace: str) -> Path:
+    """As the node's disk has it."""
+    [pod] = cluster.items(POD, namespace, labelSelector="sympozium.ai/run=run")
+    [found] = cluster.data.node.glob(f"pods/{pod['metadata']['uid']}/volumes/emptyDir/workspace")
+    return found
 
 
 def test_a_run_is_frozen_judged_anew_and_goes_on(sympozium_cluster: Cluster, namespace: str) -> None:
@@ -34,8 +43,9 @@ def test_a_run_is_frozen_judged_anew_and_goes_on(sympozium_cluster: Cluster, nam
         def applied(r: Object) -> bool:
             return is_true(r, "PolicyCurrent") and r["status"]["policy"]["generation"] == 2
 
-        held = cluster.wait(AGENT_RUN, "run", applied, namespace, timeout=60)
+        held = cluster.wait(AGENT_RUN, "run", applied, namespace, timeout=90)
         assert is_true(held, "Frozen")
+        (workspace(cluster, namespace) / "go").touch()
         cluster.sympozium("resume", "run", "-n", namespace)
         status = finished(cluster, namespace)["status"]
     assert status["phase"] == "Succeeded"

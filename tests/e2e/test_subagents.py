@@ -3,13 +3,26 @@
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from e2e.support import API, agent, can_write, decide, finished, payload_pids, policy, run, say, transcript
-from sympozium.testing import AGENT_RUN, SCHEDULE, ApiError, Cluster, ScriptedModel, phase
+from e2e.support import (
+    API,
+    agent,
+    can_write,
+    decide,
+    finished,
+    own_namespace,
+    payload_pids,
+    policy,
+    run,
+    say,
+    transcript,
+)
+from sympozium.testing import AGENT_RUN, APPROVAL_REQUEST, SCHEDULE, ApiError, Cluster, ScriptedModel, phase
 from sympozium.testing.client import Object
 from sympozium.testing.resources import SYMPOZIUM_CONFIG
 from sympozium.testing.waiting import until
@@ -41,66 +54,149 @@ def children(cluster: Cluster, namespace: str, parent: str = "run") -> list[Obje
     return cluster.items(AGENT_RUN, namespace, labelSelector=f"sympozium.ai/parent={parent}")
 
 
-def test_a_child_answers_its_parent(sympozium_cluster: Cluster, namespace: str) -> None:
-    policy(sympozium_cluster, namespace)
-    script = rules(boss=[spawn("helper count"), end()], helper=[end("there are 42")])
-    with ScriptedModel(script) as model:
-        agent(sympozium_cluster, namespace, model.base_url)
-        run(sympozium_cluster, namespace, task="boss it")
-        status = finished(sympozium_cluster, namespace)["status"]
-    assert status["phase"] == "Succeeded", status
-    assert "there are 42" in status["result"]
-    [child] = children(sympozium_cluster, namespace)
-    uid = sympozium_cluster.get(AGENT_RUN, "run", namespace)["metadata"]["uid"]
-    assert child["metadata"]["ownerReferences"][0]["uid"] == uid
+HELD = {"id": "hold", "call": [{"tool": "execute_command", "arguments": {"command": "true"}}]}
+ASK = {"tool": "execute_command", "action": "ask"}
+DENIED = [
+    {"tool": "write_file", "action": "deny"},
+    {"tool": "spawn_agent", "action": "deny", "when": "args.task.contains('forbidden')"},
+]
+STEAL = [
+    {"id": "w", "call": [{"tool": "write_file", "arguments": {"path": "a", "content": "b"}}]},
+    {"id": "l", "say": "{{result|words}}", "call": [{"tool": "list_directory", "arguments": {"path": "."}}]},
+    {**spawn("helper more"), "say": "{{result|words}}"},
+    end("there are 42"),
+]
+ASKED = {
+    "a": ("forbidden thing", None),
+    "b": ("leaf that is deleted", "asks"),
+    "c": ("helper", "free"),
+    "d": ("leaf that is cancelled", "asks"),
+    "e": ("helper in excess", None),
+}
+"""What the boss asks for, one after another: step -> (task, instance)."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """A run that has ended, and those that it started: names and records by their tasks."""
+
+    boss: Object
+    runs: list[Object]
+    names: dict[str, str]
+    records: dict[str, str]
+
+    def told(self, step: str) -> str:
+        """What the boss heard of what it asked for in this step."""
+        text: str = self.boss["status"]["result"]
+        return text.partition(f"<{step}>")[2].partition(f"</{step}>")[0]
+
+
+def end_child(cluster: Cluster, namespace: str, task: str, *, delete: bool) -> None:
+    """End the run of `task` where it waits for a person."""
+    name = cluster.wait_any(
+        AGENT_RUN, lambda r: phase(r) == "AwaitingApproval" and r["spec"]["task"] == task, namespace,
+        timeout=120, what=f"a run that asks: {task}",
+    )["metadata"]["name"]  # fmt: skip
+    if delete:
+        cluster.delete(AGENT_RUN, name, namespace)
+    else:
+        cluster.patch(AGENT_RUN, name, {"spec": {"cancel": True}}, namespace)
+
+
+@pytest.fixture(scope="module")
+def family(sympozium_cluster: Cluster) -> Iterator[Family]:
+    """One run under policy `tight` that asks for five others: of its own instance, or of one with its own policy."""
+    cluster = sympozium_cluster
+    steps = [
+        {**spawn(task, **({"instance": instance} if instance else {})), "id": step}
+        for step, (task, instance) in ASKED.items()
+    ]
+    over = "".join(f"<{step}>{{{{result_of_{step}|words}}}}</{step}>\n" for step in ASKED)
+    script = rules(boss=[*steps, end(over)], helper=STEAL, leaf=[HELD, end("never")])
+    with own_namespace(cluster) as namespace, ScriptedModel(script) as model:
+        policy(
+            cluster, namespace, "tight", subagentPolicy={"maxDepth": 1},
+            toolGating={"defaultAction": "allow", "rules": DENIED},
+        )  # fmt: skip
+        policy(cluster, namespace, "open")
+        policy(cluster, namespace, "asks", toolGating={"defaultAction": "allow", "rules": [ASK]})
+        limits = {"subagents": {"maxChildrenPerAgent": 2, "maxDepth": 5}}
+        own: dict[str, Any] = {"toolPolicy": {"deny": ["list_directory"]}, "default": limits}
+        agent(cluster, namespace, model.base_url, policy_ref="tight", **own)
+        agent(cluster, namespace, model.base_url, name="free", default=limits)
+        agent(cluster, namespace, model.base_url, name="asks", policy_ref="asks")
+        run(cluster, namespace, task="boss it")
+        # Who deletes a run gives its place among the two back.
+        end_child(cluster, namespace, ASKED["b"][0], delete=True)
+        end_child(cluster, namespace, ASKED["d"][0], delete=False)
+        boss = finished(cluster, namespace, timeout=120)
+        runs = [r for r in cluster.items(AGENT_RUN, namespace) if "deletionTimestamp" not in r["metadata"]]
+        names = {r["spec"]["task"]: r["metadata"]["name"] for r in runs}
+        records = {
+            task: transcript(cluster, namespace, name)
+            for task, name in names.items()
+            if task in ("boss it", "helper")
+        }
+        yield Family(boss, runs, names, records)
+
+
+def test_a_child_answers_its_parent(family: Family) -> None:
+    assert family.boss["status"]["phase"] == "Succeeded", family.boss["status"]
+    assert "there are 42" in family.told("c")
+    [child] = [r for r in family.runs if r["spec"]["task"] == "helper"]
+    meta = family.boss["metadata"]
+    assert child["metadata"]["ownerReferences"][0]["uid"] == meta["uid"]
+    assert child["metadata"]["labels"]["sympozium.ai/parent"] == "run"
     assert child["spec"]["trigger"]["kind"] == "Agent"
     assert child["spec"]["trigger"]["name"] == "run"
     parent = child["spec"]["parent"]
     assert (parent["runName"], parent["spawnDepth"]) == ("run", 1)
-    assert parent["policies"] == [{"namespace": namespace, "name": "open"}]
-    assert child["metadata"]["name"] in transcript(sympozium_cluster, namespace)
+    assert parent["policies"] == [{"namespace": meta["namespace"], "name": "tight"}]
+    assert child["metadata"]["name"] in family.records["boss it"]
 
 
-def limited(cluster: Cluster, namespace: str, base_url: str, **subagents: int) -> None:
-    agent(cluster, namespace, base_url, default={"subagents": subagents})
+def test_how_many_and_how_deep_is_told_to_the_model(family: Family) -> None:
+    assert "started 2 runs" in family.told("e")
+    assert "maxChildrenPerAgent" in family.told("e")
+    # Also to a child of another instance with a policy of its own.
+    words = "spec.parent.spawnDepth is 2: tight: subagentPolicy.maxDepth allows 1"
+    assert words in family.records["helper"]
+    assert sorted(family.names) == ["boss it", "helper", "leaf that is cancelled"]
 
 
-def test_how_many_and_how_deep_is_told_to_the_model(sympozium_cluster: Cluster, namespace: str) -> None:
-    policy(sympozium_cluster, namespace, subagentPolicy={"maxDepth": 1})
-    script = rules(
-        boss=[
-            {**spawn("helper one"), "id": "first"},
-            {**spawn("helper two"), "id": "second", "say": "first: {{result|words}}"},
-            {**spawn("helper three"), "id": "third"},
-            end("third: {{result|words}}"),
-        ],
-        helper=[spawn("helper more"), end("mine: {{result|words}}")],
-    )
-    with ScriptedModel(script) as model:
-        limited(sympozium_cluster, namespace, model.base_url, maxChildrenPerAgent=2, maxDepth=5)
-        run(sympozium_cluster, namespace, task="boss it")
-        status = finished(sympozium_cluster, namespace)["status"]
-    assert status["phase"] == "Succeeded", status
-    assert "started 2 runs" in status["result"]
-    assert "maxChildrenPerAgent" in status["result"]
-    made = children(sympozium_cluster, namespace)
-    assert len(made) == 2
-    for child in made:
-        assert (
-            "spec.parent.spawnDepth is 2: open: subagentPolicy.maxDepth allows 1" in child["status"]["result"]
-        )
-        assert children(sympozium_cluster, namespace, child["metadata"]["name"]) == []
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [("b", "was deleted before it ended"), ("d", "ended as Cancelled")],
+    ids=["delete", "cancel"],
+)
+def test_a_child_that_somebody_ends_is_an_answer(family: Family, step: str, words: str) -> None:
+    assert words in family.told(step)
+
+
+def test_a_child_has_no_more_rights_than_its_parent(family: Family) -> None:
+    """Neither through another instance with a policy of its own, nor through that instance's tools."""
+    [child] = [r for r in family.runs if r["spec"]["task"] == "helper"]
+    assert child["spec"]["instanceRef"] == "free"
+    assert "tight: toolGating.rules[0]" in family.records["helper"]
+    assert "toolPolicy.deny" in family.records["helper"]
+
+
+def test_a_policy_that_lets_nothing_be_started(family: Family) -> None:
+    """By a rule; by a feature gate: test_hostile_model.py; by `subagentPolicy` of 0: cluster/test_requests.py."""
+    assert "tight: toolGating.rules[1]" in family.told("a")
+    assert "forbidden thing" not in family.names
 
 
 def test_a_spawn_bomb_stays_within_its_limits(sympozium_cluster: Cluster, namespace: str) -> None:
     """Every run spawns for ever, and what it spawns does the same."""
     policy(sympozium_cluster, namespace, subagentPolicy={"maxDepth": 2, "maxConcurrent": 2})
-    forever = {**spawn("bomb again", wait=False), "next": [{"goto": "ask"}]}
+    forever = {**spawn("bomb again", wait=False, instance="narrow"), "next": [{"goto": "ask"}]}
     with ScriptedModel(say(forever, end("never"))) as model:
-        agent(
-            sympozium_cluster, namespace, model.base_url,
-            default={"maxSteps": 5, "subagents": {"maxChildrenPerAgent": 2, "maxDepth": 9, "maxConcurrent": 9}},
-        )  # fmt: skip
+        for name, most in (("agent", 2), ("narrow", 1)):
+            agent(
+                sympozium_cluster, namespace, model.base_url, name=name,
+                default={"maxSteps": 4, "subagents": {"maxChildrenPerAgent": most, "maxDepth": 9, "maxConcurrent": 9}},
+            )  # fmt: skip
         run(sympozium_cluster, namespace, task="bomb")
 
         def over() -> bool:
@@ -114,22 +210,21 @@ def test_a_spawn_bomb_stays_within_its_limits(sympozium_cluster: Cluster, namesp
         (r["spec"].get("parent") or {}).get("spawnDepth", 0)
         for r in sympozium_cluster.items(AGENT_RUN, namespace)
     ]
-    assert sorted(depths) == [0, 1, 1, 2, 2, 2, 2]
+    assert sorted(depths) == [0, 1, 1, 2, 2]
 
 
 def test_excess_children_wait_and_say_for_what(sympozium_cluster: Cluster, namespace: str) -> None:
     policy(
         sympozium_cluster, namespace, subagentPolicy={"maxConcurrent": 1},
-        toolGating={"defaultAction": "allow", "rules": [{"tool": "execute_command", "action": "ask"}]},
+        toolGating={"defaultAction": "allow", "rules": [ASK]},
     )  # fmt: skip
-    held = {"id": "hold", "call": [{"tool": "execute_command", "arguments": {"command": "true"}}]}
     script = rules(
         boss=[
             {**spawn("helper 1", wait=False), "id": "a"},
             {**spawn("helper 2", wait=False), "id": "b"},
             end(),
         ],
-        helper=[held, end("done")],
+        helper=[HELD, end("done")],
     )
     with ScriptedModel(script) as model:
         agent(sympozium_cluster, namespace, model.base_url)
@@ -152,10 +247,9 @@ def test_excess_children_wait_and_say_for_what(sympozium_cluster: Cluster, names
 def test_cancelling_a_run_cancels_all_beneath_it(sympozium_cluster: Cluster, namespace: str) -> None:
     policy(
         sympozium_cluster, namespace,
-        toolGating={"defaultAction": "allow", "rules": [{"tool": "execute_command", "action": "ask"}]},
+        toolGating={"defaultAction": "allow", "rules": [ASK]},
     )  # fmt: skip
-    held = {"id": "hold", "call": [{"tool": "execute_command", "arguments": {"command": "true"}}]}
-    script = rules(boss=[spawn("middle"), end()], middle=[spawn("leaf"), end()], leaf=[held, end()])
+    script = rules(boss=[spawn("middle"), end()], middle=[spawn("leaf"), end()], leaf=[HELD, end()])
     with ScriptedModel(script) as model:
         agent(sympozium_cluster, namespace, model.base_url)
         run(sympozium_cluster, namespace, task="boss it")
@@ -164,82 +258,6 @@ def test_cancelling_a_run_cancels_all_beneath_it(sympozium_cluster: Cluster, nam
         for made in sympozium_cluster.items(AGENT_RUN, namespace):
             ended = finished(sympozium_cluster, namespace, made["metadata"]["name"])
             assert phase(ended) == "Cancelled", ended["status"]
-
-
-@pytest.mark.parametrize("way", ["cancel", "delete"])
-def test_a_child_that_somebody_ends_is_an_answer(
-    sympozium_cluster: Cluster, namespace: str, way: str
-) -> None:
-    policy(
-        sympozium_cluster, namespace,
-        toolGating={"defaultAction": "allow", "rules": [{"tool": "execute_command", "action": "ask"}]},
-    )  # fmt: skip
-    held = {"id": "hold", "call": [{"tool": "execute_command", "arguments": {"command": "true"}}]}
-    with ScriptedModel(rules(boss=[spawn("leaf"), end()], leaf=[held, end()])) as model:
-        agent(sympozium_cluster, namespace, model.base_url)
-        run(sympozium_cluster, namespace, task="boss it")
-        child = sympozium_cluster.wait_any(AGENT_RUN, lambda r: phase(r) == "AwaitingApproval", namespace)
-        name = child["metadata"]["name"]
-        if way == "cancel":
-            sympozium_cluster.patch(AGENT_RUN, name, {"spec": {"cancel": True}}, namespace)
-        else:
-            sympozium_cluster.delete(AGENT_RUN, name, namespace)
-        status = finished(sympozium_cluster, namespace)["status"]
-    assert ("ended as Cancelled" if way == "cancel" else "was deleted before it ended") in status["result"]
-
-
-def test_a_child_has_no_more_rights_than_its_parent(sympozium_cluster: Cluster, namespace: str) -> None:
-    """Neither through another instance with a policy of its own, nor through that instance's tools."""
-    deny = {"defaultAction": "allow", "rules": [{"tool": "write_file", "action": "deny"}]}
-    policy(sympozium_cluster, namespace, "tight", toolGating=deny)
-    policy(sympozium_cluster, namespace, "open")
-    steal = [
-        {"id": "w", "call": [{"tool": "write_file", "arguments": {"path": "a", "content": "b"}}]},
-        {
-            "id": "l",
-            "say": "{{result|words}}",
-            "call": [{"tool": "list_directory", "arguments": {"path": "."}}],
-        },
-        end("done"),
-    ]
-    with ScriptedModel(rules(boss=[spawn("steal", instance="free"), end()], steal=steal)) as model:
-        agent(sympozium_cluster, namespace, model.base_url, name="free")
-        agent(
-            sympozium_cluster, namespace, model.base_url, policy_ref="tight",
-            toolPolicy={"deny": ["list_directory"]},
-        )  # fmt: skip
-        run(sympozium_cluster, namespace, task="boss it")
-        finished(sympozium_cluster, namespace)
-        [child] = children(sympozium_cluster, namespace)
-        record = transcript(sympozium_cluster, namespace, child["metadata"]["name"])
-    assert child["spec"]["instanceRef"] == "free"
-    assert "tight: toolGating.rules[0]" in record
-    assert "toolPolicy.deny" in record
-
-
-@pytest.mark.parametrize(
-    ("governed", "words"),
-    [
-        ({"featureGates": {"sub-agents": False}}, "featureGates[sub-agents]"),
-        (
-            {"toolGating": {"defaultAction": "allow", "rules": [
-                {"tool": "spawn_agent", "action": "deny", "when": "args.task.contains('helper')"}]}},
-            "toolGating.rules[0]",
-        ),
-        ({"subagentPolicy": {"maxDepth": 0}}, "subagentPolicy.maxDepth"),
-        ({"subagentPolicy": {"maxConcurrent": 0}}, "subagentPolicy.maxConcurrent"),
-    ],
-)  # fmt: skip
-def test_a_policy_that_lets_nothing_be_started(
-    sympozium_cluster: Cluster, namespace: str, governed: dict[str, Any], words: str
-) -> None:
-    policy(sympozium_cluster, namespace, **governed)
-    with ScriptedModel(rules(boss=[spawn("helper"), end()], helper=[end("free!")])) as model:
-        agent(sympozium_cluster, namespace, model.base_url)
-        run(sympozium_cluster, namespace, task="boss it")
-        assert finished(sympozium_cluster, namespace)["status"]["phase"] == "Succeeded"
-    assert children(sympozium_cluster, namespace) == []
-    assert words in transcript(sympozium_cluster, namespace)
 
 
 # -- schedules
@@ -313,51 +331,55 @@ def test_agents_see_and_delete_their_own_schedules_alone(sympozium_cluster: Clus
 # -- crashes
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    """A control plane of the test's own, since the test kills it or limits it."""
-    with Cluster(tmp_path / "data") as made:
-        yield made
-
-
-def test_a_tree_goes_on_with_one_place_of_everything(cluster: Cluster) -> None:
-    config = {"queue": {"maxConcurrentRuns": 1, "maxConcurrentRunsPerInstance": 1}}
-    cluster.patch(SYMPOZIUM_CONFIG, "default", {"spec": config}, "sympozium-system")
-    policy(cluster, NS, subagentPolicy={"maxConcurrent": 1, "maxDepth": 3})
+@pytest.mark.timeout(600)
+def test_a_tree_goes_on_with_one_place_of_everything(tmp_path: Path) -> None:
+    """Whatever is killed while it waits, and no call starts a second run. The control plane is the test's own."""
     script = rules(
-        root=[spawn("child"), end()], child=[spawn("grandchild"), end()],
-        grandchild=[spawn("leaf"), end()], leaf=[end("from the leaf")], other=[end("other")],
+        root=[spawn("child"), end()], child=[spawn("leaf"), end()], other=[end("other")],
+        leaf=[*({**HELD, "id": victim} for victim in VICTIMS), end("from the leaf")],
     )  # fmt: skip
-    with ScriptedModel(script) as model:
-        limited(cluster, NS, model.base_url, maxDepth=3)
-        run(cluster, NS, task="root")
+    config = {"queue": {"maxConcurrentRuns": 1, "maxConcurrentRunsPerInstance": 1}}
+    with Cluster(tmp_path / "data") as cluster, ScriptedModel(script) as model:
+        cluster.patch(SYMPOZIUM_CONFIG, "default", {"spec": config}, "sympozium-system")
+        policy(
+            cluster, NS, subagentPolicy={"maxConcurrent": 1, "maxDepth": 2},
+            toolGating={"defaultAction": "allow", "rules": [ASK]},
+        )  # fmt: skip
+        agent(cluster, NS, model.base_url, default={"subagents": {"maxDepth": 2}})
+        run(cluster, NS, name="root", task="root")
         run(cluster, NS, name="other", task="other")
-        status = finished(cluster, NS, timeout=240)["status"]
+        leaf = cluster.wait_any(
+            AGENT_RUN, lambda r: r["spec"]["task"] == "leaf" and phase(r) == "AwaitingApproval", NS,
+            timeout=120, what="the leaf of the tree, which asks",
+        )["metadata"]["name"]  # fmt: skip
+        for victim in VICTIMS:
+            kill_and_decide(cluster, leaf, victim)
+        status = finished(cluster, NS, "root", timeout=120)["status"]
+        assert status["phase"] == "Succeeded", status
         assert "from the leaf" in status["result"]
-        assert phase(finished(cluster, NS, "other")) == "Succeeded"
+        assert phase(finished(cluster, NS, "other", timeout=120)) == "Succeeded"
+        tasks = [r["spec"]["task"] for r in cluster.items(AGENT_RUN, NS)]
+    assert sorted(tasks) == ["child", "leaf", "other", "root"]
 
 
-@pytest.mark.parametrize("victim", ["controllers", "bus", "tools", "webhook"])
-def test_a_crash_while_a_run_waits_makes_one_child(cluster: Cluster, victim: str) -> None:
-    ask = {"defaultAction": "allow", "rules": [{"tool": "execute_command", "action": "ask"}]}
-    policy(cluster, NS, toolGating=ask)
-    held = {"id": "hold", "call": [{"tool": "execute_command", "arguments": {"command": "echo 42"}}]}
-    with ScriptedModel(rules(boss=[spawn("leaf"), end()], leaf=[held, end()])) as model:
-        agent(cluster, NS, model.base_url)
-        run(cluster, NS, task="boss it")
-        [first] = [cluster.wait_any(AGENT_RUN, lambda r: phase(r) == "AwaitingApproval", NS)]
+VICTIMS = ("webhook", "bus", "controllers", "tools")
+
+
+def kill_and_decide(cluster: Cluster, leaf: str, victim: str) -> None:
+    """Kill it while the leaf asks and all above wait, then say yes. AssertionError names the victim."""
+    try:
+        cluster.wait_any(
+            APPROVAL_REQUEST, lambda a: not (a.get("status") or {}).get("decision"), NS, timeout=120,
+            what="the leaf's next question", labelSelector=f"sympozium.ai/run={leaf}",
+        )  # fmt: skip
         if victim == "tools":
             for pid in payload_pids(cluster, "sympozium.tools"):
                 os.kill(pid, signal.SIGKILL)
         else:
             cluster.kill(victim)
-        until(lambda: can_write(cluster, NS), "the API to take writes through the webhook", timeout=60)
-        child = first["metadata"]["name"]
-        if victim == "tools":
-            # The child's tool server died too: its call that had not begun goes on.
-            cluster.wait(AGENT_RUN, child, lambda r: phase(r) == "AwaitingApproval", NS)
-        decide(cluster, NS, "Approved", run_name=child, timeout=120)
-        status = finished(cluster, NS, timeout=150)["status"]
-    assert status["phase"] == "Succeeded", status
-    assert "42" in status["result"]
-    assert [c["metadata"]["name"] for c in children(cluster, NS)] == [child]
+        until(lambda: can_write(cluster, NS, leaf), "the API to take writes through the webhook", timeout=90)
+        assert phase(cluster.get(AGENT_RUN, "other", NS)) == "Queued"
+        # After its tool server's death a call that had not begun goes on, and is asked for as before.
+        decide(cluster, NS, "Approved", run_name=leaf, timeout=120)
+    except AssertionError as failure:
+        raise AssertionError(f"{victim} was killed: {failure}") from failure

@@ -11,6 +11,7 @@ Each is a transcript: what a model that is against us says, step by step. An ite
 `<<TAG>>`, `<<NS>>`, ... in any text are filled in for the one run (`world.Scene.words`).
 """
 
+import functools
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ class Attack:
     sandboxed: str = ""
 
 
+@functools.cache
 def attacks() -> list[Attack]:
     """All of them, in the order of the files. ValueError says what is wrong in which."""
     found = [
@@ -61,6 +63,7 @@ def attacks() -> list[Attack]:
     return found
 
 
+@functools.cache
 def policies() -> dict[str, dict[str, Any]]:
     """Name -> spec of a SympoziumPolicy; `off` is what everything is allowed by."""
     found: dict[str, dict[str, Any]] = yaml.safe_load((HERE / "policies.yaml").read_text())

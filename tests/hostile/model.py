@@ -1,7 +1,8 @@
 """The models that are against us: one endpoint, a script for each model name, and an ear.
 
 Everything that a model is sent has reached the attacker: that is where a stolen secret shows. When a script is at
-its end, `at_the_end` is called before the last answer, while the pod of the run is still there to be looked at.
+its end, `at_the_end` is called before the last answer, while the pod of the run is still there to be looked at;
+`before` has more such calls, by the step that is about to be answered for the first time.
 """
 
 import json
@@ -9,7 +10,7 @@ import logging
 import socket
 import threading
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -35,7 +36,8 @@ class HostileModels:
     """Use as a context manager. `add` a script under a model's name; `heard` is what that model was sent."""
 
     def __init__(self) -> None:
-        self._scripts: dict[str, tuple[Script, Endpoint, Callable[[], None]]] = {}
+        self._scripts: dict[str, tuple[Script, Endpoint, dict[str, Callable[[], None]]]] = {}
+        self._forgotten: dict[str, int] = defaultdict(int)
         self.heard: dict[str, bytes] = defaultdict(bytes)
         self.played: set[str] = set()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -47,10 +49,16 @@ class HostileModels:
             target=self._server.run, kwargs={"sockets": [self._listener]}, daemon=True
         )
 
-    def add(self, model: str, steps: list[dict[str, Any]], at_the_end: Callable[[], None]) -> None:
+    def add(
+        self,
+        model: str,
+        steps: list[dict[str, Any]],
+        at_the_end: Callable[[], None],
+        before: Mapping[str, Callable[[], None]] | None = None,
+    ) -> None:
         rule = {"name": model, "match": {}, "steps": [*steps, {"id": "over", "say": "over"}]}
         script = parse({"banner": False, "models": [model], "rules": [rule]}, where=model)
-        self._scripts[model] = (script, _Quiet(script), at_the_end)
+        self._scripts[model] = (script, _Quiet(script), {**(before or {}), "over": at_the_end})
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         body = bytearray()
@@ -61,22 +69,31 @@ class HostileModels:
                 break
         try:
             request = json.loads(body)
-            script, endpoint, at_the_end = self._scripts[request["model"]]
+            script, endpoint, before = self._scripts[request["model"]]
         except (ValueError, KeyError):
             await send({"type": "http.response.start", "status": 404, "headers": []})
             await send({"type": "http.response.body", "body": b"no such model"})
             return
         model = request["model"]
-        self.heard[model] += bytes(body)
-        answer = reply(script, request)
-        if not answer.calls and model not in self.played:
-            self.played.add(model)
-            at_the_end()
+        self._hear(model, request, bytes(body))
+        step = reply(script, request).step
+        if step is not None and step.id in before:
+            if step.id == "over":
+                self.played.add(model)
+            before.pop(step.id)()
+            if step.id != "over":
+                self.heard[model] = b""
+                self._forgotten[model] = len(request["messages"])
 
         async def again() -> dict[str, Any]:
             return {"type": "http.request", "body": bytes(body), "more_body": False}
 
         await endpoint(scope, again, send)
+
+    def _hear(self, model: str, request: dict[str, Any], body: bytes) -> None:
+        """A conversation is sent whole each time: what was heard before a call of `before` is not news behind it."""
+        known = self._forgotten[model]
+        self.heard[model] += json.dumps(request["messages"][known:]).encode() if known else body
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -1,6 +1,7 @@
 """Plays attacks, with policy and with policy off, several side by side, and says what the canaries showed."""
 
 import contextlib
+import functools
 import logging
 import re
 import threading
@@ -63,15 +64,81 @@ def play(found: World, wanted: Sequence[tuple[Attack, str]], *, side_by_side: in
         return list(pool.map(lambda pair: _one(found, person, *pair), wanted))
 
 
+def play_in_one(found: World, wanted: Sequence[Attack]) -> list[Result]:
+    """All of them in one run with policy and in one with policy off, one after another: a run costs what ten attacks do.
+
+    The policy is changed between them while the run goes on. For attacks whose steps have no branches, and whose
+    canaries trip before the run is over.
+    """
+    # The open networks first: what is narrowed while a run goes on is narrowed for sure.
+    ordered = sorted(wanted, key=lambda attack: policies()[attack.policy]["networkPolicy"]["denyAll"])
+    person = _Person(found)
+    with person, ThreadPoolExecutor(2) as pool:
+        return [
+            r
+            for played in pool.map(lambda mode: _row(found, person, ordered, mode), (WITH, OFF))
+            for r in played
+        ]
+
+
+def _row(found: World, person: "_Person", ordered: Sequence[Attack], mode: str) -> list[Result]:
+    results = [Result(attack, mode, trouble="not played to its end") for attack in ordered]
+    whole = Attack(
+        name="all", kind="", does="", policy="", canary=(),
+        steps=tuple(
+            step
+            for i, attack in enumerate(ordered)
+            for step in (*attack.steps, {"id": f"look-{i}", "call": [{"tool": "list_directory", "arguments": {"path": "."}}]})
+        ),
+        needs=frozenset(need for attack in ordered for need in attack.needs),
+        inbox="\n".join(attack.inbox for attack in ordered if attack.inbox),
+    )  # fmt: skip
+    scene = Scene(found, whole, mode)
+
+    def look(i: int) -> None:
+        result = results[i]
+        result.trouble = ""
+        try:
+            result.tripped = canaries.in_the_pod(scene) + canaries.afterwards(scene)
+            result.end = "nothing"
+            scene.sweep()
+            if i + 1 < len(ordered):
+                scene.attack = ordered[i + 1]
+                scene.change(_policy(scene.attack, mode))
+        except (AssertionError, ApiError, OSError) as failure:
+            result.trouble = f"the canary could not be looked at, or the next attack begun: {failure}"
+
+    try:
+        scene.build(_policy(ordered[0], mode))
+        scene.attack = ordered[0]
+        person.sees(scene)
+        before = {f"look-{i}": functools.partial(look, i) for i in range(len(ordered))}
+        found.models.add(scene.model, scene.fill(whole.steps), lambda: None, before)
+        scene.start()
+        run = scene.client.wait(AGENT_RUN, "run", canaries.ended, scene.namespace, timeout=2 * _BOUND)
+        for result in results:
+            if result.trouble:
+                status = run["status"]
+                result.trouble += f": {phase(run)} {status.get('reason')}: {status.get('error')}"
+    except (AssertionError, ApiError, KeyError, OSError) as failure:
+        results[0].trouble = f"{type(failure).__name__}: {failure}"
+    finally:
+        with contextlib.suppress(ApiError):  # a run that was refused is not there to be deleted
+            scene.clear()
+    return results
+
+
+def _policy(attack: Attack, mode: str) -> dict[str, Any]:
+    if mode == OFF:
+        return {**policies()["off"], "rbacPolicy": {"allow": RIGHTS}}
+    return policies()[attack.policy]
+
+
 def _one(found: World, person: "_Person", attack: Attack, mode: str) -> Result:
     result = Result(attack, mode)
     scene = Scene(found, attack, mode)
-    known = policies()
-    policy = known["off"] if mode == OFF else known[attack.policy]
-    if mode == OFF:
-        policy = {**policy, "rbacPolicy": {"allow": RIGHTS}}
     try:
-        scene.build(policy)
+        scene.build(_policy(attack, mode))
         person.sees(scene)
         found.models.add(scene.model, scene.fill(attack.steps), lambda: _look(scene, result))
         try:

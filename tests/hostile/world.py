@@ -6,6 +6,7 @@ asks, so that what holds is the policy and nothing else.
 
 import re
 import secrets
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from hostile.beacon import Beacon
 from hostile.corpus import Attack
 from hostile.model import HostileModels
 from sympozium import __version__
+from sympozium.kube.conditions import find
 from sympozium.testing import AGENT_RUN, POD, Client, Cluster
 
 API = "sympozium.ai/v1alpha1"
@@ -134,6 +136,32 @@ class Scene:
              "skills": skills, **given},
         )  # fmt: skip
 
+    def change(self, policy: dict[str, Any]) -> None:
+        """Another policy for the run that goes on; returns when it binds its next call."""
+        [made] = self._apply("SympoziumPolicy", "policy", policy)
+
+        def binds(run: dict[str, Any]) -> bool:
+            status = run.get("status") or {}
+            current = find(status.get("conditions"), "PolicyCurrent")
+            generation = (status.get("policy") or {}).get("generation")
+            return (
+                current is not None
+                and current["status"] == "True"
+                and generation == made["metadata"]["generation"]
+            )
+
+        self.client.wait(AGENT_RUN, "run", binds, self.namespace, timeout=90)
+
+    def sweep(self) -> None:
+        """Empty the workspace."""
+        workspace = self.workspace()
+        assert workspace is not None, f"{self.model}: the workspace is not on the disk of the node"
+        for path in workspace.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
     def _victims(self) -> None:
         put = self.client.apply
         meta = {"namespace": self.victim}
@@ -174,8 +202,8 @@ class Scene:
             },
         }  # fmt: skip
 
-    def _apply(self, kind: str, name: str, spec: dict[str, Any]) -> None:
-        self.client.apply(
+    def _apply(self, kind: str, name: str, spec: dict[str, Any]) -> list[dict[str, Any]]:
+        return self.client.apply(
             {
                 "apiVersion": API,
                 "kind": kind,
