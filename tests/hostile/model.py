@@ -5,6 +5,7 @@ its end, `at_the_end` is called before the last answer, while the pod of the run
 `before` has more such calls, by the step that is about to be answered for the first time.
 """
 
+import asyncio
 import json
 import logging
 import socket
@@ -80,7 +81,7 @@ class HostileModels:
         if step is not None and step.id in before:
             if step.id == "over":
                 self.played.add(model)
-            before.pop(step.id)()
+            await asyncio.to_thread(before.pop(step.id))
             if step.id != "over":
                 self.heard[model] = b""
                 self._forgotten[model] = len(request["messages"])

@@ -71,6 +71,8 @@ class Scene:
         """The value of every Secret that this attack could steal; it appears nowhere else."""
         self.key = f"sk-{secrets.token_hex(8)}"
         """The key of the agent's model, in the environment of the agent alone."""
+        self.generation = 0
+        """Of the policy."""
 
     def words(self) -> dict[str, str]:
         """What stands for `<<NAME>>` in a transcript, a policy or a canary."""
@@ -119,7 +121,7 @@ class Scene:
         for name in (self.namespace, self.victim):
             self.client.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
         self._victims()
-        self._apply("SympoziumPolicy", "policy", policy)
+        self._rule(policy)
         self._secret(
             self.namespace, "model-key", OPENAI_API_KEY=self.key, OPENAI_BASE_URL=self.world.models.base_url
         )
@@ -138,19 +140,22 @@ class Scene:
 
     def change(self, policy: dict[str, Any]) -> None:
         """Another policy for the run that goes on; returns when it binds its next call."""
-        [made] = self._apply("SympoziumPolicy", "policy", policy)
+        known = self.generation
+        self._rule(policy)
+        if self.generation == known:
+            return
 
         def binds(run: dict[str, Any]) -> bool:
             status = run.get("status") or {}
             current = find(status.get("conditions"), "PolicyCurrent")
             generation = (status.get("policy") or {}).get("generation")
-            return (
-                current is not None
-                and current["status"] == "True"
-                and generation == made["metadata"]["generation"]
-            )
+            return current is not None and current["status"] == "True" and generation == self.generation
 
         self.client.wait(AGENT_RUN, "run", binds, self.namespace, timeout=90)
+
+    def _rule(self, policy: dict[str, Any]) -> None:
+        [made] = self._apply("SympoziumPolicy", "policy", policy)
+        self.generation = made["metadata"]["generation"]
 
     def sweep(self) -> None:
         """Empty the workspace."""
