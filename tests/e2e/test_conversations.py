@@ -32,8 +32,9 @@ def test_forks_of_a_run_with_a_history_go_on_from_a_step(sympozium_cluster: Clus
         said = [{"role": "user", "content": "I am Ada"}, {"role": "assistant", "content": "Hello"}]
         run(sympozium_cluster, namespace, name="source", task="Look.", history=said)
         source = finished(sympozium_cluster, namespace, "source")["status"]
-        assert (source["phase"], source["steps"]) == ("Succeeded", 2), source
-        assert source["result"].startswith("Ada, there is"), "the model does not see the history"
+        assert source["phase"] == "Succeeded", source
+        assert source["result"].startswith("Ada, there is"), f"without the history: {source['result']}"
+        assert source["steps"] == 2
         assert "goes on from 2 earlier messages" in transcript(sympozium_cluster, namespace, "source")
         with pytest.raises(ApiError, match="does not change after creation"):
             sympozium_cluster.patch(AGENT_RUN, "source", {"spec": {"history": said[:1]}}, namespace)

@@ -347,6 +347,8 @@ def test_a_tree_goes_on_with_one_place_of_everything(tmp_path: Path) -> None:
         )  # fmt: skip
         agent(cluster, NS, model.base_url, default={"subagents": {"maxDepth": 2}})
         run(cluster, NS, name="root", task="root")
+        # Of two runs of the same second the name would decide.
+        cluster.wait(AGENT_RUN, "root", lambda r: phase(r) == "Running", NS, timeout=90)
         run(cluster, NS, name="other", task="other")
         leaf = cluster.wait_any(
             AGENT_RUN, lambda r: r["spec"]["task"] == "leaf" and phase(r) == "AwaitingApproval", NS,
@@ -378,7 +380,7 @@ def kill_and_decide(cluster: Cluster, leaf: str, victim: str) -> None:
         else:
             cluster.kill(victim)
         until(lambda: can_write(cluster, NS, leaf), "the API to take writes through the webhook", timeout=90)
-        assert phase(cluster.get(AGENT_RUN, "other", NS)) == "Queued"
+        assert phase(cluster.get(AGENT_RUN, "other", NS)) == "Queued", "two runs have the one place"
         # After its tool server's death a call that had not begun goes on, and is asked for as before.
         decide(cluster, NS, "Approved", run_name=leaf, timeout=120)
     except AssertionError as failure:
