@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sympozium.testing import AGENT_RUN, APPROVAL_REQUEST, Cluster, phase
+from sympozium.testing import AGENT_RUN, APPROVAL_REQUEST, NAMESPACE, Cluster, phase
 from sympozium.testing.client import Object
 
 TERMINAL = ("Succeeded", "Failed", "Cancelled")
@@ -28,6 +28,31 @@ def say(*steps: dict[str, Any], **more: Any) -> dict[str, Any]:
         "models": ["scripted"],
         "rules": [{"name": "all", "match": {}, "steps": list(steps), **more}],
     }
+
+
+def call(tool: str, step: str = "", **arguments: Any) -> dict[str, Any]:
+    """A step of a script that calls one tool; its id is the tool's name unless `step` says otherwise."""
+    return {"id": step or tool, "call": [{"tool": tool, "arguments": arguments}]}
+
+
+def tell(*steps: dict[str, Any]) -> dict[str, Any]:
+    """A script that makes these calls one after another and then tells what each of them answered, for `answers`."""
+    told = "\n".join(f"{step['id']}={{{{result_of_{step['id']}|words}}}}" for step in steps)
+    return say(*steps, {"id": "end", "say": told})
+
+
+def answers(run_: Object) -> dict[str, str]:
+    """By the ids of the steps, what the calls of a run with the script of `tell` answered, in one line each."""
+    assert phase(run_) == "Succeeded", run_["status"]
+    return dict(line.split("=", 1) for line in run_["status"]["result"].splitlines())
+
+
+@contextmanager
+def space(cluster: Cluster) -> Iterator[str]:
+    """A namespace that several tests of a module look at, deleted in the end."""
+    made = cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"generateName": "test-"}})
+    yield made["metadata"]["name"]
+    cluster.delete(NAMESPACE, made["metadata"]["name"], "")
 
 
 def policy(cluster: Cluster, namespace: str, name: str = "open", **spec: Any) -> str:
@@ -102,21 +127,40 @@ def finished(cluster: Cluster, namespace: str, name: str = "run", *, timeout: fl
     return cluster.wait(AGENT_RUN, name, lambda r: phase(r) in TERMINAL, namespace, timeout=timeout)
 
 
+def asked(
+    cluster: Cluster,
+    namespace: str,
+    *,
+    run_name: str = "run",
+    not_digest: str = "",
+    timeout: float = 90,
+    **args: Any,
+) -> Object:
+    """The undecided ApprovalRequest of a run for a call with these arguments, and not the one with that digest."""
+
+    def fits(found: Object) -> bool:
+        spec = found["spec"]
+        undecided = not (found.get("status") or {}).get("decision")
+        return undecided and args.items() <= spec["args"].items() and spec["argsDigest"] != not_digest
+
+    return cluster.wait_any(
+        APPROVAL_REQUEST, fits, namespace, timeout=timeout, what=f"an undecided ApprovalRequest {args or ''}",
+        labelSelector=f"sympozium.ai/run={run_name}",
+    )  # fmt: skip
+
+
+def decided(cluster: Cluster, request: Object, decision: str, **more: str) -> Object:
+    """A decision through `status`, as kubectl patch would write it; `more` is further status."""
+    name, namespace = request["metadata"]["name"], request["metadata"]["namespace"]
+    status = {"status": {"decision": decision, **more}}
+    return cluster.patch(APPROVAL_REQUEST, name, status, namespace, subresource="status")
+
+
 def decide(
     cluster: Cluster, namespace: str, decision: str, *, run_name: str = "run", timeout: float = 60
 ) -> Object:
-    """Wait until the run asks, and decide through `status`, as kubectl patch would."""
-    asked = cluster.wait_any(
-        APPROVAL_REQUEST, lambda a: not (a.get("status") or {}).get("decision"), namespace, timeout=timeout,
-        what="an undecided ApprovalRequest", labelSelector=f"sympozium.ai/run={run_name}",
-    )  # fmt: skip
-    return cluster.patch(
-        APPROVAL_REQUEST,
-        asked["metadata"]["name"],
-        {"status": {"decision": decision}},
-        namespace,
-        subresource="status",
-    )
+    """Wait until the run asks, and decide."""
+    return decided(cluster, asked(cluster, namespace, run_name=run_name, timeout=timeout), decision)
 
 
 def can_write(cluster: Cluster, namespace: str, name: str = "run") -> bool:

@@ -1,132 +1,166 @@
 """`ask`: the run waits for a person, and goes on or is refused by what the person decides."""
 
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import pytest
 
-from e2e.support import agent, decide, finished, policy, run, say, transcript
+from e2e.support import agent, answers, asked, call, decided, finished, policy, run, space, tell, transcript
 from sympozium.testing import AGENT_RUN, APPROVAL_REQUEST, ApiError, Cluster, ScriptedModel, phase
+from sympozium.testing.client import Object
 
-ASK = {"defaultAction": "allow", "rules": [{"tool": "execute_command", "action": "ask"}]}
-SCRIPT = say(
-    {
-        "id": "change",
-        "call": [{"tool": "execute_command", "arguments": {"command": "echo changed > it; cat it"}}],
-    },
-    {"id": "end", "say": "answer: {{result|head(5)}}"},
+RULES = [{"tool": "execute_command", "action": "ask"}, {"tool": "write_file", "action": "ask"}]
+ASK = {"defaultAction": "allow", "rules": RULES}
+LOOK_TWICE = {**ASK, "rules": [{**RULES[0], "reason": "look twice"}, RULES[1]]}
+FORGED = {"decidedBy": "the-boss", "decidedAt": "2001-01-01T00:00:00Z"}
+
+
+def command(step: str) -> Object:
+    """A call that answers with the content of a file which it has made."""
+    return call("execute_command", step, command=f"echo changed > {step}; cat {step}")
+
+
+STEPS = (
+    command("approved"),
+    command("denied"),
+    call("list_directory", "look", path="."),
+    command("changed"),
+    call("write_file", "diff", path="./approved", content="new\n"),
+    call("read_file", "read", path="approved"),
+    command("by_command_line"),
 )
 
 
-@pytest.fixture
-def waiting_run(sympozium_cluster: Cluster, namespace: str):
-    policy(sympozium_cluster, namespace, toolGating=ASK)
-    with ScriptedModel(SCRIPT) as model:
-        agent(sympozium_cluster, namespace, model.base_url)
-        run(sympozium_cluster, namespace)
-        sympozium_cluster.wait(AGENT_RUN, "run", lambda r: phase(r) == "AwaitingApproval", namespace)
-        yield namespace
+@dataclass(frozen=True)
+class Seen:
+    """What a run met that asked for each of STEPS which its policy asks about, one after another."""
+
+    said: dict[str, str]
+    """What each call answered."""
+    requests: dict[str, Object]
+    """The ApprovalRequests by their steps, as they were in the end."""
+    void: Object
+    """The one that was asked under a policy that has changed."""
+    second: str
+    """What a second decision got."""
+    shown: dict[str, str]
+    """What `sympozium approvals` printed: `list`, and what it showed by steps."""
+    transcript: str
 
 
-def test_approved(sympozium_cluster: Cluster, waiting_run: str) -> None:
-    decided = decide(sympozium_cluster, waiting_run, "Approved")
-    assert decided["status"]["decidedBy"]
-    assert decided["status"]["decidedAt"]
-    status = finished(sympozium_cluster, waiting_run)["status"]
-    assert status["phase"] == "Succeeded"
-    assert "changed" in status["result"]
-    record = transcript(sympozium_cluster, waiting_run)
-    assert decided["status"]["decidedBy"] in record
+@pytest.fixture(scope="module")
+def seen(sympozium_cluster: Cluster) -> Iterator[Seen]:
+    cluster = sympozium_cluster
+    requests, shown = {}, {}
+    with space(cluster) as namespace, ScriptedModel(tell(*STEPS)) as model:
+        policy(cluster, namespace, toolGating=ASK)
+        agent(cluster, namespace, model.base_url)
+        run(cluster, namespace)
+
+        def waits(step: str, *, not_digest: str = "") -> Object:
+            [made] = next(s["call"] for s in STEPS if s["id"] == step)
+            args = {"path": "approved"} if step == "diff" else made["arguments"]
+            requests[step] = asked(cluster, namespace, not_digest=not_digest, **args)
+            return requests[step]
+
+        first = waits("approved")
+        cluster.wait(AGENT_RUN, "run", lambda r: phase(r) == "AwaitingApproval", namespace)
+        decided(cluster, first, "Approved", **FORGED)
+        with pytest.raises(ApiError) as second:
+            decided(cluster, first, "Denied")
+        decided(cluster, waits("denied"), "Denied")
+        void = waits("changed")
+        policy(cluster, namespace, toolGating=LOOK_TWICE)
+        decided(cluster, waits("changed", not_digest=void["spec"]["argsDigest"]), "Approved")
+        for step in ("diff", "by_command_line"):
+            name = waits(step)["metadata"]["name"]
+            shown["list"] = cluster.sympozium("approvals", "list", "-n", namespace).stdout
+            shown[step] = cluster.sympozium("approvals", "show", name, "-n", namespace).stdout
+            if step == "diff":
+                decided(cluster, requests[step], "Approved")
+        cluster.sympozium("approvals", "approve", name, "-n", namespace, "--comment", "fine")
+        said = answers(finished(cluster, namespace))
+
+        def now(request: Object) -> Object:
+            return cluster.get(APPROVAL_REQUEST, request["metadata"]["name"], namespace)
+
+        yield Seen(
+            said, {step: now(request) for step, request in requests.items()}, now(void),
+            str(second.value), shown, transcript(cluster, namespace),
+        )  # fmt: skip
 
 
-def test_denied(sympozium_cluster: Cluster, waiting_run: str) -> None:
-    decide(sympozium_cluster, waiting_run, "Denied")
-    status = finished(sympozium_cluster, waiting_run)["status"]
-    assert status["phase"] == "Succeeded"
-    assert "denied" in status["result"].lower()
-    assert "changed" not in status["result"]
+def test_approved(seen: Seen) -> None:
+    status = seen.requests["approved"]["status"]
+    assert status["decidedBy"]
+    assert status["decidedAt"]
+    assert "changed" in seen.said["approved"]
+    assert status["decidedBy"] in seen.transcript
 
 
-def test_a_decision_is_made_once_and_its_author_is_not_chosen(
-    sympozium_cluster: Cluster, waiting_run: str
-) -> None:
-    asked = sympozium_cluster.wait_any(APPROVAL_REQUEST, lambda a: True, waiting_run)
-    name = asked["metadata"]["name"]
-    forged = {
-        "status": {"decision": "Approved", "decidedBy": "the-boss", "decidedAt": "2001-01-01T00:00:00Z"}
-    }
-    decided = sympozium_cluster.patch(APPROVAL_REQUEST, name, forged, waiting_run, subresource="status")
-    assert decided["status"]["decidedBy"] != "the-boss"
-    assert not decided["status"]["decidedAt"].startswith("2001")
-    with pytest.raises(ApiError, match=r"already|second"):
-        sympozium_cluster.patch(
-            APPROVAL_REQUEST, name, {"status": {"decision": "Denied"}}, waiting_run, subresource="status"
-        )
-    finished(sympozium_cluster, waiting_run)
+def test_denied(seen: Seen) -> None:
+    assert "denied" in seen.said["denied"].lower()
+    assert "changed" not in seen.said["denied"]
+    assert seen.said["look"] == "approved 8 bytes"
 
 
-def test_it_expires_by_policy(sympozium_cluster: Cluster, namespace: str) -> None:
-    policy(sympozium_cluster, namespace, toolGating=ASK, approvals={"timeout": "1s", "onTimeout": "deny"})
-    with ScriptedModel(SCRIPT) as model:
-        agent(sympozium_cluster, namespace, model.base_url)
-        run(sympozium_cluster, namespace)
-        status = finished(sympozium_cluster, namespace)["status"]
-    assert status["phase"] == "Succeeded"
-    assert "expired" in status["result"].lower()
-    asked = sympozium_cluster.items(APPROVAL_REQUEST, namespace)
-    assert [a["status"]["decision"] for a in asked] == ["Expired"]
+def test_a_decision_is_made_once_and_its_author_is_not_chosen(seen: Seen) -> None:
+    status = seen.requests["approved"]["status"]
+    assert status["decision"] == "Approved"
+    assert status["decidedBy"] != "the-boss"
+    assert not status["decidedAt"].startswith("2001")
+    assert re.search(r"already|second", seen.second)
 
 
-def test_a_file_is_shown_as_a_diff(sympozium_cluster: Cluster, namespace: str) -> None:
-    rules = [{"tool": "write_file", "action": "ask"}]
-    policy(sympozium_cluster, namespace, toolGating={"defaultAction": "allow", "rules": rules})
-    script = say(
-        {"id": "a", "call": [{"tool": "execute_command", "arguments": {"command": "echo old > f"}}]},
-        {"id": "b", "call": [{"tool": "write_file", "arguments": {"path": "./f", "content": "new\n"}}]},
-        {"id": "c", "call": [{"tool": "execute_command", "arguments": {"command": "cat f"}}]},
-        {"id": "end", "say": "answer: {{result|head(5)}}"},
-    )
-    with ScriptedModel(script) as model:
-        agent(sympozium_cluster, namespace, model.base_url)
-        run(sympozium_cluster, namespace)
-        asked = sympozium_cluster.wait_any(APPROVAL_REQUEST, lambda a: True, namespace, timeout=60)
-        assert asked["spec"]["args"]["path"] == "f"
-        assert asked["spec"]["preview"]["kind"] == "diff"
-        assert "-old\n+new" in asked["spec"]["preview"]["text"]
-        name = asked["metadata"]["name"]
-        shown = sympozium_cluster.sympozium("approvals", "show", name, "-n", namespace).stdout
-        assert "what it would change:\n  f: replaced, 4 bytes instead of 4" in shown
-        decide(sympozium_cluster, namespace, "Approved")
-        assert finished(sympozium_cluster, namespace)["status"]["result"] == "answer: new"
+def test_a_file_is_shown_as_a_diff(seen: Seen) -> None:
+    spec = seen.requests["diff"]["spec"]
+    assert spec["args"]["path"] == "approved"
+    assert spec["preview"]["kind"] == "diff"
+    assert "-changed\n+new" in spec["preview"]["text"]
+    assert "what it would change:\n  approved: replaced, 4 bytes instead of 8" in seen.shown["diff"]
+    assert seen.said["read"].endswith("new")
 
 
-def test_a_changed_policy_voids_what_waits_and_asks_anew(
-    sympozium_cluster: Cluster, waiting_run: str
-) -> None:
-    first = sympozium_cluster.wait_any(APPROVAL_REQUEST, lambda a: True, waiting_run)
-    changed = {**ASK, "rules": [{"tool": "execute_command", "action": "ask", "reason": "look twice"}]}
-    policy(sympozium_cluster, waiting_run, toolGating=changed)
-    second = sympozium_cluster.wait_any(
-        APPROVAL_REQUEST,
-        lambda a: a["spec"]["argsDigest"] != first["spec"]["argsDigest"],
-        waiting_run,
-        timeout=60,
-    )
-    assert second["spec"]["reason"] == "look twice"
-    void = sympozium_cluster.wait(
-        APPROVAL_REQUEST,
-        first["metadata"]["name"],
-        lambda a: (a.get("status") or {}).get("decision"),
-        waiting_run,
-    )
-    assert (void["status"]["decision"], "policy changed" in void["status"]["comment"]) == ("Expired", True)
-    decide(sympozium_cluster, waiting_run, "Approved")
-    assert "changed" in finished(sympozium_cluster, waiting_run)["status"]["result"]
+def test_a_changed_policy_voids_what_waits_and_asks_anew(seen: Seen) -> None:
+    assert seen.requests["changed"]["spec"]["reason"] == "look twice"
+    void = seen.void["status"]
+    assert (void["decision"], "policy changed" in void["comment"]) == ("Expired", True)
+    assert "changed" in seen.said["changed"]
 
 
-def test_the_command_line_shows_and_decides(sympozium_cluster: Cluster, waiting_run: str) -> None:
-    asked = sympozium_cluster.wait_any(APPROVAL_REQUEST, lambda a: True, waiting_run)
-    name = asked["metadata"]["name"]
-    assert name in sympozium_cluster.sympozium("approvals", "list", "-n", waiting_run).stdout
-    shown = sympozium_cluster.sympozium("approvals", "show", name, "-n", waiting_run).stdout
-    assert "echo changed" in shown
+def test_the_command_line_shows_and_decides(seen: Seen) -> None:
+    request = seen.requests["by_command_line"]
+    assert request["metadata"]["name"] in seen.shown["list"]
+    shown = seen.shown["by_command_line"]
+    assert "echo changed > by_command_line" in shown
     assert "the command as it would run:\n  in shell, directory .:" in shown
-    sympozium_cluster.sympozium("approvals", "approve", name, "-n", waiting_run, "--comment", "fine")
-    assert "changed" in finished(sympozium_cluster, waiting_run)["status"]["result"]
+    assert (request["status"]["decision"], request["status"]["comment"]) == ("Approved", "fine")
+    assert "changed" in seen.said["by_command_line"]
+
+
+@pytest.fixture(scope="module")
+def expired(sympozium_cluster: Cluster) -> Iterator[tuple[Object, list[Object]]]:
+    """A run that nobody answers, and what it asked."""
+    cluster = sympozium_cluster
+    rules = [{**RULES[1], "reason": "writes go by people"}]
+    step = call("write_file", path="a", content="b")
+    with space(cluster) as namespace, ScriptedModel(tell(step)) as model:
+        policy(
+            cluster, namespace, toolGating={**ASK, "rules": rules}, approvals={"timeout": "1s", "onTimeout": "deny"}
+        )  # fmt: skip
+        agent(cluster, namespace, model.base_url)
+        run(cluster, namespace)
+        yield finished(cluster, namespace), cluster.items(APPROVAL_REQUEST, namespace)
+
+
+def test_it_expires_by_policy(expired: tuple[Object, list[Object]]) -> None:
+    over, requests = expired
+    assert "expired" in answers(over)["write_file"].lower()
+    assert [a["status"]["decision"] for a in requests] == ["Expired"]
+
+
+def test_who_is_asked_sees_the_rules_reason(expired: tuple[Object, list[Object]]) -> None:
+    over, (request,) = expired
+    assert "created" not in answers(over)["write_file"]
+    assert request["spec"]["reason"] == "writes go by people"

@@ -1,16 +1,15 @@
 """The two policies that come with an installation behave as they were described from the beginning."""
 
+from collections.abc import Iterator
+
 import pytest
 
-from e2e.support import agent, decide, finished, run, say
+from e2e.support import agent, answers, asked, call, decided, finished, run, say, space, tell
 from sympozium.testing import AGENT_RUN, JOB, POD, ApiError, Cluster, ScriptedModel, phase
+from sympozium.testing.client import Object
 
 WRITES = {"id": "write", "call": [{"tool": "write_file", "arguments": {"path": "report", "content": "x"}}]}
 LOOKS = {"id": "look", "call": [{"tool": "list_directory", "arguments": {"path": "."}}]}
-COMMANDS = {
-    "id": "command",
-    "call": [{"tool": "execute_command", "arguments": {"command": "touch done; ls"}}],
-}
 
 
 def test_restrictive_a_run_that_asks_for_write_file_never_has_a_pod(
@@ -52,29 +51,36 @@ def test_restrictive_a_run_that_does_not_ask_cannot_call_it(
     assert "report" not in listing
 
 
-def test_default_execute_command_waits_for_a_person(sympozium_cluster: Cluster, namespace: str) -> None:
-    """An instance without policyRef has the default policy."""
-    script = say(COMMANDS, {"id": "end", "say": "{{result}}"})
-    with ScriptedModel(script) as model:
-        agent(sympozium_cluster, namespace, model.base_url, policy_ref=None)
-        run(sympozium_cluster, namespace)
-        waiting = sympozium_cluster.wait(
-            AGENT_RUN, "run", lambda r: phase(r) not in ("", "Pending", "Queued", "Running"), namespace
+@pytest.fixture(scope="module")
+def waited(sympozium_cluster: Cluster) -> Iterator[tuple[Object, dict[str, str]]]:
+    """A run of an instance without policyRef, which has the default policy: as it waited, and what its calls answered when
+    a person had approved the first of them and refused the second.
+    """
+    cluster = sympozium_cluster
+    steps = [call("execute_command", name, command=f"touch {name}; ls") for name in ("first", "second")]
+    with space(cluster) as namespace, ScriptedModel(tell(*steps, LOOKS)) as model:
+        agent(cluster, namespace, model.base_url, policy_ref=None)
+        run(cluster, namespace)
+        waiting = cluster.wait(
+            AGENT_RUN,
+            "run",
+            lambda r: phase(r) not in ("", "Pending", "Queued", "Running"),
+            namespace,
+            timeout=90,
         )
-        assert phase(waiting) == "AwaitingApproval"
-        assert waiting["status"]["policy"]["name"] == "default-policy"
-        decide(sympozium_cluster, namespace, "Approved")
-        status = finished(sympozium_cluster, namespace)["status"]
-    assert status["phase"] == "Succeeded"
-    assert "done" in status["result"]
+        decided(cluster, asked(cluster, namespace, command="touch first; ls"), "Approved")
+        decided(cluster, asked(cluster, namespace, command="touch second; ls"), "Denied")
+        yield waiting, answers(finished(cluster, namespace))
 
 
-def test_default_what_the_person_refuses_does_not_happen(sympozium_cluster: Cluster, namespace: str) -> None:
-    script = say(COMMANDS, LOOKS, {"id": "end", "say": "[{{result}}]"})
-    with ScriptedModel(script) as model:
-        agent(sympozium_cluster, namespace, model.base_url, policy_ref=None)
-        run(sympozium_cluster, namespace)
-        decide(sympozium_cluster, namespace, "Denied")
-        status = finished(sympozium_cluster, namespace)["status"]
-    assert status["phase"] == "Succeeded"
-    assert "done" not in status["result"]
+def test_default_execute_command_waits_for_a_person(waited: tuple[Object, dict[str, str]]) -> None:
+    waiting, said = waited
+    assert phase(waiting) == "AwaitingApproval"
+    assert waiting["status"]["policy"]["name"] == "default-policy"
+    assert "first" in said["first"]
+
+
+def test_default_what_the_person_refuses_does_not_happen(waited: tuple[Object, dict[str, str]]) -> None:
+    _, said = waited
+    assert "denied" in said["second"]
+    assert said["look"] == "first 0 bytes"

@@ -5,12 +5,17 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from e2e.support import agent, finished, policy, run, say
-from sympozium.testing import NAMESPACE, POD, ApiError, Cluster, ScriptedModel
+from e2e.support import agent, answers, call, finished, policy, run, space, tell
+from sympozium.testing import NAMESPACE, POD, ApiError, Cluster, ScriptedModel, phase
+from sympozium.testing.client import Object
 from sympozium.up.state import read
+
+Served = tuple[str, str, int]
+"""A server of this machine under its name: name, address, port."""
 
 
 class Page(http.server.BaseHTTPRequestHandler):
@@ -23,9 +28,8 @@ class Page(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None: ...
 
 
-@pytest.fixture
-def page() -> Iterator[tuple[str, str, int]]:
-    """A server of this machine under its name: name, address, port."""
+@contextmanager
+def serving() -> Iterator[Served]:
     name = socket.gethostname()
     try:
         address = socket.gethostbyname(name)
@@ -39,53 +43,10 @@ def page() -> Iterator[tuple[str, str, int]]:
         thread.join()
 
 
-def _fetched(cluster: Cluster, namespace: str, url: str, **rules: object) -> str:
-    """What `fetch_url` answers under a network policy."""
-    policy(cluster, namespace, networkPolicy=rules)
-    script = say(
-        {"id": "read", "call": [{"tool": "fetch_url", "arguments": {"url": url}}]},
-        {"id": "end", "say": "{{result|head(600)}}"},
-    )
-    with ScriptedModel(script) as model:
-        agent(cluster, namespace, model.base_url)
-        run(cluster, namespace)
-        status = finished(cluster, namespace)["status"]
-    assert status["phase"] == "Succeeded", status
-    return str(status["result"])
-
-
-def test_fetch_url_reads_a_name_that_the_policy_allows_through_the_relay(
-    sympozium_cluster: Cluster, namespace: str, page: tuple[str, str, int]
-) -> None:
-    """Without a resolver in the pod. The address is allowed too, since this machine's name leads inside."""
-    name, address, port = page
-    allowed = [{"host": name, "port": port}, {"host": address, "port": port}]
-    seen = _fetched(
-        sympozium_cluster, namespace, f"http://{name}:{port}/", allowDNS=False, allowedEgress=allowed
-    )
-    assert "canary of the page" in seen
-
-
-def test_fetch_url_is_refused_a_name_that_leads_inside(
-    sympozium_cluster: Cluster, namespace: str, page: tuple[str, str, int]
-) -> None:
-    """The policy allows the name, and whoever answers for it says: the machine itself."""
-    name, _, port = page
-    seen = _fetched(
-        sympozium_cluster, namespace, f"http://{name}:{port}/", allowedEgress=[{"host": name, "port": port}]
-    )
-    assert "canary" not in seen
-    assert "reset" in seen or "broke" in seen or "cannot be reached" in seen
-
-
-@pytest.mark.parametrize("rules", [{"denyAll": False}, {"denyAll": True}])
-def test_fetch_url_does_not_read_the_model_or_what_the_policy_does_not_name(
-    sympozium_cluster: Cluster, namespace: str, page: tuple[str, str, int], rules: dict[str, bool]
-) -> None:
-    name, _, port = page
-    seen = _fetched(sympozium_cluster, namespace, f"http://{name}:{port}/", **rules)
-    assert "canary" not in seen
-    assert "not of the public internet" in seen or "does not allow" in seen or "cannot be resolved" in seen
+@pytest.fixture
+def page() -> Iterator[Served]:
+    with serving() as served:
+        yield served
 
 
 KNOCK = """
@@ -105,42 +66,94 @@ print(json.dumps(found))
 """
 
 
-@pytest.mark.parametrize("deny_all", [False, True])
-def test_a_skill_reaches_its_api_and_nothing_else_of_this_machine(
-    sympozium_cluster: Cluster, namespace: str, page: tuple[str, str, int], deny_all: bool
+Seen = dict[bool, tuple[Object, dict[str, str]]]
+BASELINE = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "baseline"}}}
+NAMED = "named with its address"
+"""A page whose name the policy allows, and its address too, since this machine's name leads inside."""
+NAMED_ALONE = "named without its address"
+NOT_NAMED = "not named"
+
+
+@pytest.fixture(scope="module")
+def seen(sympozium_cluster: Cluster) -> Iterator[Seen]:
+    """By whether the network is closed: a run with a skill that has rights, and what its calls answered. They read a page of
+    this machine of each sort by `fetch_url`, and knock at its ports from the container of the skill. The pod of the closed
+    one has no resolver, and its namespace enforces `baseline`.
+    """
+    cluster, found = sympozium_cluster, {}
+    state = read(cluster.data)
+    assert state is not None
+    ports = [[name, "127.0.0.1", port] for name, port in state.ports.items() if name != "rehearsal"]
+    ports.append(["metadata", "169.254.169.254", 80])
+    with ExitStack() as stack:
+        pages = {sort: stack.enter_context(serving()) for sort in (NAMED, NAMED_ALONE, NOT_NAMED)}
+        ports += [[sort, address, port] for sort, (_, address, port) in pages.items()]
+        name, address, port = pages[NAMED]
+        allowed = [{"host": name, "port": port}, {"host": address, "port": port}]
+        allowed.append({"host": name, "port": pages[NAMED_ALONE][2]})
+        closed = {"denyAll": True, "allowDNS": False, "allowedEgress": allowed}
+        command = f"python3 -c '{KNOCK}' '{json.dumps(ports)}'"
+        steps = [
+            call("fetch_url", _step(sort), url=f"http://{name}:{port}/")
+            for sort, (name, _, port) in pages.items()
+        ]
+        steps.append(call("execute_command", "knock", command=command, target="k8s-ops"))
+        model = stack.enter_context(ScriptedModel(tell(*steps)))
+        for deny_all, rules in ((False, {"denyAll": False}), (True, closed)):
+            namespace = stack.enter_context(space(cluster))
+            if deny_all:
+                cluster.patch(NAMESPACE, namespace, BASELINE, "")
+            policy(cluster, namespace, networkPolicy=rules)
+            agent(cluster, namespace, model.base_url, skills=[{"skillPackRef": "k8s-ops"}])
+            run(cluster, namespace)
+            over = finished(cluster, namespace)
+            found[deny_all] = over, answers(over)
+        yield found
+
+
+def _step(sort: str) -> str:
+    return sort.replace(" ", "_")
+
+
+def test_fetch_url_reads_a_name_that_the_policy_allows_through_the_relay(seen: Seen) -> None:
+    _, said = seen[True]
+    assert "canary of the page" in said[_step(NAMED)]
+
+
+def test_fetch_url_is_refused_a_name_that_leads_inside(seen: Seen) -> None:
+    """The policy allows the name, and whoever answers for it says: the machine itself."""
+    page = seen[True][1][_step(NAMED_ALONE)]
+    assert "canary" not in page
+    assert "reset" in page or "broke" in page or "cannot be reached" in page
+
+
+@pytest.mark.parametrize(("deny_all", "sort"), [(False, NAMED), (False, NOT_NAMED), (True, NOT_NAMED)])
+def test_fetch_url_does_not_read_the_model_or_what_the_policy_does_not_name(
+    seen: Seen, deny_all: bool, sort: str
 ) -> None:
+    page = seen[deny_all][1][_step(sort)]
+    assert "canary" not in page
+    assert "not of the public internet" in page or "does not allow" in page or "cannot be resolved" in page
+
+
+@pytest.mark.parametrize("deny_all", [False, True])
+def test_a_skill_reaches_its_api_and_nothing_else_of_this_machine(seen: Seen, deny_all: bool) -> None:
     """From the container of a skill with rights: the API and the bus, as the plan says, and under no policy
     the control plane's other ports, or another run's model.
     """
-    state = read(sympozium_cluster.data)
-    assert state is not None
-    ports = [[name, "127.0.0.1", port] for name, port in state.ports.items() if name != "rehearsal"]
-    ports += [["page", page[1], page[2]], ["metadata", "169.254.169.254", 80]]
-    policy(sympozium_cluster, namespace, networkPolicy={"denyAll": deny_all})
-    command = f"python3 -c '{KNOCK}' '{json.dumps(ports)}'"
-    arguments = {"command": command, "target": "k8s-ops"}
-    script = say(
-        {"id": "knock", "call": [{"tool": "execute_command", "arguments": arguments}]},
-        {"id": "end", "say": "{{result|head(900)}}"},
-    )
-    with ScriptedModel(script) as model:
-        agent(sympozium_cluster, namespace, model.base_url, skills=[{"skillPackRef": "k8s-ops"}])
-        run(sympozium_cluster, namespace)
-        status = finished(sympozium_cluster, namespace)["status"]
-    text = str(status.get("result"))
-    assert "{" in text, status
-    found = json.loads(text[text.index("{") : text.index("}") + 1])
+    said = seen[deny_all][1]["knock"]
+    assert "{" in said, said
+    found = json.loads(said[said.index("{") : said.index("}") + 1])
     reached = {name for name, answer in found.items() if answer in ("open", "closed")}
     # The API hangs up on what is no TLS; the bus greets whoever comes.
-    assert reached == {"api", "bus"}, found
+    assert reached == {"api", "bus"} | ({NAMED} if deny_all else set()), found
 
 
 def test_the_annotation_is_the_controllers_where_pod_security_is_enforced(
-    sympozium_cluster: Cluster, namespace: str
+    sympozium_cluster: Cluster, namespace: str, seen: Seen
 ) -> None:
     """It opens the machine's loopback, as hostNetwork would, which `baseline` forbids."""
-    label = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "baseline"}}}
-    sympozium_cluster.patch(NAMESPACE, namespace, label, "")
+    sympozium_cluster.patch(NAMESPACE, namespace, BASELINE, "")
     marked = {"annotations": {"node.sympozium.ai/egress": "127.0.0.1:4222"}}
     box = {
         "restartPolicy": "Never",
@@ -166,9 +179,7 @@ def test_the_annotation_is_the_controllers_where_pod_security_is_enforced(
     sympozium_cluster.create(pod)
     with pytest.raises(ApiError, match="only the controller of sympozium may set it"):
         sympozium_cluster.patch(POD, "p", {"metadata": marked}, namespace)
-    policy(sympozium_cluster, namespace, networkPolicy={"denyAll": True})
-    with ScriptedModel(say({"say": "done"})) as model:
-        agent(sympozium_cluster, namespace, model.base_url)
-        run(sympozium_cluster, namespace)
-        status = finished(sympozium_cluster, namespace)["status"]
-    assert status["phase"] == "Succeeded", status
+    ran, _ = seen[True]
+    assert phase(ran) == "Succeeded"
+    (pod,) = sympozium_cluster.items(POD, ran["metadata"]["namespace"])
+    assert set(marked["annotations"]) <= set(pod["metadata"]["annotations"])
