@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import openai
 
-from e2e.support import agent
+from e2e.support import agent, policy
 from sympozium.testing import AGENT_RUN, INSTANCE, SECRET, Cluster
 from sympozium.testing.client import Object
 
@@ -60,12 +60,26 @@ class Endpoint:
 
 
 def opened(
-    cluster: Cluster, namespace: str, base_url: str, *, a2a: dict[str, Any] | None = None, **endpoint: Any
+    cluster: Cluster,
+    namespace: str,
+    base_url: str,
+    *,
+    a2a: dict[str, Any] | None = None,
+    policy_ref: str = "open",
+    **endpoint: Any,
 ) -> Endpoint:
     """An instance `agent`; `endpoint` are further fields of its webEndpoint."""
     name = "agent"
-    more = {"a2a": a2a} if a2a else {}
-    agent(cluster, namespace, base_url, name=name, webEndpoint={"enabled": True, **endpoint}, **more)
+    more: dict[str, Any] = {"a2a": a2a} if a2a else {}
+    agent(
+        cluster,
+        namespace,
+        base_url,
+        name=name,
+        webEndpoint={"enabled": True, **endpoint},
+        policy_ref=policy_ref,
+        **more,
+    )
 
     def ready(obj: Object) -> bool:
         return ((obj.get("status") or {}).get("webEndpoint") or {}).get("status") == "Ready"
@@ -73,3 +87,9 @@ def opened(
     status = cluster.wait(INSTANCE, name, ready, namespace, timeout=30)["status"]["webEndpoint"]
     secret = cluster.get(SECRET, status["authSecretName"], namespace)["data"]["token"]
     return Endpoint(cluster, namespace, name, status["url"], base64.b64decode(secret).decode())
+
+
+def closed(cluster: Cluster, namespace: str, **more: Any) -> Endpoint:
+    """An agent each of whose runs fails before it has a pod: by its policy it could not report (`allowEventBus`)."""
+    policy(cluster, namespace, "closed", networkPolicy={"denyAll": True, "allowEventBus": False})
+    return opened(cluster, namespace, "http://127.0.0.1:9/v1", policy_ref="closed", **more)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from e2e.support import space
 from sympozium.kube.resources import Resource
 from sympozium.testing import CONFIG_MAP, NODE, POD, Cluster
 from sympozium.up.components import HOST_IMAGE, tool
@@ -22,7 +23,7 @@ apiVersion: apps/v1
 kind: Deployment
 metadata: {{name: web}}
 spec:
-  replicas: 2
+  replicas: 1
   selector: {{matchLabels: {{app: web}}}}
   template:
     metadata: {{labels: {{app: web}}}}
@@ -41,6 +42,7 @@ spec:
 
 class Kubectl:
     def __init__(self, program: str, cluster: Cluster, namespace: str) -> None:
+        self.namespace = namespace
         self.argv = [program, "--kubeconfig", str(cluster.data.kubeconfig), "-n", namespace]
 
     def try_(
@@ -72,15 +74,17 @@ class Kubectl:
                 process.terminate()
 
 
-@pytest.fixture(params=["1.37", "1.32"])
-def kubectl(request: pytest.FixtureRequest, sympozium_cluster: Cluster, namespace: str) -> Kubectl:
+@pytest.fixture(scope="module", params=["1.37", "1.32"])
+def kubectl(request: pytest.FixtureRequest, sympozium_cluster: Cluster) -> Iterator[Kubectl]:
+    """Of that version, in a namespace of its own that the tests share: each makes what it needs if it is not there."""
     program = tool("kubectl") if request.param == "1.37" else str(OLD)
-    return Kubectl(program, sympozium_cluster, namespace)
+    with space(sympozium_cluster) as namespace:
+        yield Kubectl(program, sympozium_cluster, namespace)
 
 
 @pytest.fixture
 def web(kubectl: Kubectl) -> str:
-    """A Deployment of two ready web servers; the name of one of their pods."""
+    """A Deployment of one ready web server; the name of its pod."""
     kubectl("apply", "-f", "-", stdin=WEB)
     kubectl("rollout", "status", "deployment/web", "--timeout=60s")
     return kubectl("get", "pods", "-l", "app=web", "-o", "name").split()[0].removeprefix("pod/")
@@ -100,8 +104,8 @@ def test_a_rollout_goes_forth_and_back(kubectl: Kubectl, web: str) -> None:
     kubectl("rollout", "status", "deployment/web", "--timeout=60s")
     kubectl("rollout", "pause", "deployment/web")
     kubectl("rollout", "resume", "deployment/web")
-    kubectl("scale", "deployment/web", "--replicas=1")
-    kubectl("wait", "deployment/web", "--for=jsonpath={.status.replicas}=1", "--timeout=60s")
+    kubectl("scale", "deployment/web", "--replicas=2")
+    kubectl("wait", "deployment/web", "--for=jsonpath={.status.replicas}=2", "--timeout=60s")
     kubectl("wait", "deployment/web", "--for=condition=Available", "--timeout=60s")
     names = kubectl("get", "all")
     assert {line.split("/")[0] for line in names.split() if "/web" in line} == {
@@ -162,7 +166,7 @@ def test_attach_shows_what_is_said(kubectl: Kubectl) -> None:
     kubectl("wait", "pod/listener", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
 
 
-def test_diff_and_edit(kubectl: Kubectl, sympozium_cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+def test_diff_and_edit(kubectl: Kubectl, sympozium_cluster: Cluster, tmp_path: Path) -> None:
     text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {colour: red}\n"
     kubectl("apply", "-f", "-", stdin=text)
     assert kubectl.try_("diff", "-f", "-", stdin=text).returncode == 0
@@ -174,15 +178,13 @@ def test_diff_and_edit(kubectl: Kubectl, sympozium_cluster: Cluster, namespace: 
     editor.write_text('#!/bin/sh\nsed -i "s/colour: red/colour: green/" "$1"\n')
     editor.chmod(0o755)
     assert kubectl("edit", "configmap", "c", KUBE_EDITOR=str(editor)) == "configmap/c edited\n"
-    assert sympozium_cluster.get(CONFIG_MAP, "c", namespace)["data"] == {"colour": "green"}
+    assert sympozium_cluster.get(CONFIG_MAP, "c", kubectl.namespace)["data"] == {"colour": "green"}
 
 
-def test_a_node_is_drained_and_comes_back(
-    kubectl: Kubectl, web: str, sympozium_cluster: Cluster, namespace: str
-) -> None:
-    node = sympozium_cluster.get(POD, web, namespace)["spec"]["nodeName"]
-    kubectl("create", "poddisruptionbudget", "web", "--selector=app=web", "--min-available=2")
-    kubectl("wait", "pdb/web", "--for=jsonpath={.status.currentHealthy}=2", "--timeout=30s")
+def test_a_node_is_drained_and_comes_back(kubectl: Kubectl, web: str, sympozium_cluster: Cluster) -> None:
+    node = sympozium_cluster.get(POD, web, kubectl.namespace)["spec"]["nodeName"]
+    kubectl("create", "poddisruptionbudget", "web", "--selector=app=web", "--min-available=1")
+    kubectl("wait", "pdb/web", "--for=jsonpath={.status.currentHealthy}=1", "--timeout=60s")
     drain = ("drain", node, "--pod-selector=app=web", "--delete-emptydir-data", "--ignore-daemonsets")
     try:
         refused = kubectl.try_(*drain, "--timeout=3s")
@@ -192,7 +194,7 @@ def test_a_node_is_drained_and_comes_back(
         kubectl(*drain, "--timeout=60s")
         assert sympozium_cluster.get(NODE, node)["spec"]["unschedulable"] is True
         assert "SchedulingDisabled" in kubectl("get", "node", node)
-        kubectl("wait", "pods", "-l", "app=web", "--for=condition=PodScheduled=false", "--timeout=30s")
+        kubectl("wait", "pods", "-l", "app=web", "--for=condition=PodScheduled=false", "--timeout=60s")
         events = kubectl("events")
         assert "unschedulable" in events
     finally:
@@ -209,8 +211,8 @@ def test_questions_about_kinds_and_rights(kubectl: Kubectl) -> None:
     token = kubectl("create", "token", "robot", "--duration=15m").strip()
     assert token.count(".") == 2
     kubectl("create", "role", "reader", "--verb=get,list", "--resource=configmaps")
-    kubectl("create", "rolebinding", "reader", "--role=reader", f"--serviceaccount={kubectl.argv[-1]}:robot")
-    who = f"--as=system:serviceaccount:{kubectl.argv[-1]}:robot"
+    kubectl("create", "rolebinding", "reader", "--role=reader", f"--serviceaccount={kubectl.namespace}:robot")
+    who = f"--as=system:serviceaccount:{kubectl.namespace}:robot"
     rules = kubectl("auth", "can-i", "--list", who)
     assert re.search(r"^configmaps\s+\[\]\s+\[\]\s+\[get list\]$", rules, re.MULTILINE)
     assert kubectl("auth", "can-i", "list", "configmaps", who) == "yes\n"
@@ -218,7 +220,6 @@ def test_questions_about_kinds_and_rights(kubectl: Kubectl) -> None:
 
 
 def test_watching_everything_shows_what_comes(kubectl: Kubectl) -> None:
-    name = kubectl.argv[-1]
     with kubectl.running("get", "configmaps", "-A", "-w", "-o", "name") as process:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("configmap/")
@@ -226,4 +227,7 @@ def test_watching_everything_shows_what_comes(kubectl: Kubectl) -> None:
         for line in process.stdout:
             if line == "configmap/late\n":
                 break
-    assert kubectl("get", "configmaps", "late", "-o", "name", f"--namespace={name}") == "configmap/late\n"
+    assert (
+        kubectl("get", "configmaps", "late", "-o", "name", f"--namespace={kubectl.namespace}")
+        == "configmap/late\n"
+    )

@@ -43,12 +43,6 @@ def serving() -> Iterator[Served]:
         thread.join()
 
 
-@pytest.fixture
-def page() -> Iterator[Served]:
-    with serving() as served:
-        yield served
-
-
 KNOCK = """
 import json, socket, sys
 found = {}

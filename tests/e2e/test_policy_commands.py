@@ -3,12 +3,13 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from e2e.support import agent, decide, finished, policy, run, say
-from sympozium.testing import AGENT_RUN, Cluster, ScriptedModel, phase
+from e2e.support import agent, decide, finished, policy, run, say, space
+from sympozium.testing import Cluster, ScriptedModel
 
 RULES = {
     "defaultAction": "deny",
@@ -36,16 +37,16 @@ spec:
 """
 
 
-@pytest.fixture
-def ended_run(sympozium_cluster: Cluster, namespace: str):
-    policy(sympozium_cluster, namespace, "strict", toolGating=RULES)
-    with ScriptedModel(SCRIPT) as model:
+@pytest.fixture(scope="module")
+def ended_run(sympozium_cluster: Cluster) -> Iterator[str]:
+    """The namespace of a run that has ended; its policy `strict` is as it was."""
+    with space(sympozium_cluster) as namespace, ScriptedModel(SCRIPT) as model:
+        policy(sympozium_cluster, namespace, "strict", toolGating=RULES)
         agent(sympozium_cluster, namespace, model.base_url, policy_ref="strict")
         run(sympozium_cluster, namespace)
-        sympozium_cluster.wait(AGENT_RUN, "run", lambda r: phase(r) == "AwaitingApproval", namespace)
         decide(sympozium_cluster, namespace, "Approved")
         finished(sympozium_cluster, namespace)
-    return namespace
+        yield namespace
 
 
 def test_explain_shows_each_decision_with_its_rule_and_line(
@@ -77,6 +78,7 @@ def test_explain_shows_each_decision_with_its_rule_and_line(
 
     policy(sympozium_cluster, ended_run, "strict", toolGating=RULES | {"defaultAction": "allow"})
     told = sympozium_cluster.sympozium("policy", "explain", "run", "-n", ended_run).stdout
+    policy(sympozium_cluster, ended_run, "strict", toolGating=RULES)
     assert "has changed since: it is at generation 2" in told
 
 

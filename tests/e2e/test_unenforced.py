@@ -26,11 +26,7 @@ def ns(unenforced: Cluster) -> Iterator[str]:
 
 @pytest.mark.parametrize(
     ("rules", "phase"),
-    [
-        ({"denyAll": True}, "Failed"),
-        ({"denyAll": True, "whenUnenforced": "Allow"}, "Succeeded"),
-        ({"denyAll": False}, "Succeeded"),
-    ],
+    [({"denyAll": True}, "Failed"), ({"denyAll": True, "whenUnenforced": "Allow"}, "Succeeded")],
 )
 def test_a_closed_run_is_refused_unless_its_policy_says_otherwise(
     unenforced: Cluster, ns: str, rules: dict[str, object], phase: str
@@ -41,29 +37,30 @@ def test_a_closed_run_is_refused_unless_its_policy_says_otherwise(
         run(unenforced, ns)
         status = finished(unenforced, ns)["status"]
     assert status["phase"] == phase, status
-    conditions = {c["type"]: c for c in status["conditions"]}
     if phase == "Failed":
         assert status["reason"] == "PlanFailed"
         assert "nothing enforces network policies here" in status["error"]
         assert "whenUnenforced" in status["error"]
-    assert ("NetworkUnenforced" in conditions) is ("whenUnenforced" in rules)
+    assert says_so(status) is ("whenUnenforced" in rules)
+
+
+def says_so(status: Object) -> bool:
+    return "NetworkUnenforced" in {c["type"] for c in status["conditions"]}
 
 
 def test_a_run_that_is_closed_while_it_goes_on_says_that_nothing_enforces_it(
     unenforced: Cluster, ns: str
 ) -> None:
+    """Which one that is not closed does not say."""
     gating = {"defaultAction": "ask", "rules": []}
     policy(unenforced, ns, networkPolicy={"denyAll": False}, toolGating=gating)
     with ScriptedModel(say({"call": [{"tool": "list_directory", "arguments": {"path": "."}}]})) as model:
         agent(unenforced, ns, model.base_url)
         run(unenforced, ns)
-        unenforced.wait(AGENT_RUN, "run", lambda r: phase(r) == "AwaitingApproval", ns, timeout=60)
+        held = unenforced.wait(AGENT_RUN, "run", lambda r: phase(r) == "AwaitingApproval", ns, timeout=60)
+        assert not says_so(held["status"])
         policy(unenforced, ns, networkPolicy={"denyAll": True}, toolGating=gating)
-
-        def says_so(found: Object) -> bool:
-            return "NetworkUnenforced" in {c["type"] for c in found["status"]["conditions"]}
-
-        unenforced.wait(AGENT_RUN, "run", says_so, ns, timeout=60)
+        unenforced.wait(AGENT_RUN, "run", lambda r: says_so(r["status"]), ns, timeout=60)
         unenforced.patch(AGENT_RUN, "run", {"spec": {"cancel": True}}, ns)
         finished(unenforced, ns)
 

@@ -1,4 +1,4 @@
-"""The A2A SDK's own client against an agent: `with_a2a.py URL KEY`. Runs in an environment of its own, .venv-a2a."""
+"""The A2A SDK's own client against two agents: `with_a2a.py URL KEY URL KEY`; each run of the second fails. Runs in an environment of its own, .venv-a2a."""
 
 import asyncio
 import sys
@@ -45,32 +45,33 @@ async def refused(kind: type[A2AError], awaitable) -> None:
     raise AssertionError(f"{kind.__name__} was expected")
 
 
-async def whole(client) -> str:
-    """A message, again, on from there; what is wrong. Returns the context."""
+async def whole(client) -> None:
+    """A message, and again; what is wrong."""
     [event] = await answers(client, asks("Look.", "m1", context_id="talk"))
     task = event.task
     assert task.status.state == TaskState.TASK_STATE_COMPLETED, task
     assert (result(task), task.context_id) == ("It has [empty directory].", "talk")
     [again] = await answers(client, asks("Look.", "m1", context_id="talk"))
     assert again.task.id == task.id
-    [more] = await answers(client, asks("And?", context_id="talk"))
-    assert result(more.task) == "I remember."
     found = await client.get_task(GetTaskRequest(id=task.id))
     assert (found.id, result(found)) == (task.id, result(task))
-    [failed] = await answers(client, asks("Fail."))
-    assert failed.task.status.state == TaskState.TASK_STATE_FAILED
-    assert "no such thing" in failed.task.status.message.parts[0].text
     await refused(TaskNotFoundError, client.get_task(GetTaskRequest(id="nothing")))
     await refused(TaskNotCancelableError, client.cancel_task(CancelTaskRequest(id=task.id)))
     await refused(UnsupportedOperationError, answers(client, asks("Look.", task_id=task.id)))
-    return task.context_id
+
+
+async def failing(client) -> None:
+    [failed] = await answers(client, asks("Fail."))
+    assert failed.task.status.state == TaskState.TASK_STATE_FAILED
+    assert "allowEventBus" in failed.task.status.message.parts[0].text
 
 
 async def streamed(client) -> None:
-    first, *said, artifact, last = await answers(client, asks("Look."))
+    """On from the message before."""
+    first, *said, artifact, last = await answers(client, asks("And?", context_id="talk"))
     assert first.task.status.state in (TaskState.TASK_STATE_SUBMITTED, TaskState.TASK_STATE_WORKING)
     assert "I look." in "".join(p.text for e in said for p in e.status_update.status.message.parts)
-    assert artifact.artifact_update.artifact.parts[0].text == "It has [empty directory]."
+    assert artifact.artifact_update.artifact.parts[0].text == "I remember."
     assert last.status_update.status.state == TaskState.TASK_STATE_COMPLETED
 
 
@@ -80,20 +81,30 @@ async def cancelled(client) -> None:
     assert task.status.state == TaskState.TASK_STATE_CANCELED, task
 
 
-async def main(url: str, key: str) -> None:
+async def card_of(url: str):
     async with httpx.AsyncClient(trust_env=False) as anybody:
-        card = await A2ACardResolver(anybody, url).get_agent_card()
+        return await A2ACardResolver(anybody, url).get_agent_card()
+
+
+def client_of(key: str) -> httpx.AsyncClient:
+    return httpx.AsyncClient(headers={"authorization": f"Bearer {key}"}, timeout=90, trust_env=False)
+
+
+async def main(url: str, key: str, broken_url: str, broken_key: str) -> None:
+    card = await card_of(url)
     assert (card.name, card.description, [s.id for s in card.skills]) == (
         "agent",
         "Looks at things.",
         ["look"],
     )
-    headers = {"authorization": f"Bearer {key}"}
-    async with httpx.AsyncClient(headers=headers, timeout=90, trust_env=False) as http:
-        await whole(ClientFactory(ClientConfig(httpx_client=http, streaming=False)).create(card))
-        client = ClientFactory(ClientConfig(httpx_client=http)).create(card)
-        await streamed(client)
-        await cancelled(ClientFactory(ClientConfig(httpx_client=http, streaming=False)).create(card))
+    async with client_of(key) as http:
+        one = ClientFactory(ClientConfig(httpx_client=http, streaming=False)).create(card)
+        await whole(one)
+        await streamed(ClientFactory(ClientConfig(httpx_client=http)).create(card))
+        await cancelled(one)
+    async with client_of(broken_key) as http:
+        config = ClientConfig(httpx_client=http, streaming=False)
+        await failing(ClientFactory(config).create(await card_of(broken_url)))
     print("a2a: all well")
 
 
