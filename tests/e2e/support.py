@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sympozium.testing import AGENT_RUN, APPROVAL_REQUEST, NAMESPACE, Cluster, phase
+from sympozium.testing import AGENT_RUN, APPROVAL_REQUEST, Cluster, phase
 from sympozium.testing.client import Object
 
 TERMINAL = ("Succeeded", "Failed", "Cancelled")
@@ -45,14 +45,6 @@ def answers(run_: Object) -> dict[str, str]:
     """By the ids of the steps, what the calls of a run with the script of `tell` answered, in one line each."""
     assert phase(run_) == "Succeeded", run_["status"]
     return dict(line.split("=", 1) for line in run_["status"]["result"].splitlines())
-
-
-@contextmanager
-def space(cluster: Cluster) -> Iterator[str]:
-    """A namespace that several tests of a module look at, deleted in the end."""
-    made = cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"generateName": "test-"}})
-    yield made["metadata"]["name"]
-    cluster.delete(NAMESPACE, made["metadata"]["name"], "")
 
 
 def policy(cluster: Cluster, namespace: str, name: str = "open", **spec: Any) -> str:

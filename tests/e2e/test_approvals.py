@@ -6,7 +6,19 @@ from dataclasses import dataclass
 
 import pytest
 
-from e2e.support import agent, answers, asked, call, decided, finished, policy, run, space, tell, transcript
+from e2e.support import (
+    agent,
+    answers,
+    asked,
+    call,
+    decided,
+    finished,
+    own_namespace,
+    policy,
+    run,
+    tell,
+    transcript,
+)
 from sympozium.testing import AGENT_RUN, APPROVAL_REQUEST, ApiError, Cluster, ScriptedModel, phase
 from sympozium.testing.client import Object
 
@@ -53,7 +65,7 @@ class Seen:
 def seen(sympozium_cluster: Cluster) -> Iterator[Seen]:
     cluster = sympozium_cluster
     requests, shown = {}, {}
-    with space(cluster) as namespace, ScriptedModel(tell(*STEPS)) as model:
+    with own_namespace(cluster) as namespace, ScriptedModel(tell(*STEPS)) as model:
         policy(cluster, namespace, toolGating=ASK)
         agent(cluster, namespace, model.base_url)
         run(cluster, namespace)
@@ -145,7 +157,7 @@ def expired(sympozium_cluster: Cluster) -> Iterator[tuple[Object, list[Object]]]
     cluster = sympozium_cluster
     rules = [{**RULES[1], "reason": "writes go by people"}]
     step = call("write_file", path="a", content="b")
-    with space(cluster) as namespace, ScriptedModel(tell(step)) as model:
+    with own_namespace(cluster) as namespace, ScriptedModel(tell(step)) as model:
         policy(
             cluster, namespace, toolGating={**ASK, "rules": rules}, approvals={"timeout": "1s", "onTimeout": "deny"}
         )  # fmt: skip

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from e2e.support import agent, asked, call, finished, policy, run, say, space
+from e2e.support import agent, asked, call, finished, own_namespace, policy, run, say
 from e2e.test_network import Served, serving
 from sympozium.testing import AGENT_RUN, Cluster, ScriptedModel
 from sympozium.testing.resources import NETWORK_POLICY, POD, SECRET, SYMPOZIUM_CONFIG
@@ -70,7 +70,7 @@ GATING = {"defaultAction": "allow", "rules": [{"tool": "list_directory", "action
 @pytest.fixture(scope="module")
 def held(sympozium_cluster: Cluster, egress: Path) -> Iterator[Held]:
     cluster = sympozium_cluster
-    with space(cluster) as namespace, serving() as page, ExitStack() as stack:
+    with own_namespace(cluster) as namespace, serving() as page, ExitStack() as stack:
         name, address, port = page
         allowed = [{"host": name, "port": port}, {"host": address, "port": port}]
         rules = {"allowDNS": False, "allowedEgress": allowed}

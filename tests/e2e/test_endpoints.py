@@ -12,7 +12,7 @@ import openai
 import pytest
 
 from e2e.endpoint_support import SCRIPT, Endpoint, closed, opened
-from e2e.support import decide, policy, space
+from e2e.support import decide, own_namespace, policy
 from sympozium.testing import Cluster, ScriptedModel, phase
 from sympozium.testing.waiting import until
 
@@ -180,7 +180,7 @@ class Named:
 
 @pytest.fixture(scope="module")
 def named(sympozium_cluster: Cluster, model: ScriptedModel) -> Iterator[Named]:
-    with space(sympozium_cluster) as namespace:
+    with own_namespace(sympozium_cluster) as namespace:
         policy(sympozium_cluster, namespace)
         name = f"{namespace}.localhost"
         bot = opened(

@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 
 from e2e.endpoint_support import LOOK, SCRIPT, closed, opened
-from e2e.support import policy, space
+from e2e.support import own_namespace, policy
 from sympozium.testing import Cluster, ScriptedModel
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +25,7 @@ def test_another_agent_talks_to_an_agent(sympozium_cluster: Cluster, namespace: 
     assert PYTHON.exists(), f"{PYTHON} is missing: sh scripts/test_tools.sh makes it"
     policy(sympozium_cluster, namespace)
     script = {**SCRIPT, "rules": [REMEMBERS, *SCRIPT["rules"]]}
-    with space(sympozium_cluster) as elsewhere, ScriptedModel(script) as model:
+    with own_namespace(sympozium_cluster) as elsewhere, ScriptedModel(script) as model:
         broken = closed(sympozium_cluster, elsewhere, a2a=A2A)
         bot = opened(sympozium_cluster, namespace, model.base_url, a2a=A2A)
         done = subprocess.run(

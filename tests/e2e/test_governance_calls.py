@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from e2e.support import agent, answers, call, finished, policy, run, space, tell
+from e2e.support import agent, answers, call, finished, own_namespace, policy, run, tell
 from sympozium.testing import APPROVAL_REQUEST, Cluster, ScriptedModel
 
 RULES = [
@@ -45,7 +45,7 @@ WATCHED = (call("write_file", "deny", path="a", content="b"), call("list_directo
 
 @pytest.fixture(scope="module")
 def shared(sympozium_cluster: Cluster) -> Iterator[str]:
-    with space(sympozium_cluster) as name:
+    with own_namespace(sympozium_cluster) as name:
         yield name
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from e2e.support import agent, answers, asked, call, decided, finished, policy, run, space, tell
+from e2e.support import agent, answers, asked, call, decided, finished, own_namespace, policy, run, tell
 from sympozium.testing import Cluster, ScriptedModel
 
 ASK = {"tool": "execute_command", "action": "ask"}
@@ -37,7 +37,7 @@ def told(sympozium_cluster: Cluster) -> Iterator[dict[str, str]]:
         steps += [call("execute_command", f"hold_{case}", command=f"echo {case}"), call(tool, case, **args)]
         if tool == "write_file":
             steps.append(call("list_directory", "look", path="."))
-    with space(cluster) as namespace:
+    with own_namespace(cluster) as namespace:
         policy(cluster, namespace, toolGating={"defaultAction": "allow", "rules": [ASK]})
         with ScriptedModel(tell(*steps)) as model:
             agent(cluster, namespace, model.base_url)

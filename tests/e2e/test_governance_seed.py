@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from e2e.support import agent, answers, asked, call, decided, finished, run, say, space, tell
+from e2e.support import agent, answers, asked, call, decided, finished, own_namespace, run, say, tell
 from sympozium.testing import AGENT_RUN, JOB, POD, ApiError, Cluster, ScriptedModel, phase
 from sympozium.testing.client import Object
 
@@ -58,7 +58,7 @@ def waited(sympozium_cluster: Cluster) -> Iterator[tuple[Object, dict[str, str]]
     """
     cluster = sympozium_cluster
     steps = [call("execute_command", name, command=f"touch {name}; ls") for name in ("first", "second")]
-    with space(cluster) as namespace, ScriptedModel(tell(*steps, LOOKS)) as model:
+    with own_namespace(cluster) as namespace, ScriptedModel(tell(*steps, LOOKS)) as model:
         agent(cluster, namespace, model.base_url, policy_ref=None)
         run(cluster, namespace)
         waiting = cluster.wait(

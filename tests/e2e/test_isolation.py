@@ -8,7 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from e2e.support import agent, answers, asked, call, decided, finished, payload_pids, policy, run, space, tell
+from e2e.support import (
+    agent,
+    answers,
+    asked,
+    call,
+    decided,
+    finished,
+    own_namespace,
+    payload_pids,
+    policy,
+    run,
+    tell,
+)
 from sympozium.testing import POD, Cluster, ScriptedModel
 from sympozium.testing.client import Object
 from sympozium.up.state import read
@@ -74,7 +86,7 @@ def seen(sympozium_cluster: Cluster, ports: dict[str, int]) -> Iterator[Seen]:
         call("execute_command", "knock", command=knock),
         call("list_directory", path="."),
     )
-    with space(cluster) as namespace, ScriptedModel(tell(*steps)) as model:
+    with own_namespace(cluster) as namespace, ScriptedModel(tell(*steps)) as model:
         ask = [{"tool": "list_directory", "action": "ask"}]
         policy(cluster, namespace, toolGating={"defaultAction": "allow", "rules": ask})
         agent(cluster, namespace, model.base_url, skills=[{"skillPackRef": "k8s-ops"}])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.support import space
+from e2e.support import own_namespace
 from sympozium.kube.resources import Resource
 from sympozium.testing import CONFIG_MAP, NODE, POD, Cluster
 from sympozium.up.components import HOST_IMAGE, tool
@@ -78,7 +78,7 @@ class Kubectl:
 def kubectl(request: pytest.FixtureRequest, sympozium_cluster: Cluster) -> Iterator[Kubectl]:
     """Of that version, in a namespace of its own that the tests share: each makes what it needs if it is not there."""
     program = tool("kubectl") if request.param == "1.37" else str(OLD)
-    with space(sympozium_cluster) as namespace:
+    with own_namespace(sympozium_cluster) as namespace:
         yield Kubectl(program, sympozium_cluster, namespace)
 
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from e2e.support import agent, answers, call, finished, policy, run, space, tell
+from e2e.support import agent, answers, call, finished, own_namespace, policy, run, tell
 from sympozium.testing import NAMESPACE, POD, ApiError, Cluster, ScriptedModel, phase
 from sympozium.testing.client import Object
 from sympozium.up.state import read
@@ -94,7 +94,7 @@ def seen(sympozium_cluster: Cluster) -> Iterator[Seen]:
         steps.append(call("execute_command", "knock", command=command, target="k8s-ops"))
         model = stack.enter_context(ScriptedModel(tell(*steps)))
         for deny_all, rules in ((False, {"denyAll": False}), (True, closed)):
-            namespace = stack.enter_context(space(cluster))
+            namespace = stack.enter_context(own_namespace(cluster))
             if deny_all:
                 cluster.patch(NAMESPACE, namespace, BASELINE, "")
             policy(cluster, namespace, networkPolicy=rules)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.support import agent, decide, finished, policy, run, say, space
+from e2e.support import agent, decide, finished, own_namespace, policy, run, say
 from sympozium.testing import Cluster, ScriptedModel
 
 RULES = {
@@ -40,7 +40,7 @@ spec:
 @pytest.fixture(scope="module")
 def ended_run(sympozium_cluster: Cluster) -> Iterator[str]:
     """The namespace of a run that has ended; its policy `strict` is as it was."""
-    with space(sympozium_cluster) as namespace, ScriptedModel(SCRIPT) as model:
+    with own_namespace(sympozium_cluster) as namespace, ScriptedModel(SCRIPT) as model:
         policy(sympozium_cluster, namespace, "strict", toolGating=RULES)
         agent(sympozium_cluster, namespace, model.base_url, policy_ref="strict")
         run(sympozium_cluster, namespace)
