@@ -352,6 +352,19 @@ class Egress(Component):
     """Requests and limits."""
 
 
+class NodeProbe(Placement):
+    enabled: bool = False
+    """Run a pod on each node that looks for model servers there, for those who set up and for `sympozium doctor` (docs/models.md)."""
+    ports: Annotated[list[Port], Field(min_length=1, max_length=10, json_schema_extra={"uniqueItems": True})] = [
+        11434, 8000, 1234, 8080, 30000,
+    ]  # fmt: skip
+    """Ports of the node where they may be: of Ollama, vLLM, LM Studio, llama.cpp and SGLang."""
+    interval_seconds: Annotated[int, Field(ge=1, le=86400)] = 60
+    """From one look to the next."""
+    resources: Resources = _resources("10m", "64Mi", "128Mi")
+    """Requests and limits."""
+
+
 class External(Values):
     url: Annotated[str, Field(pattern=r"^((nats|tls)://\S+)?$")] = ""
     """NATS of your own, in operator mode with the operator of Secret `sympozium-bus-operator`; needs `nats.enabled: false`."""
@@ -484,6 +497,8 @@ class Chart(Values):
     """The proxy for runs with a closed network."""
     nats: Nats = Nats()
     """The event bus."""
+    node_probe: NodeProbe = NodeProbe()
+    """Finds model servers on nodes."""
     telemetry: Telemetry = Telemetry()
     """Traces, metrics, dashboards, alerts."""
     network_policies: NetworkPolicies = NetworkPolicies()

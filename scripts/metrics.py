@@ -13,10 +13,11 @@ PROCESSES: Final = {
     "webhook": "sympozium.webhook.main",
     "apiserver": "sympozium.server.main",
     "egress": "sympozium.egress.main",
+    "node-probe": "sympozium.nodeprobe.main",
 }
 _OF_PACKAGE: Final = {
     "controllers": "controller", "bus": "controller", "webhook": "webhook", "server": "apiserver",
-    "egress": "egress", "kube": "all", "telemetry": "all",
+    "egress": "egress", "nodeprobe": "node-probe", "kube": "all", "telemetry": "all",
 }  # fmt: skip
 _HEAD: Final = """# Metrics
 

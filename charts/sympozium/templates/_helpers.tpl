@@ -65,7 +65,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- if and (eq $certificates.issuerRef.kind "ClusterIssuer") (not $certificates.issuerRef.name) }}{{ fail "webhook.certificates.issuerRef.kind is ClusterIssuer: name it in webhook.certificates.issuerRef.name" }}{{ end }}
 {{- if and .Values.telemetry.collector.enabled (not .Values.telemetry.collector.exporters) }}{{ fail "telemetry.collector.exporters: name at least one" }}{{ end }}
 {{- $labels := dict "commonLabels" .Values.commonLabels "pods.labels" .Values.pods.labels "telemetry.collector.labels" .Values.telemetry.collector.labels "namespace.labels" .Values.namespace.labels "apiserver.service.labels" $api.service.labels "apiserver.ingress.labels" $api.ingress.labels "apiserver.gateway.labels" $api.gateway.labels }}
-{{- range list "controller" "webhook" "apiserver" "egress" "nats" }}{{ $_ := set $labels (printf "%s.labels" .) (index $.Values . "labels") }}{{ end }}
+{{- range list "controller" "webhook" "apiserver" "egress" "nats" "nodeProbe" }}{{ $_ := set $labels (printf "%s.labels" .) (index $.Values . "labels") }}{{ end }}
 {{- range list "serviceMonitor" "prometheusRule" "dashboards" }}{{ $_ := set $labels (printf "telemetry.%s.labels" .) (index $.Values.telemetry . "labels") }}{{ end }}
 {{- range .Values.agents.namespaces }}{{ $_ := set $labels (printf "agents.namespaces[%s].labels" .name) (.labels | default dict) }}{{ end }}
 {{- range $path, $given := $labels }}

@@ -24,7 +24,7 @@ import orjson
 
 from sympozium.actions.errors import UnavailableError
 
-Source = Literal["env", "ollama", "rehearsal", "config"]
+Source = Literal["env", "ollama", "rehearsal", "config", "node"]
 OLLAMA: Final = "http://127.0.0.1:11434/v1"
 NO_KEY: Final = "none"
 """What stands for a key where the endpoint wants none: clients of this protocol always send one."""
@@ -49,6 +49,14 @@ class EndpointError(UnavailableError):
         self.cure = cure
 
 
+class KeyWantedError(EndpointError):
+    """The endpoint refuses the key, or that there is none, in the words of an OpenAI-compatible server."""
+
+
+class NothingThereError(EndpointError):
+    """Nobody listens at the address."""
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """An endpoint that somebody may want, and what it lists; `problem` says why it lists nothing."""
@@ -59,6 +67,8 @@ class Found:
     models: tuple[str, ...] = ()
     key: str = field(default="", repr=False)
     problem: str = ""
+    node: str = ""
+    """Of the cluster, where it is on one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +132,15 @@ async def models_of(base_url: str, key: str, *, seconds: float = _LIST_SECONDS) 
     """The models that an endpoint lists, in its order. Raises EndpointError."""
     async with _Endpoint(base_url, key) as endpoint:
         return await _models(endpoint, seconds)
+
+
+async def document(base_url: str, path: str, *, seconds: float) -> Any:
+    """The JSON that an address has at a path, in the bounds of a trial. Raises EndpointError."""
+    async with _Endpoint(base_url, "") as endpoint:
+        status, body = await endpoint.request("GET", path, seconds=seconds)
+    if status != 200:
+        raise EndpointError(f"{base_url}{path} answers {status}", "see the log of what listens there")
+    return body
 
 
 async def attempt(base_url: str, key: str, model: str | None = None) -> Trial:
@@ -200,7 +219,8 @@ def _check(endpoint: "_Endpoint", status: int, body: Any) -> None:
     said = _message(body)
     more = f": {said}" if said else ""
     if status in (401, 403):
-        raise EndpointError(
+        kind = KeyWantedError if said else EndpointError
+        raise kind(
             f"{endpoint.url} refuses the key ({status}){more}",
             "check the key: a new one, or one with more rights",
         )
@@ -236,7 +256,11 @@ class _Endpoint:
         self.url = base_url.rstrip("/")
         self._parts, self._port = _checked(self.url)
         self._host = self._parts.hostname or ""
-        self._headers = {"Host": self._parts.netloc, "Accept": "application/json"}
+        self._headers = {
+            "Host": self._parts.netloc,
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+        }
         if key:
             if not key.isascii() or not key.isprintable() or " " in key:
                 raise EndpointError("the key holds blanks or characters that no key has", "copy it once more")
@@ -281,7 +305,8 @@ class _Endpoint:
         response = await self._http.send(request, stream=True)
         try:
             content = b""
-            async for part in response.aiter_bytes():
+            # As it comes: a packed answer, for which nobody asked, could be a thousand times as long as what is counted.
+            async for part in response.aiter_raw():
                 content += part
                 if len(content) > _LIMIT:
                     raise EndpointError(
@@ -323,7 +348,7 @@ class _Endpoint:
                 return EndpointError(f"{place} does not speak TLS", "is it http:// instead of https://?")
             cause = cause.__cause__ or cause.__context__
         if isinstance(error, (httpx2.ConnectError, httpx2.ConnectTimeout)):
-            return EndpointError(
+            return NothingThereError(
                 f"nothing answers at {place}", "start the model server, or check host and port"
             )
         return EndpointError(

@@ -119,9 +119,9 @@ async def _runs(client: Client, namespace: str) -> int | None:
     return len(page.get("items") or ()) + int(remaining)
 
 
-async def found(now: Configured, environ: Mapping[str, str]) -> list[Found]:
-    """The endpoints that there are to choose from: what holds now first, then what this machine offers."""
-    offered = [f for f in await endpoints.discover(environ) if f.base_url != now.base_url]
+async def found(now: Configured, environ: Mapping[str, str], on_nodes: Sequence[Found] = ()) -> list[Found]:
+    """The endpoints that there are to choose from: what holds now first, then what this machine offers, then the nodes."""
+    offered = [f for f in (*await endpoints.discover(environ), *on_nodes) if f.base_url != now.base_url]
     if not now.base_url:
         return offered
     source: endpoints.Source = "rehearsal" if now.provider == "rehearsal" else "config"

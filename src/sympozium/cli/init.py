@@ -16,8 +16,8 @@ from pathlib import Path
 
 import typer
 
-from sympozium.actions import endpoints, setup
-from sympozium.actions.endpoints import NO_KEY, Answer, Found
+from sympozium.actions import endpoints, nodemodels, setup
+from sympozium.actions.endpoints import NO_KEY, Found, Trial
 from sympozium.actions.runs import Wanted
 from sympozium.actions.setup import Choice, Configured
 from sympozium.api.meta import LABEL_PACK, SYSTEM_NAMESPACE
@@ -28,6 +28,7 @@ from sympozium.cli.place import may_start_own
 from sympozium.cli.progress import working
 from sympozium.cli.session import Session
 from sympozium.cli.watching import until
+from sympozium.kube import KubeError
 from sympozium.kube.resources import Object
 from sympozium.resources import INSTANCES, PERSONA_PACKS
 
@@ -120,12 +121,15 @@ def _start_here(wishes: Wishes) -> None:
 def _model(wishes: Wishes) -> None:
     namespace = wishes.namespace
 
-    async def look(s: Session) -> tuple[Configured, list[Found]]:
+    async def look(s: Session) -> tuple[Configured, list[Found], list[str]]:
         now = await setup.configured(s.client, s.namespace)
-        return now, await setup.found(now, os.environ)
+        on_nodes, unknown = await _on_nodes(s)
+        return now, await setup.found(now, os.environ, on_nodes), unknown
 
     with working("looking for models"):
-        now, found = session.run(look, namespace)
+        now, found, unknown = session.run(look, namespace)
+    for words in unknown:
+        say(f"Not looked at: {plain(words)}")
     if now.model:
         say(f"Now: {_model_words(now)}")
     while True:
@@ -134,21 +138,22 @@ def _model(wishes: Wishes) -> None:
             say("It stays as it is; it was not tried, since you may not read its address and key.")
             return
         tried = choice or Choice(now.base_url, now.provider, now.model)
-        answer = _try(wishes, tried, now)
-        if answer is not None:
+        trial = _try(wishes, tried, now)
+        model = trial.answer.model if trial.answer else _untried(wishes, tried, trial, found)
+        if model:
             break
         if not wishes.asks or wishes.base_url:
             raise CommandError(
                 "the model does not work, as said above: name another with --base-url and --key-env"
             )
     if choice is not None:
-        chosen = Choice(choice.base_url, choice.provider, answer.model, choice.key)
+        chosen = Choice(choice.base_url, choice.provider, model, choice.key)
         written = session.run(lambda s: setup.save(s.client, chosen, [s.namespace]), namespace)
         say("Written: " + ", ".join(written))
 
 
-def _try(wishes: Wishes, choice: Choice, now: Configured) -> Answer | None:
-    """One tiny call, and words about it; None when it failed."""
+def _try(wishes: Wishes, choice: Choice, now: Configured) -> Trial:
+    """One tiny call, and words about it."""
     key = choice.key or (now.key if choice.base_url == now.base_url else "")
     with working(f"asking {choice.model or 'the endpoint'}"):
         trial = session.run(
@@ -157,10 +162,32 @@ def _try(wishes: Wishes, choice: Choice, now: Configured) -> Answer | None:
     if trial.answer is None:
         say(paint("31", f"It does not work: {plain(trial.problem)}"))
         say(f"  {plain(trial.cure)}")
-        return None
+        return trial
     said = " ".join(plain(trial.answer.text).split())
     say(f"{paint('32', 'It works')}: {plain(trial.answer.model)} said {said!r} in {trial.answer.ms} ms.")
-    return trial.answer
+    return trial
+
+
+def _untried(wishes: Wishes, choice: Choice, trial: Trial, found: Sequence[Found]) -> str:
+    """The model of a node that pods reach and this machine does not, where somebody wants it all the same; else empty."""
+    one = next((f for f in found if f.node and f.base_url == choice.base_url), None)
+    model = choice.model or next(iter(one.models if one else ()), "")
+    if one is None or not model or trial.models or not wishes.asks:
+        return ""
+    say(f"  The probe on node {plain(one.node)} reaches it; this machine may be outside of the cluster.")
+    if not typer.confirm(f"Use {plain(model)} there without a trial?", default=False):
+        return ""
+    say("  `sympozium doctor` tries it from a pod.")
+    return model
+
+
+async def _on_nodes(s: Session) -> tuple[list[Found], list[str]]:
+    """What node probes found, where the cluster has them, and what they did not tell."""
+    try:
+        reports = await nodemodels.through_api(s.client)
+    except KubeError as exc:
+        return [], [f"model servers on nodes: {exc}"]
+    return nodemodels.found(reports), [f"{r.node}: {r.problem}" for r in reports if r.problem]
 
 
 def _model_words(now: Configured) -> str:
@@ -197,7 +224,8 @@ def _ask_endpoint(wishes: Wishes, now: Configured, found: Sequence[Found]) -> Ch
         state = one.problem or f"{len(one.models)} models" + (
             f": {', '.join(one.models[:4])}" if one.models else ""
         )
-        say(f"  {number}  {_SOURCES[one.source]} {one.base_url} ({plain(state)})")
+        place = f"on node {plain(one.node)}:" if one.node else _SOURCES[one.source]
+        say(f"  {number}  {place} {plain(one.base_url)} ({plain(state)})")
     say(f"  {len(found) + 1}  another endpoint, by its address")
     answer = _number("Which one?", len(found) + 1, 1)
     if answer <= len(found):
@@ -206,6 +234,9 @@ def _ask_endpoint(wishes: Wishes, now: Configured, found: Sequence[Found]) -> Ch
             "Choose another model there?", default=not now.model
         ):
             return None
+        if one.node and not one.key:
+            key = getpass.getpass("Its key (not shown): ").strip()
+            return _with_model(wishes, one.base_url, one.provider, key, None)
         return _with_model(wishes, one.base_url, one.provider, one.key or None, one.models)
     base_url = str(typer.prompt("Address (OpenAI-compatible, most often ends in /v1)")).strip()
     # getpass asks after it has turned the echo off; a prompt of typer's would be there before.

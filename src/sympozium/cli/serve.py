@@ -1,5 +1,6 @@
 """`sympozium serve`: the parts of the control plane, as processes."""
 
+import ipaddress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -175,6 +176,13 @@ def serve_apiserver(
     stream_recheck: Annotated[
         float, typer.Option(help="Seconds after which a stream asks again whether it may go on.", min=1)
     ] = 30,
+    node_probe: Annotated[
+        bool,
+        typer.Option(
+            "--node-probe",
+            help="Offer the model servers that the node probes of this namespace found, who sets up.",
+        ),
+    ] = False,
     health_port: HealthPort = 0,
     health_host: HealthHost = "127.0.0.1",
 ) -> int:
@@ -199,7 +207,7 @@ def serve_apiserver(
         max_body=max_body, max_connections=max_connections,
         requests_per_second=requests_per_second,
         max_streams=max_streams, max_streams_per_caller=max_streams_per_caller,
-        stream_stall=stream_stall, stream_recheck=stream_recheck,
+        stream_stall=stream_stall, stream_recheck=stream_recheck, node_probe=node_probe,
     )  # fmt: skip
     try:
         return serve(settings, health_port=health_port, health_host=health_host)
@@ -218,3 +226,44 @@ def serve_egress(
     from sympozium.egress.main import run as serve
 
     return serve(port=port, host=host, health_port=health_port, health_host=health_host)
+
+
+@serve_app.command("node-probe")
+def serve_node_probe(
+    node: Annotated[str, typer.Option(help="Name of the node.", envvar="SYMPOZIUM_NODE_NAME")],
+    address: Annotated[
+        str,
+        typer.Option(
+            help="Its address, as pods reach it (status.hostIP of the pod).", envvar="SYMPOZIUM_NODE_ADDRESS"
+        ),
+    ],
+    port: Annotated[
+        list[int] | None,
+        typer.Option(
+            help="Port where a model server may be, up to ten times; those of Ollama, vLLM, LM Studio, llama.cpp and "
+            "SGLang without any.",
+            min=1, max=65535,
+        ),
+    ] = None,
+    interval: Annotated[float, typer.Option(help="Seconds from one look to the next.", min=1)] = 60,
+    health_port: Annotated[
+        int, typer.Option(help="Port of /models, /healthz, /readyz and /metrics.", min=1, max=65535)
+    ] = 8081,
+    health_host: HealthHost = "127.0.0.1",
+) -> int:  # fmt: skip
+    """Look for model servers on a node, and tell what was found at /models (for clusters)."""
+    from sympozium.actions.nodelisting import MOST_PORTS
+    from sympozium.nodeprobe.main import run as serve
+    from sympozium.nodeprobe.probe import PORTS
+
+    ports = tuple(port or PORTS)
+    if len(ports) > MOST_PORTS:
+        raise CommandError(f"--port: {len(ports)} are too many, {MOST_PORTS} the most", EXIT_USAGE)
+    try:
+        ipaddress.ip_address(address)
+    except ValueError as exc:
+        raise CommandError(f"--address: {exc}", EXIT_USAGE) from exc
+    return serve(
+        node=node, address=address, ports=ports, interval=interval,
+        health_port=health_port, health_host=health_host,
+    )  # fmt: skip

@@ -45,6 +45,8 @@ class Settings:
     """Seconds in which a client must take what a stream sends."""
     stream_recheck: float = STREAM_RECHECK
     """Seconds after which a stream asks again whether it may go on."""
+    node_probe: bool = False
+    """Whether node probes are in the namespace of the installation, and may be listed by this server."""
 
     def check(self) -> None:
         """Raises ConfigError that names the flag."""

@@ -1,11 +1,13 @@
 """`/healthz`, `/readyz` and `/metrics` of a process, without a web framework; on loopback, or in a pod where its probes come from.
 
-Three paths, GET and HEAD, one request for each connection: a framework would cost more memory than it saves lines.
+These and what a process adds to them, GET and HEAD, one request for each connection: a framework would cost more memory
+than it saves lines.
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from sympozium.telemetry import metrics
@@ -25,11 +27,18 @@ Unready = Callable[[], Sequence[str]]
 """What is still missing before the process is ready, in words; empty when it is."""
 
 
-def answer(method: str, path: str, unready: Unready) -> tuple[int, str, bytes]:
+Documents = Mapping[str, Callable[[], bytes]]
+"""Path to JSON: what else a process has to say."""
+
+
+def answer(method: str, path: str, unready: Unready, documents: Documents) -> tuple[int, str, bytes]:
     """Status, content type and body for a request; no I/O."""
     if method not in ("GET", "HEAD"):
         return 405, _TEXT, b"only GET and HEAD\n"
-    match path.partition("?")[0]:
+    path = path.partition("?")[0]
+    if document := documents.get(path):
+        return 200, "application/json", document()
+    match path:
         case "/healthz" | "/livez":
             return 200, _TEXT, b"ok\n"
         case "/readyz":
@@ -37,11 +46,18 @@ def answer(method: str, path: str, unready: Unready) -> tuple[int, str, bytes]:
             return (503, _TEXT, "\n".join([*missing, ""]).encode()) if missing else (200, _TEXT, b"ok\n")
         case "/metrics":
             return 200, metrics.CONTENT_TYPE, metrics.render()
-    return 404, _TEXT, b"paths: /healthz /readyz /metrics\n"
+    paths = " ".join(("/healthz", "/readyz", "/metrics", *documents))
+    return 404, _TEXT, f"paths: {paths}\n".encode()
 
 
 @contextlib.asynccontextmanager
-async def serve(port: int | None, unready: Unready, *, host: str = "127.0.0.1") -> AsyncIterator[int]:
+async def serve(
+    port: int | None,
+    unready: Unready,
+    *,
+    host: str = "127.0.0.1",
+    documents: Documents = MappingProxyType({}),
+) -> AsyncIterator[int]:
     """Serve within the block; yields the port (0 asked for a free one). With None, serves nothing.
 
     Raises OSError when the port is in use.
@@ -53,7 +69,7 @@ async def serve(port: int | None, unready: Unready, *, host: str = "127.0.0.1") 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, TimeoutError):
             async with asyncio.timeout(_TIMEOUT):
-                await _respond(reader, writer, unready)
+                await _respond(reader, writer, unready, documents)
         writer.close()
 
     server = await asyncio.start_server(connected, host, port, limit=_HEAD_LIMIT)
@@ -64,12 +80,14 @@ async def serve(port: int | None, unready: Unready, *, host: str = "127.0.0.1") 
         await server.wait_closed()
 
 
-async def _respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, unready: Unready) -> None:
+async def _respond(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, unready: Unready, documents: Documents
+) -> None:
     method = ""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
         method, path, _ = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ", 2)
-        status, kind, body = answer(method, path, unready)
+        status, kind, body = answer(method, path, unready, documents)
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
         status, kind, body = 400, _TEXT, b"not an HTTP request\n"
     writer.write(

@@ -24,7 +24,7 @@ from sympozium.localkube.admission.podsecurity.plugin import violations
 GOLDEN = Path(__file__).with_name("golden")
 CHART = chart()
 NAMESPACE = "agents-system"
-TEMPLATES = {"Deployment", "StatefulSet", "Job"}
+TEMPLATES = {"Deployment", "StatefulSet", "DaemonSet", "Job"}
 FOREIGN = {"monitoring.coreos.com", "cert-manager.io", "gateway.networking.k8s.io"}
 """Groups whose schemas Kubernetes does not have."""
 HA = {
@@ -39,6 +39,7 @@ HA = {
     },
     "telemetry": {"collector": {"enabled": True}, "serviceMonitor": {"enabled": True}},
     "config": {"model": "qwen3.5", "provider": "openai", "authRefs": [{"secret": "sympozium-llm-key"}]},
+    "nodeProbe": {"enabled": True, "nodeSelector": {"gpu": "true"}, "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}]},
 }  # fmt: skip
 MINIMAL = {
     "crds": {"install": False}, "apiserver": {"enabled": False}, "egress": {"enabled": False},
@@ -74,7 +75,8 @@ MATRIX: dict[str, dict[str, Any]] = {
                "controller": {"nodeSelector": {"c": "d"}, "tolerations": [{"key": "z"}]}, "commonLabels": {"cost": "42"}},
     "namespaces": {"namespace": {"create": True, "labels": {"a": "b"}, "annotations": {"c": "d"}},
                    "agents": {"namespaces": [{"name": "team-a"}, {"name": "llmfit", "podSecurity": "privileged"}]}},
-    "peers": {"networkPolicies": {"metricsFrom": [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}],
+    "node probe alone": {"nodeProbe": {"enabled": True, "ports": [11434], "intervalSeconds": 5}, "apiserver": {"enabled": False}},
+    "peers": {"nodeProbe": {"enabled": True}, "networkPolicies": {"metricsFrom": [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}],
                                   "apiserverFrom": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}},
     "purge": {"uninstall": {"purge": True, "timeoutSeconds": 30}, "crds": {"keep": False}},
 }  # fmt: skip
@@ -194,6 +196,8 @@ def test_golden(name: str, values: dict[str, Any]) -> None:
         ({"agents": {"namespaces": [{"name": "a", "labels": {"pod-security.kubernetes.io/enforce": "baseline"}}]}},
          "agents.namespaces[a].labels: pod-security.kubernetes.io/enforce is set by podSecurity"),
         ({"controller": {"resources": {"limits": {"cpu": 0}}}}, "/controller/resources/limits/cpu"),
+        ({"nodeProbe": {"ports": [1] * 11}}, "/nodeProbe/ports"),
+        ({"nodeProbe": {"labels": {"app.kubernetes.io/component": "nats"}}}, "nodeProbe.labels: app.kubernetes.io/component"),
     ],
 )  # fmt: skip
 def test_bad_values_are_refused_in_words(values: dict[str, Any], words: str) -> None:
@@ -332,6 +336,28 @@ def test_a_component_that_is_not_there_has_no_rights() -> None:
         o["metadata"]["name"] for o in objects if "rbac" in o["apiVersion"] or o["kind"] == "ServiceAccount"
     }
     assert not [name for name in names if "apiserver" in name or "sympozium-egress" in name]
+
+
+def test_the_node_probe_has_no_rights_and_reaches_its_ports_alone() -> None:
+    asked = {"nodeProbe": {"enabled": True, "ports": [11434, 9000]}}
+    objects = render({**MATRIX["peers"], **asked})
+    spec = named(objects, "DaemonSet", "sympozium-node-probe")["spec"]["template"]["spec"]
+    assert spec["automountServiceAccountToken"] is False
+    assert "serviceAccountName" not in spec
+    assert "hostNetwork" not in spec
+    assert [v["name"] for v in spec["volumes"]] == ["tmp"]
+    policy = named(objects, "NetworkPolicy", "sympozium-node-probe")["spec"]
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    assert policy["egress"] == [
+        {"ports": [{"port": 11434, "protocol": "TCP"}, {"port": 9000, "protocol": "TCP"}]}
+    ]
+    metrics, server = policy["ingress"]
+    assert "namespaceSelector" in metrics["from"][0]
+    assert server["from"][0]["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "apiserver"
+    # What asks it may list pods here, and only where there are probes to ask.
+    role = ("Role", "sympozium-apiserver-node-probe")
+    assert named(objects, *role)["rules"] == [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}]
+    assert role not in {(o["kind"], o["metadata"]["name"]) for o in render({})}
 
 
 def test_the_keys_that_a_purge_may_delete_are_those_that_are_made() -> None:

@@ -6,7 +6,7 @@ Each check is a function that returns a Finding; one that fails to look is a fin
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
-from sympozium.actions.doctor import admission, bus, cluster, installation, model, network, security
+from sympozium.actions.doctor import admission, bus, cluster, installation, model, network, nodes, security
 from sympozium.actions.doctor.finding import Check as Check, Finding as Finding
 from sympozium.actions.doctor.network import last_probe as last_probe
 from sympozium.kube import Client, ForbiddenError, KubeError
@@ -32,6 +32,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     ("nodes", installation.nodes),
     ("pod security", security.levels),
     ("permissions", security.permissions),
+    ("model servers on nodes", nodes.model_servers),
     (MODEL, model.from_here),
     ("model from a pod", model.from_pod),
     (NETWORK, network.enforced),
@@ -44,7 +45,8 @@ async def examine(
     """The name and the finding of each check, as they come."""
     for name, check in checks:
         try:
-            yield name, await check(client, namespace)
+            if finding := await check(client, namespace):
+                yield name, finding
         except ForbiddenError as error:
             yield name, Finding(None, str(error), "ask somebody who may look there")
         except KubeError as error:

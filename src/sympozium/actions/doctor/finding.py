@@ -15,5 +15,7 @@ class Finding:
     cure: str = ""
 
 
-Check = tuple[str, Callable[[Client, str], Awaitable[Finding]]]
-"""Looks at one thing, with the client and for the namespace of whoever asks. Raises KubeError where it may not look."""
+Check = tuple[str, Callable[[Client, str], Awaitable[Finding | None]]]
+"""Looks at one thing, with the client and for the namespace of whoever asks; None where there is no such thing. Raises
+KubeError where it may not look.
+"""

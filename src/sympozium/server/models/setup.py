@@ -24,12 +24,14 @@ class ConfiguredModel(ApiModel):
 
 
 class FoundEndpoint(ApiModel):
-    source: Literal["env", "ollama", "rehearsal", "config"]
+    source: Literal["env", "ollama", "rehearsal", "config", "node"]
     base_url: str = Field(alias="baseURL")
     provider: str
     models: list[str]
     key_set: bool
     problem: str
+    node: str
+    """The node that it is on, where a node probe found it; else empty."""
 
 
 class SetUp(ApiModel):
@@ -40,6 +42,8 @@ class SetUp(ApiModel):
     may_configure: bool
     """Whether the caller may change the model; endpoints are looked for on behalf of those alone."""
     found: list[FoundEndpoint]
+    not_looked: list[str]
+    """Nodes whose probe told nothing, each with why, and why no node was looked at."""
     packs: int | None
     runs: int | None
 

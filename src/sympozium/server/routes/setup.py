@@ -11,15 +11,15 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query as Parameter
 
 from sympozium import __version__
-from sympozium.actions import doctor, endpoints, setup
+from sympozium.actions import doctor, endpoints, nodemodels, setup
 from sympozium.actions.setup import Choice
 from sympozium.api.config import NAME as CONFIG
 from sympozium.api.meta import SYSTEM_NAMESPACE
-from sympozium.kube import ForbiddenError
+from sympozium.kube import ForbiddenError, KubeError
 from sympozium.resources import CONFIGS
 from sympozium.server.access import Attributes, Caller, CallerOf
 from sympozium.server.models import setup as models
-from sympozium.server.parts import PartsOf
+from sympozium.server.parts import Parts, PartsOf
 
 router = APIRouter(tags=["setup"])
 Namespace = Annotated[str, Parameter(min_length=1, max_length=253)]
@@ -27,11 +27,12 @@ _CONFIGURE: Final = Attributes("update", CONFIGS.plural, SYSTEM_NAMESPACE, CONFI
 
 
 @router.get("/setup")
-async def get_setup(caller: CallerOf, namespace: Namespace = "default") -> models.SetUp:
+async def get_setup(caller: CallerOf, parts: PartsOf, namespace: Namespace = "default") -> models.SetUp:
     """How far one has come in a namespace, and which model endpoints there are to choose from."""
     progress = await setup.progress(caller.kube, namespace)
     now, may = progress.model, await caller.may(_CONFIGURE)
-    found = await setup.found(now, os.environ) if may else []
+    on_nodes, not_looked = await _on_nodes(parts) if may else ([], [])
+    found = await setup.found(now, os.environ, on_nodes) if may else []
     return models.SetUp(
         done=progress.done,
         model=models.ConfiguredModel(
@@ -42,12 +43,25 @@ async def get_setup(caller: CallerOf, namespace: Namespace = "default") -> model
             models.FoundEndpoint(
                 source=one.source, baseURL=one.base_url, provider=one.provider, models=list(one.models),
                 key_set=bool(one.key) and one.key != endpoints.NO_KEY, problem=one.problem,
+                node=one.node,
             )
             for one in found
         ],
+        not_looked=not_looked,
         packs=progress.packs,
         runs=progress.runs,
     )  # fmt: skip
+
+
+async def _on_nodes(parts: Parts) -> tuple[list[endpoints.Found], list[str]]:
+    """What the node probes found, and what they did not tell. This server asks as itself: it is a pod, the caller is not."""
+    if not parts.settings.node_probe:
+        return [], []
+    try:
+        reports = await nodemodels.directly(parts.kube)
+    except KubeError as exc:
+        return [], [f"the node probes are not known: {exc}"]
+    return nodemodels.found(reports), [f"{r.node}: {r.problem}" for r in reports if r.problem]
 
 
 @router.post("/setup/try")

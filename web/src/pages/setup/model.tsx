@@ -9,12 +9,21 @@ import { plural } from "../../ui/format";
 import { ErrorBox, Note } from "../../ui/states";
 import { toast, toastWarnings } from "../../ui/toast";
 
-const SOURCES: Record<FoundEndpoint["source"], string> = {
+const SOURCES: Record<Exclude<FoundEndpoint["source"], "node">, string> = {
   config: "set up now",
   env: "from the server's environment",
   ollama: "Ollama on the server's machine",
   rehearsal: "the rehearsal model: scripted, set up now",
 };
+
+function place({ source, node }: FoundEndpoint): string {
+  return source === "node" ? `on node ${node}` : SOURCES[source];
+}
+
+function foundWords(one: FoundEndpoint): string {
+  if (!one.problem) return `${place(one)}, ${plural(one.models.length, "model")}`;
+  return one.node ? `${place(one)}: ${one.problem}` : one.problem;
+}
 
 interface ModelProps {
   data: SetUp;
@@ -23,7 +32,7 @@ interface ModelProps {
 }
 
 export function Model({ data, namespace, onChosen }: ModelProps) {
-  const { model, found, mayConfigure } = data;
+  const { model, found, notLooked, mayConfigure } = data;
   return (
     <>
       {model.model ? (
@@ -41,6 +50,7 @@ export function Model({ data, namespace, onChosen }: ModelProps) {
       ) : (
         <p>No model is chosen yet.</p>
       )}
+      {notLooked.length > 0 && <Note>Not looked at: {notLooked.join("; ")}</Note>}
       {mayConfigure ? (
         <Choose found={found} namespace={namespace} onChosen={onChosen} />
       ) : (
@@ -118,7 +128,7 @@ function Choose({
                 {one.baseURL}
               </Button>
               <span class="faint">
-                {one.problem || `${SOURCES[one.source]}, ${plural(one.models.length, "model")}`}
+                {foundWords(one)}
               </span>
             </li>
           ))}
