@@ -21,7 +21,6 @@ LOOPBACK = "127.0.0.1"
 @contextlib.asynccontextmanager
 async def listening(handle: Handle) -> AsyncIterator[int]:
     """Its port; `handle` gets the head of each request."""
-
     tasks = set()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
