@@ -1,17 +1,22 @@
 """Setting up over the API server: who may make it ask an endpoint, what is written, what is never told."""
 
 import base64
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
+import httpx2
 import pytest
 
-from cluster.api_server import SYSTEM, ApiServer, installed, server
+from cluster.api_server import SYSTEM, ApiServer, installed
 from sympozium.testing import ScriptedModel
 from sympozium.testing.kube import KubeAPI
-from sympozium.testing.resources import SECRET, SYMPOZIUM_CONFIG
+from sympozium.testing.resources import POD, SECRET, SYMPOZIUM_CONFIG
+from sympozium.testing.waiting import until
 
-__all__ = ["installed", "server"]
+__all__ = ["installed"]
 KEY = "sk-canary-of-the-server"
 
 
@@ -35,6 +40,12 @@ def kube(installed: KubeAPI) -> KubeAPI:
             "subjects": [{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "operator"}],
         })  # fmt: skip
     return installed
+
+
+@pytest.fixture(scope="module")
+def server(installed: KubeAPI, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    with ApiServer(installed, tmp_path_factory.mktemp("apiserver"), "--node-probe") as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -119,12 +130,76 @@ def test_who_may_not_configure_makes_no_request(
     assert server.ask("POST", "/setup", body, token=token).status_code == 403
     seen = server.ask("GET", "/setup?namespace=ours", token=token).json()
     assert seen["mayConfigure"] is False
-    assert seen["found"] == []
+    assert (seen["found"], seen["notLooked"]) == ([], [])
     checks = server.ask("GET", "/doctor?namespace=ours", token=token)
     if token == "operator-token":
         assert "model" not in {check["name"] for check in checks.json()["checks"]}
     else:
         assert checks.status_code == 403
+
+
+def test_what_the_probe_of_a_node_found_is_offered(
+    kube: KubeAPI, server: ApiServer, model: ScriptedModel
+) -> None:
+    """The API server asks it as itself, with the right that the chart gives it, for those who may configure."""
+    here = f"127.{100 + os.getpid() // 250 % 100}.{1 + os.getpid() % 250}.9"
+    port = str(httpx2.URL(model.base_url).port)
+    labels = {"app.kubernetes.io/name": "sympozium", "app.kubernetes.io/component": "node-probe"}
+    containers = [{"name": "node-probe", "image": "control-plane"}]
+    pod = {
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe", "namespace": SYSTEM, "labels": labels},
+        "spec": {"nodeName": "n1", "containers": containers},
+    }  # fmt: skip
+    kube.apply(pod)
+    status = {"status": {"phase": "Running", "podIP": here, "podIPs": [{"ip": here}], "hostIP": "127.0.0.1"}}
+    kube.request(
+        "PATCH", POD.path(SYSTEM, "probe", "status"), status, content_type="application/merge-patch+json"
+    )
+    elsewhere = {"baseURL": "http://127.0.0.1:1/v1", "provider": "openai", "model": "m", "namespace": "ours"}
+    assert server.ask("POST", "/setup", elsewhere, token="admin-token").status_code == 200
+
+    def seen() -> tuple[list[Any], list[str]]:
+        answer = server.ask("GET", "/setup?namespace=ours", token="admin-token").json()
+        return [one for one in answer["found"] if one["source"] == "node"], answer["notLooked"]
+
+    found, [words] = seen()
+    assert found == []
+    assert words.startswith("the node probes are not known: ")
+    name = {"name": "sympozium-apiserver-node-probe", "namespace": SYSTEM}
+    rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}]
+    kube.apply(
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": name, "rules": rules}
+    )
+    kube.apply({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": name,
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name["name"]},
+        "subjects": [{"kind": "ServiceAccount", "name": "sympozium-apiserver", "namespace": SYSTEM}],
+    })  # fmt: skip
+    found, [words] = seen()
+    assert found == []
+    assert words.startswith("n1: its probe does not answer: ")
+    command = [
+        sys.executable,
+        "-m",
+        "sympozium",
+        "serve",
+        "node-probe",
+        "--node",
+        "n1",
+        "--address",
+        "127.0.0.1",
+    ]
+    with subprocess.Popen([*command, "--port", port, "--health-host", here]) as probe:
+        try:
+            until(lambda: bool(seen()[0]), "the probe has looked", timeout=30)
+            [one], unknown = seen()
+        finally:
+            probe.terminate()
+    assert probe.returncode == 0
+    assert unknown == []
+    assert (one["node"], one["baseURL"], one["problem"]) == ("n1", model.base_url, "it wants a key")
+    assert (one["models"], one["keySet"]) == ([], False)
+    kube.delete(POD, "probe", SYSTEM)
 
 
 @pytest.mark.parametrize(

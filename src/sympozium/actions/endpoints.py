@@ -265,9 +265,10 @@ class _Endpoint:
             if not key.isascii() or not key.isprintable() or " " in key:
                 raise EndpointError("the key holds blanks or characters that no key has", "copy it once more")
             self._headers["Authorization"] = f"Bearer {key}"
-        self._http = httpx2.AsyncClient(
-            verify=ssl.create_default_context(), trust_env=False, follow_redirects=False
-        )
+        # Over plain HTTP nobody has to be trusted, and the system's authorities take 60 ms to read.
+        secure = self._parts.scheme == "https"
+        context = ssl.create_default_context() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._http = httpx2.AsyncClient(verify=context, trust_env=False, follow_redirects=False)
 
     async def __aenter__(self) -> Self:
         return self

@@ -59,13 +59,17 @@ class Listing(_Part):
     servers: Annotated[list[Server], Field(max_length=MOST_PORTS)] = []
     others: Annotated[list[Other], Field(max_length=MOST_PORTS)] = []
 
-    def elsewhere(self, address: str) -> str:
-        """The first address of a server that is not on the node with this address; empty when all are."""
-        return next((s.base_url for s in self.servers if _host(s.base_url) != address), "")
+    def elsewhere(self, address: str) -> str | None:
+        """The first address of a server that is not plain HTTP at the node with this address."""
+        return next((s.base_url for s in self.servers if not _is_at(s.base_url, address)), None)
 
 
-def _host(url: str) -> str:
+def _is_at(url: str, address: str) -> bool:
+    """Nothing that two readers of an address could take for two hosts (`user@`, a backslash) is let through."""
     try:
-        return urlsplit(url).hostname or ""
+        parts = urlsplit(url)
+        port = parts.port
     except ValueError:
-        return ""
+        return False
+    host = f"[{address}]" if ":" in address else address
+    return bool(address) and parts.scheme == "http" and parts.netloc == f"{host}:{port}"

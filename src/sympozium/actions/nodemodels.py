@@ -8,6 +8,7 @@ another address is not taken, since a model endpoint gets what agents know.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -17,25 +18,26 @@ from sympozium.actions.endpoints import NO_KEY, EndpointError, Found
 from sympozium.actions.nodelisting import Listing
 from sympozium.api.base import Object
 from sympozium.api.meta import SYSTEM_NAMESPACE
-from sympozium.kube import Client, ForbiddenError, KubeError
+from sympozium.kube import ApiError, Client, ForbiddenError, KubeError
 from sympozium.kube.resources import PODS, selector
 
 COMPONENT: Final = {"app.kubernetes.io/name": "sympozium", "app.kubernetes.io/component": "node-probe"}
 DAEMON_SET: Final = "sympozium-node-probe"
 MOST: Final = 100
 """Probes that are asked; a cluster with more nodes chooses some by nodeProbe.nodeSelector."""
-_PORT: Final = 8081
+PORT: Final = 8081
 _AT_ONCE: Final = 10
 _SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What is known of a node; without `listing` its `problem` says why not."""
+    """What is known of a node; without `listing` its `problem` says why not. Not `asked`: nothing is known of the probe."""
 
     node: str
     listing: Listing | None
     problem: str = ""
+    asked: bool = True
 
 
 Ask = Callable[[str, Object], Awaitable[Any]]
@@ -51,7 +53,7 @@ async def through_api(client: Client) -> list[Report]:
     """As a person. Raises KubeError: ForbiddenError where they may not list these pods, or not reach them."""
 
     async def ask(_: str, pod: Object) -> Any:
-        path = PODS.path(SYSTEM_NAMESPACE, f"{pod['metadata']['name']}:{_PORT}", "proxy")
+        path = PODS.path(SYSTEM_NAMESPACE, f"{pod['metadata']['name']}:{PORT}", "proxy")
         return await client.request("GET", f"{path}/models")
 
     return await _reports(client, ask)
@@ -59,7 +61,7 @@ async def through_api(client: Client) -> list[Report]:
 
 async def _direct(address: str, _: Object) -> Any:
     host = f"[{address}]" if ":" in address else address
-    return await endpoints.document(f"http://{host}:{_PORT}", "/models", seconds=_SECONDS)
+    return await endpoints.document(f"http://{host}:{PORT}", "/models", seconds=_SECONDS)
 
 
 async def _reports(client: Client, ask: Ask) -> list[Report]:
@@ -80,7 +82,7 @@ async def _reports(client: Client, ask: Ask) -> list[Report]:
     except* ForbiddenError as errors:
         raise errors.exceptions[0] from None
     asked = [task.result() for task in tasks]
-    return [*asked, *(Report(_node(p), None, f"not asked: {MOST} others were") for p in living[MOST:])]
+    return [*asked, *(Report(_node(p), None, f"not asked: {MOST} others were", False) for p in living[MOST:])]
 
 
 async def _report(pod: Object, ask: Ask) -> Report:
@@ -93,6 +95,12 @@ async def _report(pod: Object, ask: Ask) -> Report:
             listing = Listing.model_validate(await ask(address, pod))
     except ForbiddenError:
         raise
+    except ApiError as exc:
+        if exc.code == HTTPStatus.NOT_IMPLEMENTED:
+            return Report(
+                node, None, f"not asked: this Kubernetes API passes nothing on to pods: {exc}", False
+            )
+        return Report(node, None, f"its probe does not answer: {exc}")
     except (EndpointError, KubeError) as exc:
         return Report(node, None, f"its probe does not answer: {exc}")
     except TimeoutError:
@@ -101,8 +109,9 @@ async def _report(pod: Object, ask: Ask) -> Report:
         first = exc.errors()[0]
         where = ".".join(map(str, first["loc"])) or "it"
         return Report(node, None, f"its probe says what no probe says: {where}: {first['msg']}")
-    if stray := listing.elsewhere(str(status.get("hostIP") or "")):
-        return Report(node, None, f"its probe names {stray}, which is not on the node: it is not believed")
+    stray = listing.elsewhere(str(status.get("hostIP") or ""))
+    if stray is not None:
+        return Report(node, None, f"its probe names {stray!r}, which is not on the node: it is not believed")
     return Report(node, listing)
 
 

@@ -204,13 +204,18 @@ def _choose(wishes: Wishes, now: Configured, found: Sequence[Found]) -> Choice |
             wishes, wishes.base_url, wishes.provider or endpoints.provider_of(wishes.base_url), key,
             known.models if known else None,
         )  # fmt: skip
-    works = [f for f in found if not f.problem]
     if not wishes.asks:
+        # What a node has may be anybody's who can open a port there: a person chooses that.
+        works = [f for f in found if not f.problem and not f.node]
         if now.model and not wishes.model:
             return None
         if not works:
+            there = "; ".join(f"{plain(f.base_url)} on node {plain(f.node)}" for f in found if f.node)
             raise CommandError(
-                "no model endpoint was found: name one with --base-url (and --key-env)", EXIT_USAGE
+                "no model endpoint was found"
+                + (f" but those of nodes ({there})" if there else "")
+                + ": name one with --base-url (and --key-env)",
+                EXIT_USAGE,
             )
         best = works[0]
         return _with_model(

@@ -307,7 +307,7 @@ class Client:
             decoded = _decoded(response)
             # An eviction that a budget forbids is 429 too, without the header: that one is not ours to wait out.
             wait = response.headers.get("Retry-After") if response.status_code == 429 else None
-            if wait and attempt < _TOO_MANY_TRIES - 1:
+            if wait and wait.isdecimal() and attempt < _TOO_MANY_TRIES - 1:
                 await asyncio.sleep(float(wait))
                 continue
             if response.status_code >= 400 or not isinstance(decoded, dict):

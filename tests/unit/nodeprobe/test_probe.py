@@ -19,7 +19,7 @@ LOOPBACK = "127.0.0.1"
 
 
 @contextlib.asynccontextmanager
-async def listening(handle: Handle) -> AsyncIterator[int]:
+async def listening(handle: Handle, address: str = LOOPBACK, port: int = 0) -> AsyncIterator[int]:
     """Its port; `handle` gets the head of each request."""
     tasks = set()
 
@@ -32,7 +32,7 @@ async def listening(handle: Handle) -> AsyncIterator[int]:
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
 
-    server = await asyncio.start_server(connected, LOOPBACK, 0)
+    server = await asyncio.start_server(connected, address, port)
     async with server:
         yield server.sockets[0].getsockname()[1]
     await asyncio.gather(*(task for task in tasks if task))

@@ -16,6 +16,10 @@ _CURE: Final = (
     f"kubectl logs -n {SYSTEM_NAMESPACE} daemonset/{nodemodels.DAEMON_SET}; where networkPolicies.metricsFrom is set, it has to "
     "let in the addresses of the Kubernetes API servers too, through which this asks"
 )
+_BY_HAND: Final = (
+    f"ask one by yourself: kubectl port-forward -n {SYSTEM_NAMESPACE} daemonset/{nodemodels.DAEMON_SET} "
+    f"{nodemodels.PORT}, then http://127.0.0.1:{nodemodels.PORT}/models"
+)
 
 
 async def model_servers(client: Client, _namespace: str) -> Finding | None:
@@ -37,8 +41,11 @@ def finding_of(reports: list[Report], wanted: int) -> Finding:
         words.append(f"{wanted - len(reports)} of {wanted} nodes have no probe")
     if any(r.listing and r.listing.servers for r in reports):
         words.append(_CLOSED)
-    well = len(reports) >= wanted and all(r.listing for r in reports)
-    return Finding(well, "; ".join(words), _CURE)
+    if len(reports) < wanted or any(r.asked and not r.listing for r in reports):
+        return Finding(False, "; ".join(words), _CURE)
+    if any(not r.asked for r in reports):
+        return Finding(None, "; ".join(words), _BY_HAND)
+    return Finding(True, "; ".join(words))
 
 
 def _words(listing: Listing) -> str:

@@ -127,9 +127,7 @@ function Choose({
               <Button pressed={one.baseURL === url} onClick={() => pick(one)}>
                 {one.baseURL}
               </Button>
-              <span class="faint">
-                {foundWords(one)}
-              </span>
+              <span class="faint">{foundWords(one)}</span>
             </li>
           ))}
         </ul>
