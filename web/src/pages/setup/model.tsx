@@ -5,25 +5,9 @@ import { asProblem, type Problem } from "../../api/problem";
 import type { Chosen, FoundEndpoint, SetUp, Tried } from "../../api/setup";
 import { systemNamespace } from "../../app/session";
 import { Button } from "../../ui/button";
-import { plural } from "../../ui/format";
 import { ErrorBox, Note } from "../../ui/states";
 import { toast, toastWarnings } from "../../ui/toast";
-
-const SOURCES: Record<Exclude<FoundEndpoint["source"], "node">, string> = {
-  config: "set up now",
-  env: "from the server's environment",
-  ollama: "Ollama on the server's machine",
-  rehearsal: "the rehearsal model: scripted, set up now",
-};
-
-function place({ source, node }: FoundEndpoint): string {
-  return source === "node" ? `on node ${node}` : SOURCES[source];
-}
-
-function foundWords(one: FoundEndpoint): string {
-  if (!one.problem) return `${place(one)}, ${plural(one.models.length, "model")}`;
-  return one.node ? `${place(one)}: ${one.problem}` : one.problem;
-}
+import { foundWords } from "./found";
 
 interface ModelProps {
   data: SetUp;
