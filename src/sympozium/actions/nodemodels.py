@@ -79,8 +79,12 @@ async def _reports(client: Client, ask: Ask) -> list[Report]:
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(report(pod)) for pod in living[:MOST]]
-    except* ForbiddenError as errors:
-        raise errors.exceptions[0] from None
+    except ExceptionGroup as errors:
+        # No `except*`: some Pythons (3.11.2) put what is raised in its block into a group again.
+        forbidden, others = errors.split(ForbiddenError)
+        if forbidden is None or others is not None:
+            raise
+        raise forbidden.exceptions[0] from None
     asked = [task.result() for task in tasks]
     return [*asked, *(Report(_node(p), None, f"not asked: {MOST} others were", False) for p in living[MOST:])]
 
