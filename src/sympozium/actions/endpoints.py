@@ -23,6 +23,7 @@ import httpx2
 import orjson
 
 from sympozium.actions.errors import UnavailableError
+from sympozium.hosts import in_url
 
 Source = Literal["env", "ollama", "rehearsal", "config", "node"]
 OLLAMA: Final = "http://127.0.0.1:11434/v1"
@@ -296,8 +297,7 @@ class _Endpoint:
             raise self._unreachable(exc) from exc
 
     async def _send(self, method: str, address: str, path: str, body: Any) -> tuple[int, Any]:
-        place = f"[{address}]" if ":" in address else address
-        url = f"{self._parts.scheme}://{place}:{self._port}{self._parts.path}{path}"
+        url = f"{self._parts.scheme}://{in_url(address)}:{self._port}{self._parts.path}{path}"
         request = self._http.build_request(
             method, url, headers=self._headers, json=body,
             timeout=httpx2.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS),

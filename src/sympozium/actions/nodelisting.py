@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from sympozium.hosts import in_url
+
 MOST_PORTS: Final = 10
 _MOST_MODELS: Final = 100
 _LONGEST: Final = 200
@@ -71,5 +73,4 @@ def _is_at(url: str, address: str) -> bool:
         port = parts.port
     except ValueError:
         return False
-    host = f"[{address}]" if ":" in address else address
-    return bool(address) and parts.scheme == "http" and parts.netloc == f"{host}:{port}"
+    return bool(address) and parts.scheme == "http" and parts.netloc == f"{in_url(address)}:{port}"

@@ -18,6 +18,7 @@ from sympozium.actions.endpoints import NO_KEY, EndpointError, Found
 from sympozium.actions.nodelisting import Listing
 from sympozium.api.base import Object
 from sympozium.api.meta import SYSTEM_NAMESPACE
+from sympozium.hosts import in_url
 from sympozium.kube import ApiError, Client, ForbiddenError, KubeError
 from sympozium.kube.resources import PODS, selector
 
@@ -60,8 +61,7 @@ async def through_api(client: Client) -> list[Report]:
 
 
 async def _direct(address: str, _: Object) -> Any:
-    host = f"[{address}]" if ":" in address else address
-    return await endpoints.document(f"http://{host}:{PORT}", "/models", seconds=_SECONDS)
+    return await endpoints.document(f"http://{in_url(address)}:{PORT}", "/models", seconds=_SECONDS)
 
 
 async def _reports(client: Client, ask: Ask) -> list[Report]:
@@ -121,6 +121,11 @@ async def _report(pod: Object, ask: Ask) -> Report:
 
 def _node(pod: Object) -> str:
     return str(pod["spec"].get("nodeName") or "no node yet")
+
+
+def untold(reports: Sequence[Report]) -> list[str]:
+    """The nodes of which nothing is known, each with why."""
+    return [f"{report.node}: {report.problem}" for report in reports if report.problem]
 
 
 def found(reports: Sequence[Report]) -> list[Found]:

@@ -187,7 +187,7 @@ async def _on_nodes(s: Session) -> tuple[list[Found], list[str]]:
         reports = await nodemodels.through_api(s.client)
     except KubeError as exc:
         return [], [f"model servers on nodes: {exc}"]
-    return nodemodels.found(reports), [f"{r.node}: {r.problem}" for r in reports if r.problem]
+    return nodemodels.found(reports), nodemodels.untold(reports)
 
 
 def _model_words(now: Configured) -> str:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from sympozium.hosts import in_url
 from sympozium.kube.errors import ConfigError
 
 if TYPE_CHECKING:  # completion at a prompt has no time for it
@@ -174,8 +175,7 @@ def _in_cluster() -> Access:
         raise ConfigError(
             "no kubeconfig: KUBECONFIG is not set, ~/.kube/config is not there, and this is no pod"
         )
-    host = f"[{host}]" if ":" in host else host
     namespace = (SERVICE_ACCOUNT / "namespace").read_text().strip()
     cluster = {"certificate-authority": str(SERVICE_ACCOUNT / "ca.crt")}
     user = {"tokenFile": str(SERVICE_ACCOUNT / "token")}
-    return Access(f"https://{host}:{port}", namespace, "the pod's ServiceAccount", cluster, user)
+    return Access(f"https://{in_url(host)}:{port}", namespace, "the pod's ServiceAccount", cluster, user)

@@ -15,6 +15,7 @@ from typing import Final
 from sympozium.actions import endpoints
 from sympozium.actions.endpoints import EndpointError, KeyWantedError, NothingThereError
 from sympozium.actions.nodelisting import Listing, Other, Server
+from sympozium.hosts import in_url
 from sympozium.telemetry import metrics
 
 log = logging.getLogger(__name__)
@@ -66,8 +67,7 @@ class Probe:
         _CHECKED.set(time.time())
 
     async def _ask(self, port: int) -> Server | Other | None:
-        host = self.listing.address
-        url = f"http://[{host}]:{port}/v1" if ":" in host else f"http://{host}:{port}/v1"
+        url = f"http://{in_url(self.listing.address)}:{port}/v1"
         provider, outcome, count = endpoints.provider_of(url), "models", 0
         answer: Server | Other | None
         try:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
+from sympozium.hosts import in_url
 from sympozium.policy.network import RELAYED
 from sympozium.tools.proxy import Proxy
 
@@ -207,7 +208,7 @@ async def _exchange(
 ) -> tuple[Page, str | None]:
     import h11
 
-    name = f"[{host}]" if ":" in host else host
+    name = in_url(host)
     sent = [("Host", name if port in (80, 443) else f"{name}:{port}"), ("Connection", "close")]
     sent += [("Accept-Encoding", "identity"), ("User-Agent", "sympozium-fetch/1")]
     for key, value in headers.items():

@@ -9,6 +9,8 @@ from urllib.parse import unquote, urlsplit
 
 import h11
 
+from sympozium.hosts import in_url
+
 
 class Proxy:
     """`url` has the run's credential as its password."""
@@ -36,7 +38,7 @@ class Proxy:
     async def _tunnel(
         self, host: str, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        target = f"{in_url(host)}:{port}"
         http = h11.Connection(our_role=h11.CLIENT)
         headers = [("Host", target), ("Proxy-Authorization", f"Basic {self._credential}")]
         try:

@@ -61,7 +61,7 @@ async def _on_nodes(parts: Parts) -> tuple[list[endpoints.Found], list[str]]:
         reports = await nodemodels.directly(parts.kube)
     except KubeError as exc:
         return [], [f"the node probes are not known: {exc}"]
-    return nodemodels.found(reports), [f"{r.node}: {r.problem}" for r in reports if r.problem]
+    return nodemodels.found(reports), nodemodels.untold(reports)
 
 
 @router.post("/setup/try")

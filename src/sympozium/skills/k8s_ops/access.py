@@ -10,6 +10,8 @@ import json
 import os
 from pathlib import Path
 
+from sympozium.hosts import in_url
+
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
@@ -35,7 +37,7 @@ def environment(home: Path, *, account: Path = SERVICE_ACCOUNT) -> dict[str, str
             "are given by the controller to a skill whose pack has rbac or clusterRBAC rules"
         )
     path = home / "kubeconfig"
-    server = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+    server = f"https://{in_url(host)}:{port}"
     path.write_text(json.dumps(_kubeconfig(server, authority, token, _namespace(account))))
     inherited["KUBECONFIG"] = str(path)
     return inherited

@@ -13,6 +13,7 @@ import ssl
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
+from sympozium.hosts import in_url
 from sympozium.localkube.access.objects import Objects
 from sympozium.localkube.admission.webhooks.hook import Hook
 from sympozium.localkube.types import Object
@@ -132,8 +133,7 @@ class Transport:
             for address in subset.get("addresses") or ():
                 for target in subset.get("ports") or ():
                     if wanted is None or target.get("name", "") == wanted.get("name", ""):
-                        ip = address["ip"]
-                        return f"[{ip}]:{target['port']}" if ":" in ip else f"{ip}:{target['port']}"
+                        return f"{in_url(address['ip'])}:{target['port']}"
         raise CallError(f'no endpoints available for service "{name}"')
 
     async def close(self) -> None:
