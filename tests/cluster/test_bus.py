@@ -3,12 +3,14 @@
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import nats.errors
 import nats.js.errors
 import pytest
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 
 from cluster.bus_data import whole
 from cluster.bus_server import BusServer
@@ -16,6 +18,7 @@ from sympozium.bus import messages
 from sympozium.bus.admin import Admin
 from sympozium.bus.connection import connect
 from sympozium.bus.credentials import Credentials
+from sympozium.bus.deliveries import Deliveries, DeliveryLostError
 from sympozium.bus.errors import BusError
 from sympozium.bus.history import Stored
 from sympozium.bus.publisher import Publisher
@@ -127,17 +130,75 @@ async def test_a_killed_server_loses_nothing(server: BusServer, admin: Admin, re
 
 async def test_a_message_is_not_held_back_for_what_an_earlier_request_left(admin: Admin) -> None:
     agent = await Publisher.open((await admin.issue(ONE))["agent"])
-    async with asyncio.timeout(20), admin._subscription() as subscription:
-        await admin._fetch(subscription)  # the keys of the run
+    deliveries = Deliveries(lambda: admin._js, admin._reconnections)
+    async with asyncio.timeout(20), deliveries.opened():
+        await deliveries.next()  # the keys of the run
         # As the server has it when the end of a request and the client's own timeout cross.
         left = json.dumps({"batch": 64, "expires": 60_000_000_000}).encode()
+        subscription = deliveries._subscription
         await admin._nats.publish(subscription._nms, left, subscription._deliver)
-        waiting = asyncio.create_task(admin._fetch(subscription))
+        waiting = asyncio.create_task(deliveries.next())
         await admin._nats.flush()
         await agent.publish(messages.STEP_STARTED, {"step": 1, "text": "now"})
-        (found,) = await waiting
+        found = await waiting
+        assert found is not None
         assert b"now" in found.data
     await agent.close()
+
+
+def lose_one(admin: Admin) -> list[bytes]:
+    """What the admin's connection loses of what the server sent: the first message with `unheard` in it."""
+    lost: list[bytes] = []
+    process = admin._nats._process_msg
+
+    async def losing(sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
+        if b"unheard" in data and not lost:
+            lost.append(data)
+        else:
+            await process(sid, subject, reply, data, headers)
+
+    admin._nats._process_msg = losing  # type: ignore[method-assign, assignment]
+    return lost
+
+
+async def test_a_hole_is_noticed_before_what_follows_it_is_taken(admin: Admin) -> None:
+    agent = await Publisher.open((await admin.issue(ONE))["agent"])
+    lost = lose_one(admin)
+    deliveries = Deliveries(lambda: admin._js, admin._reconnections)
+    async with asyncio.timeout(20), deliveries.opened():
+        await deliveries.next()  # the keys of the run
+        subscription = deliveries._subscription
+        several = json.dumps({"batch": 2, "expires": 60_000_000_000}).encode()
+        await admin._nats.publish(subscription._nms, several, subscription._deliver)
+        for text in ("unheard", "after"):
+            await agent.publish(messages.STEP_STARTED, {"step": 1, "text": text})
+        with pytest.raises(DeliveryLostError, match="deliveries 2 to 2 never came"):
+            await deliveries.next()
+    await agent.close()
+    assert len(lost) == 1
+
+
+@pytest.mark.parametrize("followed", [True, False], ids=["more-follows", "nothing-follows"])
+async def test_a_delivery_that_is_lost_on_its_way_is_made_good_in_order(admin: Admin, followed: bool) -> None:
+    """As when one of several servers dies between noting that it sends a message and sending it."""
+    agent = await Publisher.open((await admin.issue(ONE))["agent"])
+    heard: list[str] = []
+
+    async def hear(run: RunRef, stored: Stored) -> None:
+        heard.append(str(stored.message.data["text"]))
+
+    lost = lose_one(admin)
+    said = ["before", "unheard", *(["after"] if followed else [])]
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        consuming = group.create_task(admin.consume(hear))
+        for text in said:
+            await agent.publish(messages.STEP_STARTED, {"step": 1, "text": text})
+        while len(heard) < len(said):
+            await asyncio.sleep(0.02)
+        consuming.cancel()
+    await agent.close()
+    assert len(lost) == 1
+    assert heard == said
 
 
 async def test_a_message_whose_handler_failed_comes_again_in_order(admin: Admin) -> None:
@@ -490,3 +551,35 @@ async def test_follow_goes_on_through_a_restart_of_the_server(
                 break
     await agent.close()
     assert seen == ["before", "after"]
+
+
+@pytest.mark.parametrize("followed", [True, False], ids=["more-follows", "nothing-follows"])
+async def test_follow_reads_what_nobody_told_it_of(admin: Admin, reader: Reader, followed: bool) -> None:
+    """As when a server dies that was to pass a message on to the reader's."""
+    agent = await Publisher.open((await admin.issue(ONE))["agent"])
+    subscribe = reader._nats.subscribe
+
+    async def deaf(subject: str, cb: Callable[[Msg], Awaitable[None]]) -> Subscription:
+        async def losing(message: Msg) -> None:
+            if b"unheard" not in message.data:
+                await cb(message)
+
+        return await subscribe(subject, cb=losing)
+
+    reader._nats.subscribe = deaf  # type: ignore[method-assign, assignment]
+    said, seen = ["before", "unheard", *(["after"] if followed else [])], []
+
+    async def speak() -> None:
+        for text in said[1:]:
+            await agent.publish(messages.STEP_STARTED, {"step": 1, "text": text})
+
+    await agent.publish(messages.STEP_STARTED, {"step": 1, "text": "before"})
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        async for stored in reader.follow(ONE):
+            seen.append(str(stored.message.data["text"]))
+            if seen == ["before"]:
+                group.create_task(speak())
+            if seen[-1] == said[-1]:
+                break
+    await agent.close()
+    assert seen == said

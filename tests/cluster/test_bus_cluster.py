@@ -110,29 +110,30 @@ async def test_any_server_dies_while_runs_speak_and_are_heard(bus: BusCluster, a
             await agent.publish(messages.STEP_STARTED, {"step": 1, "text": str(sent)})
             sent += 1
 
-    consuming = asyncio.create_task(admin.consume(hear))
-    first = await leader(admin)
-    # One that follows while runs speak, then the one that leads, each with an account that changes meanwhile.
-    for turn, victim in enumerate([(first + 1) % 3, await leader(admin)]):
-        bound = sent + 40
-        speaking = asyncio.create_task(speak())
+    async with asyncio.TaskGroup() as group:
+        consuming = group.create_task(admin.consume(hear))
+        first = await leader(admin)
+        # One that follows while runs speak, then the one that leads, each with an account that changes meanwhile.
+        for turn, victim in enumerate([(first + 1) % 3, await leader(admin)]):
+            bound = sent + 40
+            speaking = asyncio.create_task(speak())
+            async with asyncio.timeout(60):
+                while sent < bound - 20:
+                    await asyncio.sleep(0.001)
+            bus.kill(victim)
+            late = RunRef("team", f"late-{turn}", "uid")
+            issued = (await patient(lambda run=late: admin.issue(run)))["agent"]  # type: ignore[misc]
+            await patient(lambda run=gone[turn].run: admin.revoke(run))  # type: ignore[misc]
+            await speaking
+            bus.start(victim)
+            await bus.reachable(victim)
+            await agreed(bus, issued, known=True)
+            await agreed(bus, gone[turn], known=False)
+            await complete(admin)
         async with asyncio.timeout(60):
-            while sent < bound - 20:
-                await asyncio.sleep(0.001)
-        bus.kill(victim)
-        late = RunRef("team", f"late-{turn}", "uid")
-        issued = (await patient(lambda run=late: admin.issue(run)))["agent"]  # type: ignore[misc]
-        await patient(lambda run=gone[turn].run: admin.revoke(run))  # type: ignore[misc]
-        await speaking
-        bus.start(victim)
-        await bus.reachable(victim)
-        await agreed(bus, issued, known=True)
-        await agreed(bus, gone[turn], known=False)
-        await complete(admin)
-    async with asyncio.timeout(60):
-        while len(heard) < sent:
-            await asyncio.sleep(0.02)
-    consuming.cancel()
+            while len(heard) < sent:
+                await asyncio.sleep(0.02)
+        consuming.cancel()
     assert heard == [str(number) for number in range(sent)]
     stored = [item.message.data["text"] for item in await patient(lambda: admin.transcript(speaker))]
     assert stored == heard

@@ -5,12 +5,15 @@ import json
 import socket
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import cast
 
 import pytest
+from nats.aio.msg import Msg
 
 from cluster.api_server import installed
 from cluster.bus_data import whole
 from cluster.live_streams import (
+    SECONDS,
     Stage,
     bus,
     connect,
@@ -25,8 +28,12 @@ from cluster.live_streams import (
 from cluster.people import bind
 from sympozium.bus import messages
 from sympozium.bus.connection import connect as connect_bus
+from sympozium.bus.keyring import READER_INBOX
 from sympozium.bus.messages import Message, new_key, seal
 from sympozium.bus.subjects import RunRef
+from sympozium.kube import Client
+from sympozium.server.bus import Bus
+from sympozium.server.feed.feed import Feed
 from sympozium.testing.waiting import until
 
 __all__ = ["bus", "installed", "lone", "second", "stage"]
@@ -116,6 +123,37 @@ async def test_the_transcript_is_what_the_stream_has(stage: Stage) -> None:
         after = f"{path}?after={client.ids[1]}"
         found = await asyncio.to_thread(stage.server.ask, "GET", after, token="admin-token")
         assert [event["seq"] for event in found.json()["events"]] == client.ids[2:]
+
+
+async def test_what_nobody_told_of_is_read_when_somebody_knows_better(stage: Stage) -> None:
+    """As when one of several servers dies that was to pass a run's last message on to ours."""
+    run = stage.run()
+    kept = stage.bus.keyring
+    heard = Bus(cast("Client", None))
+    async with stage.speaker(run) as agent:
+        heard.connection = await connect_bus(
+            stage.bus.url, kept.reader_user(), name="deaf", inbox=READER_INBOX
+        )
+        heard.controller = messages.public_key(kept.controller_public)
+        feed = Feed(heard, run, lambda: None)
+        feed._seen_live = deaf  # type: ignore[method-assign]
+        following = asyncio.create_task(feed.follow())
+        async with asyncio.timeout(SECONDS):
+            await feed.complete.wait()
+            await say(agent, "unheard")
+            await finish(agent)
+            feed.look_again()
+            while not feed.finished:
+                await asyncio.sleep(0.01)
+        following.cancel()
+        await heard.connection.close()
+    entries = feed.log.after(0, 1_000_000)
+    assert entries is not None
+    assert len(entries) == 2
+
+
+async def deaf(message: Msg) -> None:
+    """Hears nothing."""
 
 
 async def test_a_long_run_is_resumed_where_nothing_is_kept_in_memory(stage: Stage) -> None:

@@ -7,8 +7,8 @@ that matters.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -31,23 +31,20 @@ from sympozium.bus import messages, nkey
 from sympozium.bus.accounts import Accounts
 from sympozium.bus.audit.recorder import Recorder
 from sympozium.bus.audit.store import Store
-from sympozium.bus.connection import API_TIMEOUT, Reconnections, connect, words
+from sympozium.bus.connection import API_TIMEOUT, FAILURES, Reconnections, connect, words
 from sympozium.bus.credentials import Credentials, User
+from sympozium.bus.deliveries import Deliveries, DeliveryLostError
 from sympozium.bus.errors import BusError
 from sympozium.bus.figures import AGE, DROPPED, PENDING, REDELIVERED
-from sympozium.bus.history import Raw, Stored, Verifier, stored
+from sympozium.bus.history import Raw, Stored, Verifier, stored, transcript
 from sympozium.bus.keyring import SOURCES, Keyring
 from sympozium.bus.lanes import Lanes
 from sympozium.bus.messages import Message, seal
 from sympozium.bus.subjects import ALL, CONTROLLER, STREAM, TOOLS, RunRef
 
 log = logging.getLogger(__name__)
-_FAILURES = (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError)
-_CONSUMER = "controllers"
-_ACK_WAIT = 600.0
 _CONTROL_ACK_WAIT = 5.0
 """Seconds after which a run is told again what a tool server took and died over. It knows what it has already."""
-_PULL_TIMEOUT = 30.0
 _RETRY = 1.0
 _KNOWN_RUNS = 2000
 
@@ -94,7 +91,7 @@ class Admin:
 
     async def close(self) -> None:
         await self._accounts.close()
-        with suppress(*_FAILURES):
+        with suppress(*FAILURES):
             await self._nats.close()
 
     @property
@@ -124,9 +121,9 @@ class Admin:
         except nats.js.errors.BadRequestError:
             try:
                 await self._js.update_stream(config)
-            except _FAILURES as exc:
+            except FAILURES as exc:
                 raise BusError(f"the stream {STREAM} is there and differs: {exc}") from exc
-        except _FAILURES as exc:
+        except FAILURES as exc:
             raise BusError(f"the stream {STREAM} cannot be made: {words(exc)}") from exc
 
     @property
@@ -170,7 +167,7 @@ class Admin:
         )
         try:
             await self._js.add_consumer(STREAM, config)
-        except _FAILURES as exc:
+        except FAILURES as exc:
             raise BusError(f"the consumer of run {run.name} cannot be made: {words(exc)}") from exc
 
     async def revoke(self, run: RunRef) -> None:
@@ -181,7 +178,7 @@ class Admin:
                 await self._js.delete_consumer(STREAM, run.consumer(TOOLS))
             except nats.js.errors.NotFoundError:
                 raise
-            except _FAILURES as exc:
+            except FAILURES as exc:
                 raise BusError(f"the consumer of run {run.name} cannot be removed: {words(exc)}") from exc
 
     # -- telling a run
@@ -202,7 +199,7 @@ class Admin:
         headers: dict[str, Any] = {Header.MSG_ID: f"{self._message_secret()}-{run.uid}-{kind}-{epoch}"}
         try:
             await self._js.publish(subject, payload, headers=headers)
-        except _FAILURES as exc:
+        except FAILURES as exc:
             raise BusError(f"{kind} for run {run.name} is not stored: {words(exc)}") from exc
 
     def _message_secret(self) -> str:
@@ -222,67 +219,31 @@ class Admin:
 
         async def handle(sequence: int) -> None:
             await self._handle_one(held[sequence], handler)
-            with suppress(*_FAILURES):  # not acknowledged, it comes again and is known
+            with suppress(*FAILURES):  # not acknowledged, it comes again and is known
                 await held.pop(sequence).ack()
 
         async with asyncio.TaskGroup() as group:
             lanes = Lanes(group, handle)
+            deliveries = Deliveries(lambda: self._js, self._reconnections)
             while True:
                 try:
-                    async with self._subscription() as subscription:
+                    async with deliveries.opened():
                         while True:
-                            for raw in await self._fetch(subscription):
-                                sequence = raw.metadata.sequence.stream
-                                if sequence not in held:
-                                    lanes.put(tuple(raw.subject.split(".")[2:4]), sequence)
-                                # It came again while it is held: only the newest delivery can be acknowledged.
-                                held[sequence] = raw
-                except _FAILURES as exc:
+                            raw = await deliveries.next()
+                            if raw is None:
+                                continue
+                            sequence = raw.metadata.sequence.stream
+                            if sequence not in held:
+                                lanes.put(tuple(raw.subject.split(".")[2:4]), sequence)
+                            # It came again while it is held: only the newest delivery can be acknowledged.
+                            held[sequence] = raw
+                except DeliveryLostError as exc:
+                    log.warning("bus: %s; reading again from the first that was not acknowledged", exc)
+                except FAILURES as exc:
                     if self._nats.is_closed:
                         raise BusError(f"the bus closed the connection for good: {words(exc)}") from exc
                     log.warning("bus: events cannot be read: %s", words(exc))
                     await asyncio.sleep(_RETRY)
-
-    async def _fetch(self, subscription: Any) -> list[Msg]:
-        # One at a time: with more, nats-py holds back what came for the rest of the batch, up to the whole timeout,
-        # when the end of an earlier request comes late. That is an approval that nobody sees for half a minute.
-        with suppress(TimeoutError):  # nothing was said meanwhile
-            messages: list[Msg] = await self._reconnections.answer(
-                subscription.fetch(1, timeout=_PULL_TIMEOUT)
-            )
-            return messages
-        return []
-
-    @asynccontextmanager
-    async def _subscription(self) -> AsyncIterator[Any]:
-        """A consumer that starts at the first message that was not acknowledged.
-
-        It is made anew each time: what a predecessor had taken and not acknowledged would otherwise come only
-        after `_ACK_WAIT`, behind later messages of the same run.
-        """
-        config = ConsumerConfig(
-            durable_name=_CONSUMER,
-            filter_subject=ALL,
-            ack_policy=AckPolicy.EXPLICIT,
-            ack_wait=_ACK_WAIT,
-            max_ack_pending=1024,
-        )
-        js = self._js
-        try:
-            known = await js.consumer_info(STREAM, _CONSUMER)
-        except nats.js.errors.NotFoundError:
-            log.info("no consumer %s yet: reading the stream from its beginning", _CONSUMER)
-        else:
-            config.deliver_policy = DeliverPolicy.BY_START_SEQUENCE
-            config.opt_start_seq = (known.ack_floor.stream_seq if known.ack_floor else 0) + 1
-            await js.delete_consumer(STREAM, _CONSUMER)
-        await js.add_consumer(STREAM, config)
-        subscription = await js.pull_subscribe_bind(consumer=_CONSUMER, stream=STREAM)
-        try:
-            yield subscription
-        finally:
-            with suppress(*_FAILURES):
-                await subscription.unsubscribe()
 
     async def _handle_one(self, received: Msg, handler: Handler) -> None:
         metadata = received.metadata
@@ -366,11 +327,7 @@ class Admin:
     async def transcript(self, run: RunRef) -> list[Stored]:
         """All verified messages of a run, in order. Raises BusError."""
         verifier = Verifier(run, self.keyring.controller_key.public_key())
-        found = [
-            Stored(raw.sequence, message)
-            async for raw in stored(self._nats, run)
-            if (message := verifier.take(raw)) is not None
-        ]
+        found = await transcript(self._nats, verifier)
         self.dropped += verifier.dropped
         return found
 
@@ -379,7 +336,7 @@ class Admin:
         await self.revoke(run)
         try:
             await self._js.purge_stream(STREAM, subject=run.everything)
-        except _FAILURES as exc:
+        except FAILURES as exc:
             raise BusError(f"the history of run {run.name} is not removed: {words(exc)}") from exc
         self._verifiers.pop((run.root, run.uid), None)
         self.recorder.forget(run)

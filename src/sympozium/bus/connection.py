@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import nats.errors
+import nats.js.errors
 from nats.aio.client import Client as Nats
 
 from sympozium.bus.credentials import User
@@ -27,6 +28,11 @@ _LONGEST_WAIT = 2.0
 _UNTIL_KNOWN = 5.0
 """Seconds in which a refusal is not believed: one of several servers that was away has not heard of every user yet."""
 API_TIMEOUT = 5.0
+PULL_TIMEOUT = 5.0
+"""Seconds of silence after which a consumer is asked again: the server that owes the answer may be gone, which nobody tells
+who is connected to another one."""
+FAILURES = (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError)
+"""What nats-py raises where a server is away, refuses, or does not answer."""
 
 
 class AnswerLostError(nats.errors.Error):

@@ -62,15 +62,19 @@ class Verifier:
 
         What is not to be believed is dropped, counted and logged.
         """
+        message = self.look(raw)
+        if message is not None:
+            self.see(message)
+        return message
+
+    def look(self, raw: Raw) -> Message | None:
+        """As `take`, of a message that may not be seen yet."""
         try:
             message = self.check(raw)
         except MessageError as exc:
             self.drop(raw, exc)
             return None
-        if message is None or self.is_seen(message):
-            return None
-        self.see(message)
-        return message
+        return None if message is None or self.is_seen(message) else message
 
     def check(self, raw: Raw) -> Message | None:
         """The verified message, None for keys (which are learned). Raises MessageError."""
@@ -98,9 +102,10 @@ class Verifier:
         last = self._last.get((message.source, message.epoch), 0)
         return last > message.seq if message.type == messages.MODEL_DELTA else last >= message.seq
 
-    def is_early(self, message: Message) -> bool:
-        """Whether its sender had stored messages before it that were not taken yet: of deltas, which overtake them."""
-        return self._last.get((message.source, message.epoch), 0) < message.seq
+    def follows_unseen(self, message: Message) -> bool:
+        """Whether its sender had stored another one before it that was not seen: they are counted without holes."""
+        before = message.seq if message.type == messages.MODEL_DELTA else message.seq - 1
+        return self._last.get((message.source, message.epoch), 0) < before
 
     def see(self, message: Message) -> None:
         if message.type != messages.MODEL_DELTA:
@@ -169,3 +174,12 @@ async def stored(
         raw = Raw(*found)
         sequence = raw.sequence
         yield raw
+
+
+async def transcript(connection: Nats, verifier: Verifier) -> list[Stored]:
+    """All verified messages of the verifier's run, in order. Raises BusError."""
+    return [
+        Stored(raw.sequence, message)
+        async for raw in stored(connection, verifier.run)
+        if (message := verifier.take(raw)) is not None
+    ]

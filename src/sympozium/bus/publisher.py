@@ -22,14 +22,13 @@ from nats.js.api import Header
 from nats.js.client import JetStreamContext
 
 from sympozium.bus import messages, subjects
-from sympozium.bus.connection import Reconnections, connect, words
+from sympozium.bus.connection import PULL_TIMEOUT, Reconnections, connect, words
 from sympozium.bus.credentials import Credentials
 from sympozium.bus.errors import BusError
 from sympozium.bus.messages import Message, MessageError, seal, unseal
 
 log = logging.getLogger(__name__)
 _ACK_TIMEOUT = 3.0
-_PULL_TIMEOUT = 30.0
 _RETRY_DELAY = 0.1
 _LONGEST_DELAY = 2.0
 _CLOSE_TIMEOUT = 5.0
@@ -149,7 +148,7 @@ class Publisher:
 
     async def _fetch(self, subscription: JetStreamContext.PullSubscription) -> list[Msg]:
         with suppress(TimeoutError):  # nothing was said meanwhile
-            return await self._reconnections.answer(subscription.fetch(1, timeout=_PULL_TIMEOUT))
+            return await self._reconnections.answer(subscription.fetch(1, timeout=PULL_TIMEOUT))
         return []
 
     def _from_controller(self, stored: Msg) -> Message | None:

@@ -19,13 +19,14 @@ from sympozium.bus import messages
 from sympozium.bus.connection import Reconnections, connect
 from sympozium.bus.credentials import User
 from sympozium.bus.errors import BusError
-from sympozium.bus.history import Raw, Stored, Verifier, stored
+from sympozium.bus.history import Raw, Stored, Verifier, stored, transcript
 from sympozium.bus.keyring import READER_INBOX
 from sympozium.bus.subjects import AGENT, RunRef
 
 log = logging.getLogger(__name__)
 _PENDING = 10_000
 _RETRY = 0.5
+_SILENCE = 2.0
 
 
 class Reader:
@@ -55,30 +56,22 @@ class Reader:
     async def transcript(self, run: RunRef) -> list[Stored]:
         """All verified messages of a run, in order. Raises BusError."""
         verifier = Verifier(run, self._controller)
-        found = [s async for s in self._history(verifier, 0)]
+        found = await transcript(self._nats, verifier)
         self.dropped += verifier.dropped
         return found
-
-    async def _history(self, verifier: Verifier, after: int) -> AsyncIterator[Stored]:
-        async for raw in stored(self._nats, verifier.run, after=after):
-            message = verifier.take(raw)
-            if message is not None:
-                yield Stored(raw.sequence, message)
 
     async def follow(self, run: RunRef) -> AsyncGenerator[Stored, None]:
         """The history, then live messages and deltas, until the caller stops.
 
-        Live messages are looked at only after the history, and again after each reconnection: what was
-        missed in between is in the stream. A bus that is away is waited for. Raises BusError when it
-        refuses this reader.
+        Live messages are looked at only after the history, and the history again after each reconnection, where they
+        have a hole, and after a while of silence: what was missed is in the stream. A bus that is away is waited for.
+        Raises BusError when it refuses this reader.
         """
         verifier = Verifier(run, self._controller)
         arriving: asyncio.Queue[Raw] = asyncio.Queue(_PENDING)
 
-        async def arrived(message: Msg) -> None:
-            raw = Raw(
-                0, run.events(AGENT) if message.subject == run.live(AGENT) else message.subject, message.data
-            )
+        async def arrived(said: Msg) -> None:
+            raw = Raw(0, run.events(AGENT) if said.subject == run.live(AGENT) else said.subject, said.data)
             with suppress(asyncio.QueueFull):  # stored ones are read from the stream below
                 arriving.put_nowait(raw)
 
@@ -89,9 +82,10 @@ class Reader:
             while True:
                 back = asyncio.ensure_future(self._reconnections.wait())
                 try:
-                    async for found in self._history(verifier, last):
-                        last = found.sequence
-                        yield found
+                    async for raw in stored(self._nats, run, after=last):
+                        last = raw.sequence
+                        if (message := verifier.take(raw)) is not None:
+                            yield Stored(raw.sequence, message)
                     async for found in self._live(verifier, arriving, back):
                         yield found
                 except BusError as exc:
@@ -114,16 +108,22 @@ class Reader:
     async def _live(
         self, verifier: Verifier, arriving: "asyncio.Queue[Raw]", back: "asyncio.Future[None]"
     ) -> AsyncIterator[Stored]:
-        """Ends when the connection was lost and came back, or more came than could be held."""
+        """Ends where there may be more in the stream: it was not heard while the connection was away, more came than could
+        be held, a server died that was to tell it.
+        """
         while not back.done() and not arriving.full():
             get: asyncio.Future[Raw] = asyncio.ensure_future(arriving.get())
             both: set[asyncio.Future[Any]] = {get, back}
             try:
-                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(both, timeout=_SILENCE, return_when=asyncio.FIRST_COMPLETED)
                 if not get.done():
                     return
             finally:
                 get.cancel()
-            message = verifier.take(get.result())
-            if message is not None:
-                yield Stored(0, message)
+            message = verifier.look(get.result())
+            if message is None:
+                continue
+            if verifier.follows_unseen(message):
+                return
+            verifier.see(message)
+            yield Stored(0, message)

@@ -19,7 +19,7 @@ from sympozium.actions.errors import ActionError
 from sympozium.bus import messages
 from sympozium.bus.connection import connect
 from sympozium.bus.errors import BusError
-from sympozium.bus.history import Stored, Verifier, stored
+from sympozium.bus.history import Stored, Verifier, transcript
 from sympozium.bus.keyring import READER_INBOX
 from sympozium.bus.subjects import RunRef
 from sympozium.kube import Client, KubeError
@@ -54,12 +54,7 @@ class Bus:
         """What a run has said so far, verified, in order. Raises BusError."""
         if self.connection is None or self.controller is None:
             raise BusError("the bus, where transcripts are, does not answer")
-        verifier = Verifier(run, self.controller)
-        return [
-            Stored(raw.sequence, message)
-            async for raw in stored(self.connection, run)
-            if (message := verifier.take(raw)) is not None
-        ]
+        return await transcript(self.connection, Verifier(run, self.controller))
 
     async def run(self) -> None:
         """Be connected until cancelled."""

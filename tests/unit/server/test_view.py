@@ -1,5 +1,6 @@
 """Viewers of a run: whatever they lose their connection at, they get each event once, in order."""
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -119,6 +120,20 @@ async def test_the_end_comes_after_the_last_word(phase: str) -> None:
     assert names(found) == ["message", "end"]
     assert found[-1].data == {"phase": phase, "deleted": False}
     assert view.ended
+
+
+async def test_where_the_last_word_was_not_heard_the_stream_is_asked_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stage = Stage()
+    asked = asyncio.Event()
+    monkeypatch.setattr(stage.feed, "look_again", asked.set)
+    view = RunView(stage.feed, stage.copies, 0)
+    await everything(view)
+    assert not asked.is_set()
+    stage.phase("Succeeded")
+    await everything(view)
+    assert asked.is_set()
 
 
 async def test_a_result_of_an_attempt_before_is_not_the_last_word() -> None:

@@ -16,13 +16,12 @@ from nats.aio.client import Client as Nats
 from nats.js.api import Header, RetentionPolicy, StorageType, StreamConfig
 
 from sympozium.bus.audit.entry import is_stray
-from sympozium.bus.connection import API_TIMEOUT, Reconnections, words
+from sympozium.bus.connection import API_TIMEOUT, FAILURES, Reconnections, words
 from sympozium.bus.errors import BusError
 from sympozium.bus.getting import get_subject, message_of
 from sympozium.bus.subjects import AUDIT_ROOT, AUDIT_STREAM, RunRef
 
 log = logging.getLogger(__name__)
-_FAILURES: Final = (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError)
 _WRONG_LAST_SEQUENCE: Final = frozenset({10071, 10164})
 """nats-server's error codes for an expected last sequence that is not."""
 
@@ -71,7 +70,7 @@ class Store:
                 found = (await js.add_stream(config)).config
             if found.num_replicas != replicas:
                 found = (await js.update_stream(found, num_replicas=replicas)).config
-        except _FAILURES as exc:
+        except FAILURES as exc:
             raise BusError(f"the stream {AUDIT_STREAM} cannot be made: {words(exc)}") from exc
         if not (found.deny_delete and found.deny_purge and found.storage == StorageType.FILE):
             raise BusError(
@@ -93,7 +92,7 @@ class Store:
             if exc.err_code in _WRONG_LAST_SEQUENCE:
                 raise OvertakenError(str(exc)) from exc
             raise BusError(f"the record of run {run.name} takes no entry: {words(exc)}") from exc
-        except _FAILURES as exc:
+        except FAILURES as exc:
             raise BusError(f"the record of run {run.name} takes no entry: {words(exc)}") from exc
         return int(ack.seq)
 
@@ -146,5 +145,5 @@ class Store:
             return (
                 await self._reconnections.answer(self._nats.request(subject, query, timeout=API_TIMEOUT))
             ).data
-        except _FAILURES as exc:
+        except FAILURES as exc:
             raise BusError(f"{subject}: {words(exc)}") from exc

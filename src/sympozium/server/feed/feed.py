@@ -82,6 +82,11 @@ class Feed:
         """Look again at what there is: the run's object, or the connection, has changed."""
         self._stir.set()
 
+    def look_again(self) -> None:
+        """Read the stream on: it has something of which nobody has heard, as when a server dies that was to tell it."""
+        self._missed = True
+        self._stir.set()
+
     # -- reading
 
     async def follow(self) -> None:
@@ -256,7 +261,7 @@ class Feed:
         while self._pieces:
             data, until = self._pieces[0]
             piece = self._checked_piece(self._verifier, data)
-            if piece is not None and self._verifier.is_early(piece) and time.monotonic() < until:
+            if piece is not None and self._verifier.follows_unseen(piece) and time.monotonic() < until:
                 self._awaited[hash(data)] = until
                 return
             self._pieces.popleft()

@@ -106,6 +106,8 @@ class RunView:
     def _has_last_word(self, run: Object) -> bool:
         if self._terminal_since is None:
             self._terminal_since = time.monotonic()
+            if not self._feed.finished:
+                self._feed.look_again()
         if self._feed.finished or time.monotonic() - self._terminal_since >= LAST_WORD:
             return True
         completed: str | None = run["status"].get("completedAt")
