@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fastapi import FastAPI, Request
@@ -14,10 +15,13 @@ from starlette.types import ASGIApp, Message
 
 from sympozium.kube.errors import ConfigError
 from sympozium.server import dashboard, problems
+from sympozium.server.app import declare
 from sympozium.server.guards.bodies import URL_LIMIT, Bodies
 from sympozium.server.guards.headers import SecurityHeaders
 from sympozium.server.guards.hosts import Hosts
 from sympozium.server.guards.journal import Journal
+from sympozium.server.guards.order import cors
+from sympozium.server.parts import parts
 from sympozium.server.settings import Settings
 from sympozium.telemetry import metrics
 
@@ -234,6 +238,17 @@ def test_a_failure_inside_is_counted_once_and_the_stream_gauge_goes_back() -> No
     assert value("sympozium_api_request_seconds_count", method="GET", route="/api/v1/stream") == 0
 
 
+def test_a_route_of_the_real_application_is_counted_with_its_prefix() -> None:
+    routes = {"/api/v1/session/oidc/start": "/api/v1/session/oidc/start", "/api/nothing": "/api/{path:path}"}
+    real = declare()
+    real.dependency_overrides[parts] = lambda: SimpleNamespace(oidc=None)
+    for path, route in routes.items():
+        labels = {"method": "GET", "route": route, "status": "404"}
+        before = value("sympozium_api_requests_total", **labels)
+        assert client(Journal(real)).get(path).status_code == 404
+        assert value("sympozium_api_requests_total", **labels) == before + 1
+
+
 # -- settings
 
 
@@ -260,3 +275,27 @@ def test_a_path_that_can_be_no_file_is_the_page(path: str, tmp_path: Path) -> No
     app = FastAPI()
     dashboard.serve(app, tmp_path)
     assert TestClient(app, base_url="http://localhost").get(path).text == "the page"
+
+
+# -- pages of other origins
+
+
+def test_a_page_of_an_origin_that_is_let_in_may_send_what_clients_send_and_read_what_they_read() -> None:
+    guarded = client(cors(application(), ["https://page.example.org"]))
+    sent = "authorization,content-type,idempotency-key,a2a-version,x-stainless-lang,last-event-id"
+    asks = {
+        "Origin": "https://page.example.org",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": sent,
+    }
+    preflight = guarded.options("/api/v1/items/a", headers=asks)
+    assert preflight.status_code == 200
+    allowed = preflight.headers["access-control-allow-headers"].lower()
+    assert {*sent.split(",")} <= {name.strip() for name in allowed.split(",")}
+    answer = guarded.get("/cached", headers={"Origin": "https://page.example.org"})
+    assert "X-Sympozium-Run" in answer.headers["access-control-expose-headers"]
+    for one in (preflight, answer):
+        assert one.headers["access-control-allow-origin"] == "https://page.example.org"
+        assert "access-control-allow-credentials" not in one.headers
+    asks["Origin"] = "https://other.example.org"
+    assert "access-control-allow-origin" not in guarded.options("/api/v1/items/a", headers=asks).headers

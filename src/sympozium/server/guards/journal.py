@@ -18,6 +18,7 @@ from sympozium.telemetry.tracecontext import TraceContext
 
 log = logging.getLogger(__name__)
 _PATH: Final = 300
+_PREFIX: Final = "/api/v1/"
 _REQUESTS: Final = metrics.counter(
     "sympozium_api_requests_total", "Requests that were answered.", ["method", "route", "status"]
 )
@@ -107,4 +108,7 @@ def _say(scope: Scope, status: int, seconds: float) -> None:
 
 def _route(scope: Scope) -> str:
     """`/api/v1/namespaces/{namespace}/runs`; what met no route is one."""
-    return str(getattr(scope.get("route"), "path", "none"))
+    path = str(getattr(scope.get("route"), "path", "none"))
+    # FastAPI's route does not know the prefix that its router was included with.
+    beneath = scope["path"].startswith(_PREFIX) and path.startswith("/") and not path.startswith("/api/")
+    return _PREFIX.rstrip("/") + path if beneath else path

@@ -1,5 +1,8 @@
 """The guards in their order: what is outside sees what is inside refused."""
 
+from collections.abc import Sequence
+from typing import Final
+
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
@@ -12,7 +15,10 @@ from sympozium.server.guards.rates import Rate, RateLimit
 from sympozium.server.parts import Parts
 from sympozium.server.signin.signin import Sessions
 
-_HOUR = 3600
+_HOUR: Final = 3600
+EXPOSED: Final = (
+    "Retry-After", "Mcp-Session-Id", "X-Sympozium-Run", "X-Sympozium-Ignored", "X-Sympozium-Record", "X-Should-Retry",
+)  # fmt: skip
 
 
 def around(app: ASGIApp, parts: Parts) -> ASGIApp:
@@ -26,20 +32,19 @@ def around(app: ASGIApp, parts: Parts) -> ASGIApp:
     guarded = Bodies(guarded, limit=settings.max_body)
     guarded = Hosts(guarded, settings, parts.directory.is_host)
     if settings.cors_origins:
-        # Without credentials: a page of another origin speaks with a bearer token, never with a session.
-        guarded = CORSMiddleware(
-            guarded,
-            allow_origins=settings.cors_origins,
-            allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=[
-                "Authorization",
-                "Content-Type",
-                "Last-Event-ID",
-                "Mcp-Session-Id",
-                "Mcp-Protocol-Version",
-            ],
-            expose_headers=["Retry-After", "Mcp-Session-Id"],
-            max_age=_HOUR,
-        )
+        guarded = cors(guarded, settings.cors_origins)
     guarded = SecurityHeaders(guarded, https=(settings.public_url or "").startswith("https:"))
     return Journal(guarded)
+
+
+def cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
+    """Lets pages of these origins ask, without credentials: with a bearer token, never with a session."""
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+        # Clients have headers of their own (`X-Stainless-Lang` of OpenAI's): they come with a token, or are refused.
+        allow_headers=["*"],
+        expose_headers=EXPOSED,
+        max_age=_HOUR,
+    )
