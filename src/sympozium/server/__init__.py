@@ -10,6 +10,8 @@
     streams/    streams over HTTP: changes of kinds, viewers, limits, the end
     connection  a connection that can be cut
     problems    errors as RFC 9457 problems
+    queries     query parameters that a route does not know
+    unknown     paths and methods that there are not
     runs/       what is made of runs: summaries, the list and its search, usage, what one run did
     models/     the JSON of answers and requests; web/openapi.json is made from it
     routes/     one module for each group of routes

@@ -4,19 +4,18 @@ import functools
 from collections.abc import Sequence
 from typing import Any, Final
 
-from fastapi import APIRouter, FastAPI
-from fastapi.responses import Response
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp
 
 from sympozium import __version__
-from sympozium.server import dashboard, problems
+from sympozium.server import dashboard, problems, unknown
 from sympozium.server.agents.endpoints import Endpoints
 from sympozium.server.guards.order import around
 from sympozium.server.hooks import route as hooks
 from sympozium.server.models import problem
 from sympozium.server.parts import Parts
-from sympozium.server.problems import Problem
+from sympozium.server.queries import known_query
 from sympozium.server.routes import (
     agents,
     apply,
@@ -79,18 +78,15 @@ def declare() -> FastAPI:
     )
     problems.install(app)
     for router in ROUTERS:
-        app.include_router(router, prefix="/api/v1", responses=problem.RESPONSES)
+        app.include_router(
+            router, prefix="/api/v1", responses=problem.RESPONSES, dependencies=[Depends(known_query)]
+        )
     app.include_router(hooks.router, responses=problem.RESPONSES)
     generated = app.openapi
     # FastAPI's own way to extend the document, which is made once.
     app.openapi = functools.cache(lambda: problem.described(generated()))  # type: ignore[method-assign]
 
-    @app.api_route(
-        "/api/{path:path}", include_in_schema=False, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]
-    )
-    async def unknown(path: str) -> Response:
-        raise Problem(404, f"/api/{path} is not there: /api/v1/openapi.json lists what is")
-
+    unknown.serve(app, [("/api/v1", router) for router in ROUTERS] + [("", hooks.router)])
     dashboard.serve(app)
     return app
 

@@ -120,9 +120,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
-        causes = [
-            {"field": _path(e["loc"]), "reason": e["type"], "message": e["msg"]} for e in error.errors()
-        ]
+        causes = [_cause(e) for e in error.errors()]
         words = "; ".join(f"{cause['field']}: {cause['message']}" for cause in causes[:5])
         return Problem(422, f"the request is not valid: {words}", causes=causes).response()
 
@@ -132,6 +130,14 @@ def install(app: FastAPI) -> None:
         return Problem(
             500, "something went wrong inside; the log of the API server has the details"
         ).response()
+
+
+def _cause(error: Mapping[str, Any]) -> dict[str, str]:
+    """Of pydantic's error; FastAPI's for a body that is no JSON has the place for a field, and the reason apart."""
+    where, words = error["loc"], error["msg"]
+    if error["type"] == "json_invalid":
+        where, words = where[:1], f"not JSON: {error['ctx']['error']}, at character {where[1]}"
+    return {"field": _path(where), "reason": error["type"], "message": words}
 
 
 def _path(location: Sequence[Any]) -> str:

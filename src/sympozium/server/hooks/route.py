@@ -5,13 +5,23 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Request
 from fastapi.responses import JSONResponse
 
+from sympozium.server.models.hooks import TriggerAnswer
 from sympozium.server.parts import PartsOf
 from sympozium.server.problems import Problem
 
 router = APIRouter(tags=["triggers"])
 
 
-@router.post("/hooks/{namespace}/{name}", status_code=202)
+@router.post(
+    "/hooks/{namespace}/{name}",
+    status_code=202,
+    response_model=TriggerAnswer,
+    responses={200: {"description": "It makes no run, and why.", "model": TriggerAnswer}},
+    openapi_extra={
+        "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
+        "security": [{"trigger": []}],
+    },
+)
 async def fire_trigger(
     namespace: str,
     name: str,

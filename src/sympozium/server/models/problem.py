@@ -46,6 +46,7 @@ def described(document: dict[str, Any]) -> dict[str, Any]:
     components.setdefault("schemas", {}).update({**schema.pop("$defs"), "Problem": schema})
     components["securitySchemes"] = {
         "token": {"type": "http", "scheme": "bearer", "description": "A Kubernetes bearer token."},
+        "trigger": {"type": "http", "scheme": "bearer", "description": "The token of a SympoziumTrigger."},
     }
     document["security"] = [{"token": []}]
     return document

@@ -15,6 +15,7 @@ from sympozium.server.feed.feed import Feed
 from sympozium.server.feed.frames import data_of
 from sympozium.server.feed.view import CHUNK, RunView
 from sympozium.server.models.streams import Transcript
+from sympozium.server.names import NamePath, Namespace, NamespacePath
 from sympozium.server.parts import Parts, PartsOf
 from sympozium.server.problems import Problem
 from sympozium.server.streams.changes import Changes
@@ -42,8 +43,8 @@ LastEventId = Annotated[
     responses=_EVENTS,
 )
 async def run_events(
-    namespace: str,
-    name: str,
+    namespace: NamespacePath,
+    name: NamePath,
     parts: PartsOf,
     caller: CallerOf,
     after: After = 0,
@@ -65,7 +66,7 @@ async def stream(
         Query(description="Kinds, by plural, whose changes to send; with commas or repeated."),
     ] = None,
     namespace: Annotated[
-        list[str] | None, Query(description="Namespaces of those; without, all that you may see.")
+        list[Namespace] | None, Query(description="Namespaces of those; without, all that you may see.")
     ] = None,
     listed: Annotated[
         bool, Query(alias="list", description="Whether what there is of those kinds comes first.")
@@ -96,7 +97,7 @@ async def stream(
 
 @router.get("/namespaces/{namespace}/runs/{name}/transcript", response_model=Transcript)
 async def transcript(
-    namespace: str, name: str, parts: PartsOf, caller: CallerOf, after: After = 0
+    namespace: NamespacePath, name: NamePath, parts: PartsOf, caller: CallerOf, after: After = 0
 ) -> Response:
     """What a run has said so far, in pages. 503 while the bus is away."""
     ref = await _run(parts, caller, namespace, name)
