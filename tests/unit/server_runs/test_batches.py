@@ -1,6 +1,7 @@
 """Changes come to the thread: each, the newest, and again when it failed."""
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -120,3 +121,26 @@ async def test_what_is_not_needed_keeps_nobody_waiting_when_it_fails() -> None:
     task = await follow(made, source)
     assert sink.taken == []
     task.cancel()
+
+
+async def test_what_it_works_on_is_closed_when_it_ends_by_the_thread_and_last() -> None:
+    did: list[str] = []
+    began, go_on = threading.Event(), threading.Event()
+
+    def take(_runs: Any, _gone: Any) -> None:
+        began.set()
+        assert go_on.wait(10)
+        did.append("taken")
+
+    made = Batches("test", take, close=lambda: did.append(threading.current_thread().name))
+    source = Source()
+    source.synced.set()
+    made.changed(None, run("r"))
+    task = asyncio.create_task(made.run(source))  # type: ignore[arg-type]
+    assert await asyncio.to_thread(began.wait, 10)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert did == []
+    go_on.set()
+    await asyncio.to_thread(made._thread.shutdown)
+    assert did == ["taken", "test_0"]

@@ -35,17 +35,20 @@ class Batches:
         key: Callable[[Object], Any] = key_of,
         only: Callable[[Object], bool] = lambda _run: True,
         needed: bool = True,
+        close: Callable[[], None] = lambda: None,
     ) -> None:
         """`apply` is called in the thread with objects and with the keys of those that are gone, each key once.
 
         An error of it is logged, and the batch tried again. `only` chooses the objects that are handed on. What is not
         `needed` keeps nobody waiting when it cannot be had: a disk that is full must not take the whole server away.
+        `close` is the last that the thread does.
         """
         self._name = name
         self._apply = apply
         self._key = key
         self._only = only
         self._needed = needed
+        self._close = close
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._pending: dict[Any, Object | None] = {}
         self._some = asyncio.Event()
@@ -83,6 +86,7 @@ class Batches:
                 self._some.clear()
                 await self._some.wait()
         finally:
+            self._thread.submit(self._close)
             self._thread.shutdown(wait=False)
 
     async def _batch(self, informer: Informer) -> None:

@@ -84,7 +84,9 @@ class Usage:
     def __init__(self, copies: Copies, directory: Path | None) -> None:
         self._ledger = Ledger(directory)
         self._informer = copies[RUNS]
-        self._batches = Batches("the ledger of usage", self._take, key=_uid, only=has_ended, needed=False)
+        self._batches = Batches(
+            "the ledger of usage", self._take, key=_uid, only=has_ended, needed=False, close=self._ledger.close
+        )
         copies.on_change(RUNS, self._changed)
 
     @property
