@@ -138,5 +138,6 @@ def test_a_phone_has_the_navigation_in_a_drawer(person: Person) -> None:
 def test_an_address_that_is_no_page_says_so(person: Person) -> None:
     person.go("/nowhere")
     expect(person.page.get_by_role("main")).to_contain_text("There is no such page")
+    person.accessible("nowhere")
     person.page.get_by_role("link", name="To the overview").click()
     person.heading(re.compile("Overview"))

@@ -303,8 +303,9 @@ PAGES = (
 )
 
 
-def test_the_pages_fit_a_phone(person: Person) -> None:
+def test_the_pages_fit_a_phone_and_can_be_read_in_the_dark(person: Person) -> None:
     person.page.set_viewport_size(PHONE)
+    person.page.emulate_media(color_scheme="dark")
     for where in PAGES:
         person.go(where)
         expect(person.page.get_by_role("heading", level=1)).to_be_visible()

@@ -88,6 +88,8 @@ def test_from_a_task_to_its_result(person: Person, world: World) -> None:
         page.reload()
     expect(page.get_by_role("main").get_by_role("status").first).to_contain_text("Succeeded")
     person.accessible("finished run")
+    page.emulate_media(color_scheme="dark")
+    person.accessible("finished run, in the dark")
     for tab in ("Timing", "Sub-agents", "Decisions", "Events", "YAML"):
         page.get_by_role("tab", name=tab).click()
         panel = page.get_by_role("tabpanel")

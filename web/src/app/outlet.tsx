@@ -46,6 +46,9 @@ export function Outlet() {
   if (!found || !page) {
     return (
       <div class="page">
+        <header class="page-head">
+          <h1>Not found</h1>
+        </header>
         <EmptyState title="There is no such page">
           <p>
             Nothing is at <code>{path}</code>. <a href={href("/")}>To the overview</a>
@@ -57,6 +60,9 @@ export function Outlet() {
   if (problem) {
     return (
       <div class="page">
+        <header class="page-head">
+          <h1>{page.title}</h1>
+        </header>
         <ErrorBox problem={problem} retry={() => window.location.reload()} />
       </div>
     );

@@ -85,7 +85,12 @@ class Usage:
         self._ledger = Ledger(directory)
         self._informer = copies[RUNS]
         self._batches = Batches(
-            "the ledger of usage", self._take, key=_uid, only=has_ended, needed=False, close=self._ledger.close
+            "the ledger of usage",
+            self._take,
+            key=_uid,
+            only=has_ended,
+            needed=False,
+            close=self._ledger.close,
         )
         copies.on_change(RUNS, self._changed)
 
