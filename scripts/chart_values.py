@@ -42,7 +42,9 @@ class Values(BaseModel):
 
 
 class Image(Values):
-    registry: Annotated[str, Field(min_length=1, pattern=r"^[^\s]*[^\s/]$")] = REGISTRY
+    registry: Annotated[
+        str, Field(min_length=1, pattern=r"^(\[[0-9A-Fa-f:]+\]|[^\s:/]+)(:[0-9]+)?(/[^\s:/]+)*$")
+    ] = REGISTRY
     """Where all images come from. Another one moves NATS and the collector too, by their bare names (air gap)."""
     tag: Annotated[str, Field(pattern=r"^([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?$")] = ""
     """Tag of our images; `v<appVersion>` when empty, so an image and its chart belong together."""

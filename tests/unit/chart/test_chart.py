@@ -178,6 +178,7 @@ def test_golden(name: str, values: dict[str, Any]) -> None:
         ({"config": {"prices": {"currency": "euro", "models": []}}}, "/config/prices/currency"),
         ({"uninstall": {"timeoutSeconds": 1}}, "/uninstall/timeoutSeconds"),
         ({"agents": {"namespaces": ["team-a"]}}, "/agents/namespaces/0"),
+        ({"image": {"registry": "https://mirror.example.org/x"}}, "/image/registry"),
         ({"nats": {"enabled": False}}, "set nats.external.url, or enable it"),
         ({"nats": {"external": {"url": "nats://x:4222"}}}, "set nats.enabled to false too"),
         ({"apiserver": {"ingress": {"enabled": True}}}, "name at least one host in apiserver.ingress.hosts"),
