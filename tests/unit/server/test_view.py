@@ -215,6 +215,23 @@ async def test_what_is_not_kept_is_read_from_the_stream_when_that_is_there() -> 
     assert ids(await everything(view)) == list(range(1, 9))
 
 
+async def test_neither_text_nor_the_end_comes_before_what_the_stream_did_not_give() -> None:
+    stage = Stage(kept=300, away=True)
+    for place in range(1, 9):
+        stage.say(place)
+    view = RunView(stage.feed, stage.copies, 0)
+    stage.feed.text.add("e", 1, "half a ")
+    assert names(await everything(view)) == ["run"]
+    assert view.patience is not None  # nobody may tell that the stream is back
+    stage.say(9, messages.RUN_RESULT, **RESULT)
+    stage.phase("Succeeded")
+    assert await everything(view) == []
+    stage.away = False
+    found = await everything(view)
+    assert ids(found) == list(range(1, 10))
+    assert names(found)[-1] == "end"
+
+
 async def test_a_feed_that_broke_is_a_problem_and_the_end() -> None:
     stage = Stage()
     stage.feed.broken = True

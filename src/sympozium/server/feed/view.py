@@ -1,5 +1,6 @@
 """One who looks at a run: a place in its stream, and what comes next from there."""
 
+import logging
 import time
 from datetime import datetime
 from typing import Any, Final
@@ -13,6 +14,7 @@ from sympozium.server.feed.frames import frame
 from sympozium.server.feed.text import Mark
 from sympozium.server.problems import Problem
 
+log = logging.getLogger(__name__)
 CHUNK: Final = 64 * 1024
 """Bytes that are taken at a time, about."""
 LAST_WORD: Final = 5.0
@@ -35,12 +37,14 @@ class RunView:
         self._begun = False
         self._connected = True
         self._checked = False
+        self._owed = False
+        """Whether what comes next for this viewer is in the stream alone, which did not give it."""
         self._last: Object | None = None
 
     @property
     def patience(self) -> float | None:
         """Seconds after which to ask again though nothing has changed."""
-        return 0.5 if self._terminal_since is not None or self._last is None else None
+        return 0.5 if self._owed or self._terminal_since is not None or self._last is None else None
 
     async def take(self) -> bytes:
         if self.ended:
@@ -57,7 +61,10 @@ class RunView:
                 500, "this run's messages cannot be read; the log of the API server has the details"
             )
             return frame("problem", problem.body())
-        return await self._stored() or self._written() or self._end()
+        stored = await self._stored()
+        if stored or self._owed:  # neither text nor the end comes before what is owed
+            return stored
+        return self._written() or self._end()
 
     def _beginning(self) -> bytes:
         run = self._feed.run
@@ -65,18 +72,26 @@ class RunView:
         return frame("run", data)
 
     async def _stored(self) -> bytes:
-        log = self._feed.log
+        kept = self._feed.log
         if self._feed.complete.is_set() and not self._checked:
             self._checked = True
-            if self._place > log.head:  # an id of another stream: the bus has lost what it had
+            if self._place > kept.head:  # an id of another stream: the bus has lost what it had
                 self._place = 0
                 return frame("reset", {"kind": "run"})
-        entries = log.after(self._place, CHUNK)
+        entries = kept.after(self._place, CHUNK)
         if entries is None:
             try:
                 entries = await self._feed.older(self._place, CHUNK)
-            except BusError:
-                return b""  # `bus` says that it is away, and its return has this asked again
+            except BusError as exc:
+                # Not always a connection that is away, which `bus` would say: also a stream without a leader.
+                if not self._owed:
+                    run = self._feed.run
+                    log.warning(
+                        "run %s/%s: what a viewer lacks: %s; asking again", run.namespace, run.name, exc
+                    )
+                self._owed = True
+                return b""
+            self._owed = False
         if not entries:
             return b""
         self._place = entries[-1].place
