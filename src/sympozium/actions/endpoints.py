@@ -184,7 +184,9 @@ async def _models(endpoint: "_Endpoint", seconds: float) -> list[str]:
             f"what answers at {endpoint.url} does not speak the OpenAI protocol",
             "see that the address is that of the API (most often it ends in /v1), not of a web page",
         )
-    return [str(item["id"]) for item in data if isinstance(item, dict) and item.get("id")]
+    # What is no text names no model. One that nests deeply would end whoever writes it out, by RecursionError.
+    ids = (item.get("id") for item in data if isinstance(item, dict))
+    return [name for name in ids if isinstance(name, str) and name]
 
 
 async def _ask(endpoint: "_Endpoint", model: str) -> Answer:
@@ -203,14 +205,14 @@ async def _ask(endpoint: "_Endpoint", model: str) -> Answer:
         )
     _check(endpoint, status, answer)
     try:
-        text = answer["choices"][0]["message"].get("content") or ""
+        text = str(answer["choices"][0]["message"].get("content") or "")
         tokens = int((answer.get("usage") or {}).get("total_tokens") or 0)
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError):
         raise EndpointError(
             f"{endpoint.url} answered a call with something that is no chat completion",
             "see that the address is that of an OpenAI-compatible API",
         ) from None
-    return Answer(model, str(text)[:_SHOWN], int((time.monotonic() - began) * 1000), tokens)
+    return Answer(model, text[:_SHOWN], int((time.monotonic() - began) * 1000), tokens)
 
 
 def _check(endpoint: "_Endpoint", status: int, body: Any) -> None:

@@ -16,6 +16,8 @@ from sympozium.actions.endpoints import attempt, discover, provider_of
 Reply = tuple[int, Any]
 MODELS: Reply = (200, {"data": [{"id": "m1"}, {"id": "m2"}]})
 SAID: Reply = (200, {"choices": [{"message": {"content": "ready"}}], "usage": {"total_tokens": 9}})
+DEEP = b"[" * 1015 + b"]" * 1015
+"""As deep as orjson reads, and deeper than Python writes out."""
 
 
 class Server:
@@ -116,6 +118,8 @@ async def test_a_model_that_knows_the_bound_by_its_newer_name() -> None:
         (MODELS, (400, {"error": "bad thing"}), "refused the request (400): bad thing", "check"),
         ((200, b"<html>"), SAID, "does not speak the OpenAI protocol", "/v1"),
         ((200, {"data": []}), SAID, "lists no model", "name the model"),
+        ((200, b'{"data": [{"id": ' + DEEP + b"}]}"), SAID, "lists no model", "name the model"),
+        (MODELS, (200, b'{"choices": [{"message": {"content": ' + DEEP + b"}}]}"), "no chat completion", "OpenAI"),
         ((302, b""), SAID, "redirects (302)", "leads to"),
         ((200, b" " * (endpoints._LIMIT + 1)), SAID, "more than 1048576 bytes", "model endpoint"),
     ],
