@@ -33,9 +33,12 @@ class Newcomer:
 
     def run(self, *arguments: str, code: int = 0, kubeconfig: Path | None = None) -> str:
         environ = self.environ | ({"KUBECONFIG": str(kubeconfig)} if kubeconfig else {})
-        done = subprocess.run(
-            [*COMMAND, *arguments], env=environ, capture_output=True, text=True, timeout=180, check=False
-        )
+        try:
+            done = subprocess.run(
+                [*COMMAND, *arguments], env=environ, capture_output=True, text=True, timeout=180, check=False
+            )
+        except subprocess.TimeoutExpired as exc:
+            raise AssertionError(f"{exc}: {exc.stdout!r} {exc.stderr!r}") from exc
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
 

@@ -44,6 +44,17 @@ def words(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
+def not_cancelled() -> None:
+    """Raises CancelledError where the task was cancelled in the moment in which an answer came.
+
+    `asyncio.wait_for`, on which nats-py waits, returns the answer then before Python 3.12, and whoever goes on asking would
+    never end.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 class Reconnections:
     """Tells those who wait for an answer that the server which owed it is gone."""
 

@@ -1,12 +1,15 @@
 """The verifier: what a reader believes of what is stored on a run's subjects."""
 
-from typing import Any
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+from nats.aio.client import Client as Nats
 
 from cluster.bus_data import whole
 from sympozium.bus import messages
-from sympozium.bus.history import Raw, Verifier
+from sympozium.bus.history import Raw, Verifier, stored
 from sympozium.bus.messages import Message, seal
 from sympozium.bus.subjects import CONTROLLER, RunRef
 
@@ -87,3 +90,25 @@ def test_a_message_on_the_subject_of_another_source_is_dropped(verifier: Verifie
     for subject in (RUN.events("tools"), RUN.control, RUN.request("approval"), RUN.keys):
         assert verifier.take(Raw(9, subject, payload)) is None
     assert verifier.dropped == 4
+
+
+async def test_who_is_cancelled_in_the_moment_of_an_answer_is_cancelled() -> None:
+    class Answering:
+        """As nats-py: it waits by `asyncio.wait_for`, which in Python 3.11 prefers the answer."""
+
+        async def request(self, subject: str, query: bytes, **options: float) -> Any:
+            answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+            def both() -> None:
+                answer.set_result(SimpleNamespace(data=b'{"error": {"code": 404, "err_code": 10037}}'))
+                reading.cancel()
+
+            asyncio.get_running_loop().call_soon(both)
+            return await asyncio.wait_for(answer, 5)
+
+    async def read() -> list[Raw]:
+        return [raw async for raw in stored(cast("Nats", Answering()), RUN)]
+
+    reading = asyncio.create_task(read())
+    with pytest.raises(asyncio.CancelledError):
+        await reading
