@@ -18,15 +18,12 @@ from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass
 
-import nats.errors
 from nats.aio.client import Client as Nats
 
 from sympozium.bus import jwt, nkey
-from sympozium.bus.connection import API_TIMEOUT, connect, words
+from sympozium.bus.connection import API_TIMEOUT, FAILURES, connect, words
 from sympozium.bus.errors import BusError
 from sympozium.bus.keyring import Keyring
-
-_FAILURES = (nats.errors.Error, TimeoutError, OSError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +52,7 @@ class Accounts:
 
     async def close(self) -> None:
         if self._connection is not None:
-            with suppress(*_FAILURES):
+            with suppress(*FAILURES):
                 await self._connection.close()
 
     async def ensure(self) -> None:
@@ -124,7 +121,7 @@ class Accounts:
                         found.append(bytes((await subscription.next_msg(timeout=API_TIMEOUT)).data))
             finally:
                 await subscription.unsubscribe()
-        except _FAILURES as exc:
+        except FAILURES as exc:
             few = f" ({len(found)} of {answers} servers answered)" if self._servers > 1 else ""
             raise BusError(f"{subject}: {words(exc)}{few}") from exc
         return found

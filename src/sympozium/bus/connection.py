@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import nats.errors
-import nats.js.errors
 from nats.aio.client import Client as Nats
+from nats.aio.msg import Msg
 
 from sympozium.bus.credentials import User
 from sympozium.bus.errors import BusError, BusRefusedError
@@ -31,7 +31,7 @@ API_TIMEOUT = 5.0
 PULL_TIMEOUT = 5.0
 """Seconds of silence after which a consumer is asked again: the server that owes the answer may be gone, which nobody tells
 who is connected to another one."""
-FAILURES = (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError)
+FAILURES = (nats.errors.Error, TimeoutError, OSError)
 """What nats-py raises where a server is away, refuses, or does not answer."""
 
 
@@ -42,17 +42,6 @@ class AnswerLostError(nats.errors.Error):
 def words(error: BaseException) -> str:
     """The text of an error; timeouts have none."""
     return str(error) or type(error).__name__
-
-
-def not_cancelled() -> None:
-    """Raises CancelledError where the task was cancelled in the moment in which an answer came.
-
-    `asyncio.wait_for`, on which nats-py waits, returns the answer then before Python 3.12, and whoever goes on asking would
-    never end.
-    """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
 
 
 class Reconnections:
@@ -86,7 +75,19 @@ class Reconnections:
 
 
 class _Connection(Nats):
-    """nats-py leaves the socket of a failed attempt open until it is collected; this closes it."""
+    """nats-py leaves the socket of a failed attempt open until it is collected; this closes it.
+
+    It also waits for answers by `asyncio.wait_for`, which before Python 3.12 prefers an answer to a cancellation that comes in
+    the same moment: whoever goes on asking would never end. Here the cancellation counts.
+    """
+
+    async def request(self, *args: Any, **options: Any) -> Msg:
+        task = asyncio.current_task()
+        before = task.cancelling() if task else 0
+        answer = await super().request(*args, **options)
+        if task and task.cancelling() > before:
+            raise asyncio.CancelledError
+        return answer
 
     async def _connect_to_server(self, *args: Any) -> None:
         with self._closed_on_failure():

@@ -16,7 +16,7 @@ import nats.js.errors
 from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
-from sympozium.bus.connection import FAILURES, PULL_TIMEOUT, Reconnections, not_cancelled
+from sympozium.bus.connection import FAILURES, PULL_TIMEOUT, Reconnections
 from sympozium.bus.subjects import ALL, STREAM
 
 log = logging.getLogger(__name__)
@@ -96,6 +96,5 @@ class Deliveries:
     async def _compare(self) -> None:
         """Of what was lost and followed by nothing, only the consumer itself knows."""
         delivered = (await self._js().consumer_info(STREAM, CONSUMER)).delivered
-        not_cancelled()
         if delivered.consumer_seq > self._number and not self._subscription.pending_msgs:
             raise DeliveryLostError(f"deliveries {self._number + 1} to {delivered.consumer_seq} never came")

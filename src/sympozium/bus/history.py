@@ -14,7 +14,7 @@ from nats.aio.client import Client as Nats
 from nats.errors import Error as NatsError
 
 from sympozium.bus import messages
-from sympozium.bus.connection import API_TIMEOUT, not_cancelled, words
+from sympozium.bus.connection import API_TIMEOUT, words
 from sympozium.bus.errors import BusError
 from sympozium.bus.figures import DROPPED
 from sympozium.bus.getting import get_subject, message_of
@@ -169,7 +169,6 @@ async def stored(
             raise BusError(
                 f"the history of run {run.namespace}/{run.name} cannot be read: {words(exc)}"
             ) from exc
-        not_cancelled()
         if found is None:
             return
         raw = Raw(*found)

@@ -14,15 +14,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
-import nats.errors
-import nats.js.errors
 from nats.aio.client import Client as Nats
 from nats.aio.msg import Msg
 from nats.js.api import Header
 from nats.js.client import JetStreamContext
 
 from sympozium.bus import messages, subjects
-from sympozium.bus.connection import PULL_TIMEOUT, Reconnections, connect, words
+from sympozium.bus.connection import FAILURES, PULL_TIMEOUT, Reconnections, connect, words
 from sympozium.bus.credentials import Credentials
 from sympozium.bus.errors import BusError
 from sympozium.bus.messages import Message, MessageError, seal, unseal
@@ -32,7 +30,7 @@ _ACK_TIMEOUT = 3.0
 _RETRY_DELAY = 0.1
 _LONGEST_DELAY = 2.0
 _CLOSE_TIMEOUT = 5.0
-_TRANSIENT = (nats.errors.Error, nats.js.errors.Error, BusError, TimeoutError, OSError)
+_TRANSIENT = (*FAILURES, BusError)
 
 
 @dataclass(frozen=True, slots=True)

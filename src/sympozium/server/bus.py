@@ -12,12 +12,11 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from nats.aio.client import Client as Nats
-from nats.errors import Error as NatsError
 
 from sympozium.actions.bus import BusAccess, bus_access
 from sympozium.actions.errors import ActionError
 from sympozium.bus import messages
-from sympozium.bus.connection import connect
+from sympozium.bus.connection import FAILURES, connect
 from sympozium.bus.errors import BusError
 from sympozium.bus.history import Stored, Verifier, transcript
 from sympozium.bus.keyring import READER_INBOX
@@ -26,7 +25,7 @@ from sympozium.kube import Client, KubeError
 
 log = logging.getLogger(__name__)
 _RETRY: Final = (0.5, 10.0)
-_FAILURES: Final = (ActionError, KubeError, BusError, NatsError, OSError, TimeoutError)
+_FAILURES: Final = (ActionError, KubeError, BusError, *FAILURES)
 
 
 class Bus:

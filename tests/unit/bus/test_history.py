@@ -2,13 +2,13 @@
 
 import asyncio
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from nats.aio.client import Client as Nats
 
 from cluster.bus_data import whole
 from sympozium.bus import messages
+from sympozium.bus.connection import _Connection
 from sympozium.bus.history import Raw, Verifier, stored
 from sympozium.bus.messages import Message, seal
 from sympozium.bus.subjects import CONTROLLER, RunRef
@@ -93,21 +93,24 @@ def test_a_message_on_the_subject_of_another_source_is_dropped(verifier: Verifie
 
 
 async def test_who_is_cancelled_in_the_moment_of_an_answer_is_cancelled() -> None:
-    class Answering:
+    connection = _Connection()
+
+    async def answer(*_: object, **__: object) -> Any:
         """As nats-py: it waits by `asyncio.wait_for`, which in Python 3.11 prefers the answer."""
+        coming: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
-        async def request(self, subject: str, query: bytes, **options: float) -> Any:
-            answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        def both() -> None:
+            data = b'{"error": {"code": 404, "err_code": 10037}}'
+            coming.set_result(SimpleNamespace(data=data, headers=None))
+            reading.cancel()
 
-            def both() -> None:
-                answer.set_result(SimpleNamespace(data=b'{"error": {"code": 404, "err_code": 10037}}'))
-                reading.cancel()
+        asyncio.get_running_loop().call_soon(both)
+        return await asyncio.wait_for(coming, 5)
 
-            asyncio.get_running_loop().call_soon(both)
-            return await asyncio.wait_for(answer, 5)
+    connection._request_new_style = answer  # type: ignore[method-assign]
 
     async def read() -> list[Raw]:
-        return [raw async for raw in stored(cast("Nats", Answering()), RUN)]
+        return [raw async for raw in stored(connection, RUN)]
 
     reading = asyncio.create_task(read())
     with pytest.raises(asyncio.CancelledError):

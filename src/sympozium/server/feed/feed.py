@@ -17,9 +17,8 @@ from typing import Final
 
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
-from nats.errors import Error as NatsError
 
-from sympozium.bus.connection import words
+from sympozium.bus.connection import FAILURES, words
 from sympozium.bus.errors import BusError
 from sympozium.bus.history import Raw, Verifier, stored
 from sympozium.bus.messages import MODEL_DELTA, RUN_RESULT, RUN_STARTED, Message, MessageError
@@ -30,7 +29,7 @@ from sympozium.server.feed.log import Entry, Log
 from sympozium.server.feed.text import Text
 
 log = logging.getLogger(__name__)
-_FAILURES: Final = (BusError, NatsError, OSError, TimeoutError)
+_FAILURES: Final = (BusError, *FAILURES)
 _FIRST_WAIT: Final = 0.001
 _LONGEST_WAIT: Final = 0.01
 _PATIENCE: Final = 5.0
