@@ -3,8 +3,9 @@
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import nats.errors
 import nats.js.errors
@@ -530,31 +531,37 @@ async def test_a_server_that_is_away_is_said_at_once_to_who_has_no_patience(
     await connection.close()
 
 
+async def followed(reader: Reader, then: Callable[[], Coroutine[Any, Any, None]], *, last: str) -> list[str]:
+    """The texts of run one up to `last`; once there is `before`, it goes on with `then`."""
+    seen: list[str] = []
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        async for stored in reader.follow(ONE):
+            seen.append(str(stored.message.data["text"]))
+            if seen == ["before"]:
+                group.create_task(then())
+            if seen[-1] == last:
+                break
+    return seen
+
+
 async def test_follow_goes_on_through_a_restart_of_the_server(
     server: BusServer, admin: Admin, reader: Reader
 ) -> None:
     agent = await Publisher.open((await admin.issue(ONE))["agent"])
     await agent.publish(messages.STEP_STARTED, {"step": 1, "text": "before"})
-    seen: list[str] = []
 
     async def restart() -> None:
         server.kill()
         await server.start()
         await agent.publish(messages.STEP_STARTED, {"step": 2, "text": "after"})
 
-    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
-        async for stored in reader.follow(ONE):
-            seen.append(str(stored.message.data["text"]))
-            if seen == ["before"]:
-                group.create_task(restart())
-            if seen[-1] == "after":
-                break
+    seen = await followed(reader, restart, last="after")
     await agent.close()
     assert seen == ["before", "after"]
 
 
-@pytest.mark.parametrize("followed", [True, False], ids=["more-follows", "nothing-follows"])
-async def test_follow_reads_what_nobody_told_it_of(admin: Admin, reader: Reader, followed: bool) -> None:
+@pytest.mark.parametrize("more", [True, False], ids=["more-follows", "nothing-follows"])
+async def test_follow_reads_what_nobody_told_it_of(admin: Admin, reader: Reader, more: bool) -> None:
     """As when a server dies that was to pass a message on to the reader's."""
     agent = await Publisher.open((await admin.issue(ONE))["agent"])
     subscribe = reader._nats.subscribe
@@ -567,19 +574,13 @@ async def test_follow_reads_what_nobody_told_it_of(admin: Admin, reader: Reader,
         return await subscribe(subject, cb=losing)
 
     reader._nats.subscribe = deaf  # type: ignore[method-assign, assignment]
-    said, seen = ["before", "unheard", *(["after"] if followed else [])], []
+    said = ["before", "unheard", *(["after"] if more else [])]
 
     async def speak() -> None:
         for text in said[1:]:
             await agent.publish(messages.STEP_STARTED, {"step": 1, "text": text})
 
     await agent.publish(messages.STEP_STARTED, {"step": 1, "text": "before"})
-    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
-        async for stored in reader.follow(ONE):
-            seen.append(str(stored.message.data["text"]))
-            if seen == ["before"]:
-                group.create_task(speak())
-            if seen[-1] == said[-1]:
-                break
+    seen = await followed(reader, speak, last=said[-1])
     await agent.close()
     assert seen == said
