@@ -60,7 +60,12 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- if and (ne $api.service.type "LoadBalancer") (or $api.service.loadBalancerIP $api.service.loadBalancerClass $api.service.loadBalancerSourceRanges) }}{{ fail "apiserver.service.loadBalancer*: these need apiserver.service.type LoadBalancer" }}{{ end }}
 {{- if and (eq $api.service.type "ClusterIP") (or $api.service.nodePort $api.service.externalTrafficPolicy) }}{{ fail "apiserver.service: nodePort and externalTrafficPolicy need type NodePort or LoadBalancer" }}{{ end }}
 {{- if and $api.oidc.clientID (not $api.oidc.issuer) }}{{ fail "apiserver.oidc.clientID is set: set apiserver.oidc.issuer too" }}{{ end }}
+{{- if and (not $api.oidc.issuer) (or (ne $api.oidc.mode "passthrough") $api.oidc.clientSecretRef $api.oidc.caConfigMap) }}{{ fail "apiserver.oidc.mode, clientSecretRef and caConfigMap are of a provider: set apiserver.oidc.issuer and clientID too" }}{{ end }}
+{{- range $way := list "ingress" "gateway" }}
+{{- if and (not $api.enabled) (index $api $way).enabled }}{{ fail (printf "apiserver.%s.enabled: it leads to the API server: set apiserver.enabled to true" $way) }}{{ end }}
+{{- end }}
 {{- $certificates := .Values.webhook.certificates }}
+{{- if and (ne $certificates.source "cert-manager") (or (ne $certificates.duration "2160h") (ne $certificates.renewBefore "720h")) }}{{ fail "webhook.certificates.duration and renewBefore are cert-manager's: set webhook.certificates.source to cert-manager" }}{{ end }}
 {{- if and $certificates.issuerRef.name (ne $certificates.source "cert-manager") }}{{ fail "webhook.certificates.issuerRef is cert-manager's: set webhook.certificates.source to cert-manager" }}{{ end }}
 {{- if and (eq $certificates.issuerRef.kind "ClusterIssuer") (not $certificates.issuerRef.name) }}{{ fail "webhook.certificates.issuerRef.kind is ClusterIssuer: name it in webhook.certificates.issuerRef.name" }}{{ end }}
 {{- if and .Values.telemetry.collector.enabled (not .Values.telemetry.collector.exporters) }}{{ fail "telemetry.collector.exporters: name at least one" }}{{ end }}
@@ -72,6 +77,13 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- range $label, $_ := $given }}
 {{- if regexMatch "^(app\\.kubernetes\\.io/(name|instance|component|part-of|version|managed-by)|helm\\.sh/chart|sympozium\\.ai/component)$" $label }}{{ fail (printf "%s: %s is the chart's own: Services and network policies go by such labels" $path $label) }}{{ end }}
 {{- if eq $label "pod-security.kubernetes.io/enforce" }}{{ fail (printf "%s: %s is set by podSecurity beside it" $path $label) }}{{ end }}
+{{- end }}
+{{- end }}
+{{- $envs := dict "pods" .Values.pods "telemetry.collector" .Values.telemetry.collector }}
+{{- range list "controller" "webhook" "apiserver" "egress" "nats" "nodeProbe" }}{{ $_ := set $envs . (index $.Values .) }}{{ end }}
+{{- range $path, $values := $envs }}
+{{- range $values.extraEnv }}
+{{- if regexMatch "^(SYMPOZIUM_(NAMESPACE|UNDUMPABLE|IMAGE_REGISTRY|IMAGE_TAG|NODE_NAME|NODE_ADDRESS)|SERVER_NAME)$" .name }}{{ fail (printf "%s.extraEnv: %s is set by the chart, and the later of two would win" $path .name) }}{{ end }}
 {{- end }}
 {{- end }}
 {{- if and .Values.uninstall.purge (not .Values.uninstall.hook) }}{{ fail "uninstall.purge is what the hook does: set uninstall.hook to true" }}{{ end }}

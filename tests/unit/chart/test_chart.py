@@ -196,6 +196,15 @@ def test_golden(name: str, values: dict[str, Any]) -> None:
         ({"nats": {"labels": {"app.kubernetes.io/name": "a"}}}, "nats.labels: app.kubernetes.io/name"),
         ({"agents": {"namespaces": [{"name": "a", "labels": {"pod-security.kubernetes.io/enforce": "baseline"}}]}},
          "agents.namespaces[a].labels: pod-security.kubernetes.io/enforce is set by podSecurity"),
+        ({"apiserver": {"oidc": {"mode": "impersonate"}}}, "set apiserver.oidc.issuer and clientID too"),
+        ({"apiserver": {"oidc": {"caConfigMap": "ca"}}}, "set apiserver.oidc.issuer and clientID too"),
+        ({"apiserver": {"enabled": False, "ingress": {"enabled": True, "hosts": [{"host": "a.example.org"}]}}},
+         "apiserver.ingress.enabled: it leads to the API server"),
+        ({"apiserver": {"enabled": False, "gateway": {"enabled": True, "parentRefs": [{"name": "g"}]}}},
+         "apiserver.gateway.enabled: it leads to the API server"),
+        ({"webhook": {"certificates": {"duration": "24h"}}}, "set webhook.certificates.source to cert-manager"),
+        ({"pods": {"extraEnv": [{"name": "SYMPOZIUM_NAMESPACE", "value": "x"}]}}, "pods.extraEnv: SYMPOZIUM_NAMESPACE is set by the chart"),
+        ({"nats": {"extraEnv": [{"name": "SERVER_NAME", "value": "x"}]}}, "nats.extraEnv: SERVER_NAME is set by the chart"),
         ({"controller": {"resources": {"limits": {"cpu": 0}}}}, "/controller/resources/limits/cpu"),
         ({"nodeProbe": {"ports": [1] * 11}}, "/nodeProbe/ports"),
         ({"nodeProbe": {"labels": {"app.kubernetes.io/component": "nats"}}}, "nodeProbe.labels: app.kubernetes.io/component"),
@@ -205,6 +214,20 @@ def test_bad_values_are_refused_in_words(values: dict[str, Any], words: str) -> 
     with pytest.raises(helm_python.HelmError) as caught:
         loaded().render(values, name="sympozium", namespace=NAMESPACE, is_install=True)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "address"),
+    [
+        ({}, "http://localhost:8080"),
+        ({"tlsSecret": "tls"}, "https://localhost:8080"),
+        ({"gateway": {"enabled": True, "parentRefs": [{"name": "g"}], "hostnames": ["a.example.org"]}}, "a.example.org, by"),
+    ],
+)  # fmt: skip
+def test_the_notes_name_where_the_dashboard_is(values: dict[str, Any], address: str) -> None:
+    files = loaded().render({"apiserver": values}, name="s", namespace=NAMESPACE, is_install=True)
+    (notes,) = (text for name, text in files.items() if name.endswith("NOTES.txt"))
+    assert [line for line in notes.splitlines() if line.strip().startswith(address)]
 
 
 @pytest.mark.parametrize(("release", "namespace"), [("123", "1e3"), ("true", "0x1f"), ("null", "off")])
