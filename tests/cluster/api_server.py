@@ -47,8 +47,8 @@ class ApiServer:
     def __init__(self, kube: KubeAPI, directory: Path, *arguments: str) -> None:
         self.kube = kube
         self.directory = directory
-        self.port = pick(set())
-        self.health = pick({self.port})
+        self.port = pick()
+        self.health = pick()
         self.url = f"http://127.0.0.1:{self.port}"
         self.arguments = arguments
         self.log = directory / "apiserver.log"

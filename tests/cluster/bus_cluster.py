@@ -19,13 +19,9 @@ class BusCluster:
     def __init__(self, directory: Path, servers: int, keyring: Keyring | None = None) -> None:
         self.directory = directory
         self.keyring = keyring or Keyring.generate()
-        taken: set[int] = set()
         self.members: list[Member] = []
         for number in range(servers):
-            ports = []
-            for _ in range(3):
-                ports.append(pick(taken))
-                taken.add(ports[-1])
+            ports = [pick() for _ in range(3)]
             place = directory / f"nats-{number}"
             place.mkdir()
             self.members.append(Member(f"nats-{number}", "127.0.0.1", *ports, str(place)))

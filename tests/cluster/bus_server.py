@@ -17,8 +17,8 @@ class BusServer:
     def __init__(self, directory: Path, *, monitored: bool = False) -> None:
         """`monitored`: it tells its figures at `monitor` (https://docs.nats.io/running-a-nats-service/nats_admin/monitoring)."""
         self.keyring = Keyring.generate()
-        self.port = pick(set())
-        self.monitor = pick({self.port}) if monitored else 0
+        self.port = pick()
+        self.monitor = pick() if monitored else 0
         self.url = f"nats://127.0.0.1:{self.port}"
         self._log = directory / "nats.log"
         self._config = prepare(self.keyring, directory, self.port)

@@ -196,10 +196,7 @@ def test_the_process_makes_keys_for_a_bus_that_starts_with_them(
 ) -> None:
     """Without a namespace it can make nothing: it stays, unready, says why, and goes on when there is one."""
     install(kube, [yaml.safe_load(text) for text in crds.documents().values()])
-    ports: set[int] = set()
-    for _ in range(3):
-        ports.add(pick(ports))
-    health, clients, monitor = sorted(ports)
+    health, clients, monitor = pick(), pick(), pick()
     namespace = f"{ns[:40]}-later"
     process = subprocess.Popen(
         [sys.executable, "-m", "sympozium", "serve", "controller", "--bus-url", f"nats://127.0.0.1:{clients}",

@@ -23,7 +23,7 @@ PAGE = Path(__file__).parents[2] / "docs/api.md"
 
 @pytest.fixture(scope="module")
 def provider() -> Iterator[TestProvider]:
-    port = pick(set())
+    port = pick()
     made = TestProvider(f"http://127.0.0.1:{port}")
     made.claims = {"sub": "ada", "groups": ["devs", "system:masters"]}
     server = uvicorn.Server(

@@ -46,8 +46,8 @@ class WebhookProcess:
     """`sympozium.webhook.main.run`, with the identity that the install gives it."""
 
     def __init__(self, kube: LocalKube, directory: Path, *, look_every: float = 30) -> None:
-        self.port = pick(set())
-        self.health = pick({self.port})
+        self.port = pick()
+        self.health = pick()
         config = yaml.safe_load(kube.kubeconfig.read_text())
         config["users"][0]["user"] = {"token": token(kube, "sympozium-webhook")}
         path = directory / f"webhook-{self.port}.kubeconfig"

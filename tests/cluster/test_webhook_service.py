@@ -42,8 +42,8 @@ class Process:
     """`sympozium serve webhook` as it is in a pod: no URL of its own, every address."""
 
     def __init__(self, access: Path, *argv: str) -> None:
-        self.port = pick(set())
-        self.health = pick({self.port})
+        self.port = pick()
+        self.health = pick()
         flags = [
             "-m",
             "sympozium",
@@ -125,7 +125,7 @@ def test_killed_between_its_secret_and_the_configurations_then_two_at_once(
     }
     kube.request("POST", SERVICES.path(SYSTEM), service)
     install(kube, admission(namespace=SYSTEM))
-    dead = Process(access, "-c", KILLED, str(pick(set())))
+    dead = Process(access, "-c", KILLED, str(pick()))
     assert dead.process.wait(60) == -signal.SIGKILL
     held = kube.get(SECRETS, "sympozium-webhook-tls", SYSTEM)["data"]
     pair: list[Process] = request.getfixturevalue("pair")

@@ -31,7 +31,7 @@ def egress(sympozium_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory)
     token = sympozium_cluster.kubectl("create", "token", "sympozium-egress", "-n", "sympozium-system").strip()
     tmp_path = tmp_path_factory.mktemp("egress")
     server, ca = server_of(sympozium_cluster.data.kubeconfig)
-    config, log, port, health = tmp_path / "kubeconfig", tmp_path / "egress.log", pick(set()), pick(set())
+    config, log, port, health = tmp_path / "kubeconfig", tmp_path / "egress.log", pick(), pick()
     config.write_text(kubeconfig(server, ca, {"token": token}, namespace="sympozium-system"))
     argv = [sys.executable, "-m", "sympozium", "serve", "egress", "--host", "127.0.0.1", "--port", str(port),
             "--health-port", str(health)]  # fmt: skip

@@ -33,7 +33,7 @@ LARGE = say({"say": "large speaks", "call": [LOOK]}, {"say": "-", "fault": {"sta
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The base URL of a proxy under the example's configuration. Behind it are two models; that of `large` refuses every key but the gateway's own."""
     log_file = tmp_path_factory.mktemp("litellm") / "log"
-    port = pick(set())
+    port = pick()
     with (
         ScriptedModel(SMALL) as small,
         ScriptedModel(LARGE, api_key=UPSTREAM_KEY) as large,

@@ -39,7 +39,7 @@ def helm(version: str, *arguments: str) -> str:
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real registry of images and charts, host:port."""
     directory = tmp_path_factory.mktemp("registry")
-    port = pick(set())
+    port = pick()
     config = {
         "version": 0.1,
         "storage": {"filesystem": {"rootdirectory": str(directory)}},

@@ -26,7 +26,7 @@ def _one_line(done: "subprocess.CompletedProcess[str]") -> str:
 
 
 def test_a_model_endpoint_that_does_not_answer_is_not_replaced(tmp_path: Path) -> None:
-    url = f"http://127.0.0.1:{pick(set())}/v1"
+    url = f"http://127.0.0.1:{pick()}/v1"
     done = _sympozium(
         "up",
         "--detach",

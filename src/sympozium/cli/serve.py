@@ -1,6 +1,9 @@
 """`sympozium serve`: the parts of the control plane, as processes."""
 
+import contextlib
+import errno
 import ipaddress
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -41,6 +44,32 @@ PublicUrl = Annotated[
 ]
 
 
+_NO_PORT = frozenset({errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES})
+
+
+@contextlib.contextmanager
+def _start_in_words() -> Iterator[None]:
+    """What keeps a part from starting is one line: its supervisor, or `kubectl logs`, shows the last ones."""
+    from sympozium.kube.errors import ConfigError
+
+    try:
+        yield
+    except (ConfigError, OSError, BaseExceptionGroup) as error:
+        cause = _only(error)
+        if isinstance(cause, ConfigError):
+            raise CommandError(str(cause), EXIT_USAGE) from error
+        if isinstance(cause, OSError) and cause.errno in _NO_PORT:
+            raise CommandError(f"cannot listen: {cause.strerror}; see --port and --health-port") from error
+        raise
+
+
+def _only(error: BaseException) -> BaseException:
+    """What a group is about, when it is about one thing."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
 @serve_app.command("controller")
 def serve_controller(
     bus_url: Annotated[
@@ -74,7 +103,8 @@ def serve_controller(
         except ValueError as exc:
             raise CommandError(f"--bus-storage: {exc}", EXIT_USAGE) from exc
         cluster = Cluster(bus_url, bus_replicas, storage, public_url)
-    return serve(health_port=health_port, health_host=health_host, cluster=cluster)
+    with _start_in_words():
+        return serve(health_port=health_port, health_host=health_host, cluster=cluster)
 
 
 @serve_app.command("webhook")
@@ -100,10 +130,11 @@ def serve_webhook(
     """Run the admission webhook."""
     from sympozium.webhook.main import run as serve
 
-    return serve(
-        port=port, url_base=url_base, certificate_dir=certificate_dir,
-        health_port=health_port, health_host=health_host,
-    )  # fmt: skip
+    with _start_in_words():
+        return serve(
+            port=port, url_base=url_base, certificate_dir=certificate_dir,
+            health_port=health_port, health_host=health_host,
+        )  # fmt: skip
 
 
 @serve_app.command("apiserver")
@@ -187,7 +218,6 @@ def serve_apiserver(
     health_host: HealthHost = "127.0.0.1",
 ) -> int:
     """Run the API server, with the dashboard (docs/api.md)."""
-    from sympozium.kube.errors import ConfigError
     from sympozium.server.main import run as serve
     from sympozium.server.settings import Settings
     from sympozium.server.signin.provider import OidcSettings
@@ -209,10 +239,8 @@ def serve_apiserver(
         max_streams=max_streams, max_streams_per_caller=max_streams_per_caller,
         stream_stall=stream_stall, stream_recheck=stream_recheck, node_probe=node_probe,
     )  # fmt: skip
-    try:
+    with _start_in_words():
         return serve(settings, health_port=health_port, health_host=health_host)
-    except ConfigError as exc:
-        raise CommandError(str(exc), EXIT_USAGE) from exc
 
 
 @serve_app.command("egress")
@@ -225,7 +253,8 @@ def serve_egress(
     """Run the proxy through which runs with a closed network reach names (for clusters)."""
     from sympozium.egress.main import run as serve
 
-    return serve(port=port, host=host, health_port=health_port, health_host=health_host)
+    with _start_in_words():
+        return serve(port=port, host=host, health_port=health_port, health_host=health_host)
 
 
 @serve_app.command("node-probe")
@@ -263,7 +292,8 @@ def serve_node_probe(
         ipaddress.ip_address(address)
     except ValueError as exc:
         raise CommandError(f"--address: {exc}", EXIT_USAGE) from exc
-    return serve(
-        node=node, address=address, ports=ports, interval=interval,
-        health_port=health_port, health_host=health_host,
-    )  # fmt: skip
+    with _start_in_words():
+        return serve(
+            node=node, address=address, ports=ports, interval=interval,
+            health_port=health_port, health_host=health_host,
+        )  # fmt: skip

@@ -12,7 +12,7 @@ import httpx2
 import yaml
 
 from sympozium.testing.waiting import until
-from sympozium.up.ports import pick
+from sympozium.up.ports import pick, release
 
 
 class ScriptedModel:
@@ -25,7 +25,7 @@ class ScriptedModel:
     def __init__(
         self, script: dict[str, Any] | str | None = None, *, api_key: str | None = None, pace: float = 0.0
     ) -> None:
-        self.port = pick(set())
+        self.port = pick()
         self.base_url = f"http://127.0.0.1:{self.port}/v1"
         self._directory = tempfile.TemporaryDirectory()
         argv = [sys.executable, "-m", "sympozium.rehearsal", "--port", str(self.port)]
@@ -54,6 +54,7 @@ class ScriptedModel:
     def close(self) -> None:
         self._process.terminate()
         self._process.wait(10)
+        release(self.port)
         self._directory.cleanup()
 
     def __enter__(self) -> Self:

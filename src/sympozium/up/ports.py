@@ -1,9 +1,11 @@
 """Loopback ports: picked once, remembered, so that addresses written into objects stay true."""
 
+import errno
 import json
 import logging
 import secrets
 import socket
+from collections.abc import Collection
 from pathlib import Path
 
 from sympozium.privatefile import write_private
@@ -13,41 +15,58 @@ log = logging.getLogger(__name__)
 # Below Linux's default ip_local_port_range (32768 to 60999), above what services register.
 _FIRST, _LAST = 20000, 32768
 
-
-def is_free(port: int) -> bool:
-    """Whether a server could listen on 127.0.0.1:`port` now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
-        # As the servers do: a port in TIME_WAIT is free.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            sock.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
+_claims: dict[int, tuple[socket.socket, socket.socket]] = {}
 
 
-def pick(taken: set[int]) -> int:
-    """A free port outside `taken`, and below those that the kernel gives to outgoing connections: one of
-    these could otherwise sit on a server's port while that server restarts.
+def claim(port: int) -> bool:
+    """Keep 127.0.0.1:`port` for the servers that this process starts, until it ends or calls `release`. False when somebody
+    listens there or has claimed it. Raises OSError when it may not be used at all.
+
+    Between a look at a port and the moment in which a child listens on it, seconds pass, and a second control plane on the
+    machine may look just then. An abstract socket of that name is ours alone and goes with the process, however it ends. The
+    bound socket that never listens keeps the kernel from giving the port to an outgoing connection; it does not hinder a
+    server that sets SO_REUSEADDR, as ours and Go's do.
     """
+    if port in _claims:
+        return False
+    name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        name.bind(f"\0sympozium-port-{port}")
+        bound.bind(("127.0.0.1", port))
+    except OSError as error:
+        name.close()
+        bound.close()
+        if error.errno == errno.EADDRINUSE:
+            return False
+        raise
+    _claims[port] = name, bound
+    return True
+
+
+def release(port: int) -> None:
+    """Give up a claim; without one, nothing."""
+    for held in _claims.pop(port, ()):
+        held.close()
+
+
+def pick(beside: Collection[int] = ()) -> int:
+    """A free port outside `beside`, claimed now; below those that the kernel gives to outgoing connections."""
     while True:
         port = _FIRST + secrets.randbelow(_LAST - _FIRST)
-        if port not in taken and is_free(port):
+        if port not in beside and claim(port):
             return port
 
 
 def assign(path: Path, names: list[str]) -> dict[str, int]:
-    """A port for each name: the one remembered in `path` where it is still free, else a new one.
+    """A claimed port for each name: the one remembered in `path` where it is still free, else a new one.
 
     A file that is damaged remembers nothing, so all are new.
     """
     known = _remembered(path)
-    ports: dict[str, int] = {}
-    for name in names:
-        port = known.get(name, 0)
-        if not port or port in ports.values() or not is_free(port):
-            port = pick(set(ports.values()) | set(known.values()))
-        ports[name] = port
+    kept = {name for name in names if name in known and claim(known[name])}
+    ports = {name: known[name] if name in kept else pick(known.values()) for name in names}
     write_private(path, json.dumps({**known, **ports}, indent=1) + "\n")
     return ports
 
@@ -60,4 +79,5 @@ def _remembered(path: Path) -> dict[str, int]:
     except ValueError as exc:
         log.warning("%s is damaged, ports are picked anew: %s", path, exc)
         return {}
-    return {k: v for k, v in known.items() if type(v) is int} if isinstance(known, dict) else {}
+    ports = known.items() if isinstance(known, dict) else ()
+    return {name: port for name, port in ports if type(port) is int and 0 < port < 65536}

@@ -104,11 +104,8 @@ class Supervisor:
         asked = {"api": (self.port, "--port"), "apiserver": (self.dashboard_port, "--dashboard-port")}
         ports = loopback.assign(self.data.ports, [*names, *(n for n, (port, _) in asked.items() if not port)])
         for name, (port, option) in asked.items():
-            ports[name] = port or ports[name]
-            if not loopback.is_free(ports[name]):
-                raise StartError(
-                    f"port {ports[name]} of 127.0.0.1 is in use: choose another with {option}, or {option} 0"
-                )
+            if port:
+                ports[name] = _claim(port, option)
         endpoint = self._endpoint(ports)
         self._state.ports, self._state.model, self._state.base_url = ports, endpoint.source, endpoint.base_url
         self._state.dashboard = f"http://127.0.0.1:{ports['apiserver']}"
@@ -212,6 +209,17 @@ class Supervisor:
             for name, child in self.children.items()
         }
         self._state.write(self.data)
+
+
+def _claim(port: int, option: str) -> int:
+    """The port that was asked for. Raises StartError."""
+    try:
+        problem = "" if loopback.claim(port) else "is in use"
+    except OSError as exc:
+        problem = f"cannot be used: {exc.strerror}"
+    if problem:
+        raise StartError(f"port {port} of 127.0.0.1 {problem}; choose another with {option}, or {option} 0")
+    return port
 
 
 def _first(errors: BaseExceptionGroup[StartError]) -> StartError:

@@ -207,8 +207,8 @@ def deaf() -> Iterator[None]:
 @asynccontextmanager
 async def served(world: World, directory: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[int, int, asyncio.Task[None]]]:  # fmt: skip
     """A whole process in this one: its port, the port of its health, and its task."""
-    port = pick(set())
-    health = pick({port})
+    port = pick()
+    health = pick()
     async with serving(world) as api:
         config = {
             "apiVersion": "v1", "kind": "Config", "current-context": "c",
