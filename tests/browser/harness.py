@@ -57,7 +57,7 @@ def sign_in_link(url: str, token: str) -> str:
         f"{url}/api/v1/session/links",
         headers={"Authorization": f"Bearer {token}"},
         trust_env=False,
-        timeout=20,
+        timeout=60,
     )
     answer.raise_for_status()
     link: str = answer.json()["url"]

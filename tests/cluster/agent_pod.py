@@ -54,7 +54,7 @@ class Pod:
             "rehearsal", "sympozium.rehearsal", "--script", self.directory / "script.yaml"
         )
         assert rehearsal.stdout is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             url = json.loads(await rehearsal.stdout.readline())["url"]
         self._configure(url, max_steps, run_timeout, approval_timeout, skill=skill, policy=policy)
         await self.spawn(
@@ -156,5 +156,5 @@ class Pod:
             with suppress(ProcessLookupError):
                 process.terminate()
         for process in self.processes.values():
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await process.wait()

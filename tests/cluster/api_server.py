@@ -91,7 +91,7 @@ class ApiServer:
     def kill(self, number: signal.Signals = signal.SIGKILL) -> int:
         assert self._process is not None
         self._process.send_signal(number)
-        code = self._process.wait(20)
+        code = self._process.wait(60)
         self._process = None
         return code
 
@@ -100,7 +100,7 @@ class ApiServer:
         headers = {"Authorization": f"Bearer {token}"} if token else OURS
         # No certificates are read for plain HTTP: that is most of what a client costs.
         return httpx2.Client(
-            base_url=base_url or self.url, headers=headers, trust_env=False, timeout=20, verify=False
+            base_url=base_url or self.url, headers=headers, trust_env=False, timeout=60, verify=False
         )
 
     def ask(
@@ -116,7 +116,7 @@ class ApiServer:
         if self._process.poll() is not None:
             raise AssertionError(f"the API server ended: {self.log.read_text()[-3000:]}")
         try:
-            answer = httpx2.get(f"http://127.0.0.1:{self.health}/readyz", trust_env=False)
+            answer = httpx2.get(f"http://127.0.0.1:{self.health}/readyz", trust_env=False, timeout=60)
         except httpx2.TransportError:
             return False
         return answer.status_code == 200
@@ -141,7 +141,7 @@ def prepare(kube: KubeAPI) -> None:
             "PATCH", CUSTOM_RESOURCE_DEFINITIONS.path(name=name), document,
             content_type="application/apply-patch+yaml", fieldManager="test", force="true",
         )  # fmt: skip
-        kube.wait(CUSTOM_RESOURCE_DEFINITIONS, name, _established, timeout=20)
+        kube.wait(CUSTOM_RESOURCE_DEFINITIONS, name, _established)
     for document in install.identities():
         kube.apply(document)
     set_keys(kube, **{name: os.urandom(32) for name in SERVER_KEYS})

@@ -57,7 +57,7 @@ class BusCluster:
             await self.reachable(number)
 
     async def reachable(self, number: int) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while True:
                 assert self._processes[number].poll() is None, self.log(number).read_text()
                 with contextlib.suppress(OSError):

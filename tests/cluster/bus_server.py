@@ -30,7 +30,7 @@ class BusServer:
                 [tool("nats-server"), "-c", str(self._config), *(["-m", str(self.monitor)] if self.monitor else [])],
                 stdout=log, stderr=log,
             )  # fmt: skip
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 assert self._process.poll() is None, self._log.read_text()
                 with contextlib.suppress(OSError):
@@ -48,4 +48,4 @@ class BusServer:
     def stop(self) -> None:
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(10)
+            self._process.wait(60)

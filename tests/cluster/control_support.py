@@ -90,7 +90,7 @@ class Control(LocalKube):
                 content_type="application/apply-patch+yaml", fieldManager="test", force="true",
             )  # fmt: skip
             name = document["metadata"]["name"]
-            self.wait(CUSTOM_RESOURCE_DEFINITIONS, name, _established, timeout=20)
+            self.wait(CUSTOM_RESOURCE_DEFINITIONS, name, _established)
         for document in [*catalog.documents(), *bus_objects(self.bus.keyring, self.bus.url)]:
             self.apply(_encoded(document))
         self.configure()
@@ -165,13 +165,13 @@ class Control(LocalKube):
     def pod_of(self, run: str, namespace: str) -> Object:
         return self.wait_any(
             POD, lambda pod: not pod["metadata"].get("deletionTimestamp"), namespace,
-            timeout=20, labelSelector=f"sympozium.ai/run={run}",
+            timeout=60, labelSelector=f"sympozium.ai/run={run}",
         )  # fmt: skip
 
     def wait_none(self, resource: Resource, namespace: str) -> None:
         """Until the run `r` owns nothing of a kind."""
         for obj in self.items(resource, namespace, labelSelector="sympozium.ai/run=r"):
-            self.wait_gone(resource, obj["metadata"]["name"], namespace, timeout=20)
+            self.wait_gone(resource, obj["metadata"]["name"], namespace)
 
     def report(self, pod: Object, agent: Object, *, pod_phase: str = "Running") -> None:
         """What a node says of a pod whose agent is in a state."""
@@ -198,16 +198,14 @@ class Control(LocalKube):
         """Let the run's pod go when it is being deleted, as its node would when its processes have ended."""
         for pod in self.items(POD, namespace, labelSelector=f"sympozium.ai/run={run}"):
             name = pod["metadata"]["name"]
-            self.wait(
-                POD, name, lambda obj: bool(obj["metadata"].get("deletionTimestamp")), namespace, timeout=20
-            )
+            self.wait(POD, name, lambda obj: bool(obj["metadata"].get("deletionTimestamp")), namespace)
             self.request("DELETE", POD.path(namespace, name), {"gracePeriodSeconds": 0})
 
     def answer_the_probe(self, **codes: int) -> None:
         """There is no node here: the pods of the probe end as a kubelet would have them end."""
         for mode in ("closed", "open"):
             pod = self.wait_any(
-                POD, lambda p: True, SYSTEM, timeout=20, labelSelector=f"sympozium.ai/network-probe={mode}"
+                POD, lambda p: True, SYSTEM, labelSelector=f"sympozium.ai/network-probe={mode}"
             )
             code = codes["opened" if mode == "open" else mode]
             ended = {"name": "probe", "state": {"terminated": {"exitCode": code}}, "ready": False, "restartCount": 0,

@@ -101,7 +101,7 @@ def kube_api(directory: Path, users: str) -> KubeAPI:
 
 def clear(client: Client, url: str) -> None:
     """Delete all that tests have left. Refuses a server that does not know the tests' users."""
-    with httpx2.Client(base_url=url, verify=False, trust_env=False) as http:
+    with httpx2.Client(base_url=url, verify=False, trust_env=False, timeout=60) as http:
         known = http.get("/api/v1/nodes", headers={"Authorization": f"Bearer {MARK}"}).status_code
     if known != 200:
         pytest.exit(f"{EXTERNAL}: a cluster without the users of the tests is not for them: {__doc__}", 2)

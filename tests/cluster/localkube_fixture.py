@@ -122,5 +122,5 @@ def ns(kube: LocalKube, request: pytest.FixtureRequest) -> str:
     """A namespace of the test's own."""
     name = request.node.name.replace("_", "-").replace("[", "-").replace("]", "")[:50].rstrip("-")
     made = kube.namespace_named(name)
-    kube.wait_any(SERVICE_ACCOUNT, lambda obj: obj["metadata"]["name"] == "default", made, timeout=10)
+    kube.wait_any(SERVICE_ACCOUNT, lambda obj: obj["metadata"]["name"] == "default", made)
     return made

@@ -88,7 +88,7 @@ class NodeCluster(Client):
             "--sync-period", "1s", *self.node_arguments, *more,
         ]  # fmt: skip
         self._spawn_node(module)
-        self.wait(NODE, "n1", lambda node: _ready(node) == "True", timeout=20)
+        self.wait(NODE, "n1", lambda node: _ready(node) == "True")
 
     def _spawn_node(self, module: list[str]) -> None:
         self._spawn("node", module, KUBECONFIG=str(self.node_config))

@@ -72,7 +72,7 @@ async def ignore(_run: RunRef, _stored: Stored) -> None:
 
 
 async def until_kinds(admin: Admin, wanted: list[str], run: RunRef = ONE) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while await kinds(admin, run) != wanted:
             await asyncio.sleep(0.02)
 
@@ -92,7 +92,7 @@ async def test_each_message_is_on_the_record_before_it_is_handled(admin: Admin) 
 
     await admin.tell(ONE, messages.APPROVAL_DECIDED, whole("approval.decided"), once="u")
     await call(tools, "c1")
-    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         consuming = group.create_task(admin.consume(hear))
         while len(seen) < 2:
             await asyncio.sleep(0.02)
@@ -210,7 +210,7 @@ async def test_what_does_not_verify_is_a_gap_and_says_how_much(admin: Admin) -> 
     consuming = asyncio.create_task(admin.consume(ignore))
     expected = ["run.created", "call.intent", "call.outcome", "gap", "call.intent", "call.outcome"]
     await until_kinds(admin, expected)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while admin.dropped < 4:
             await asyncio.sleep(0.02)
     consuming.cancel()
@@ -247,7 +247,7 @@ async def test_after_its_end_a_record_takes_nothing(admin: Admin, caplog: pytest
         heard.append(stored.message.type)
 
     consuming = asyncio.create_task(admin.consume(hear))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(heard) < 2:
             await asyncio.sleep(0.02)
     consuming.cancel()
@@ -320,7 +320,7 @@ async def test_what_another_run_has_the_server_write_to_a_record_stops_nothing(
 
     async def stray(wanted: int) -> None:
         await connection.publish(TWO.events("agent"), b"x", reply=ONE.audit)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (await admin.recorder._store.subjects(ONE.audit)).get(ONE.audit) != wanted:
                 await asyncio.sleep(0.02)
 

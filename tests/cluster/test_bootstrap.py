@@ -168,7 +168,7 @@ async def test_one_server_does_not_silently_become_a_cluster_without_its_histori
     async with Client.connect(access) as client:
         grown, stop = Bootstrap(client, ns, Cluster("nats://bus.svc:4222", 3)), asyncio.Event()
         running = asyncio.create_task(grown.run(stop))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not grown.problem:
                 await asyncio.sleep(0.01)
         stop.set()
@@ -206,10 +206,10 @@ def test_the_process_makes_keys_for_a_bus_that_starts_with_them(
     )  # fmt: skip
     bus = None
     try:
-        until(lambda: "not found" in _ready(health), "it says what is missing", timeout=30)
+        until(lambda: "not found" in _ready(health), "it says what is missing")
         kube.namespace_named(namespace)
-        until(lambda: len(state(kube, namespace)) == 8, "the keys are made", timeout=30)
-        until(lambda: "the bus is not connected" in _ready(health), "it goes on", timeout=30)
+        until(lambda: len(state(kube, namespace)) == 8, "the keys are made")
+        until(lambda: "the bus is not connected" in _ready(health), "it goes on")
         # As a NATS pod mounts it, but for the ports and the volume of a machine that has others.
         file = text(state(kube, namespace)["sympozium-nats-config"])["nats-1.conf"]
         for there, here in (("/data", str(tmp_path)), (":4222", f":{clients}"), (":8222", f":{monitor}")):
@@ -221,11 +221,11 @@ def test_the_process_makes_keys_for_a_bus_that_starts_with_them(
             stderr=subprocess.DEVNULL,
         )  # fmt: skip
         until(lambda: _ready(health) == "ok\n", "it is connected and ready", timeout=60)
-        with httpx2.Client(trust_env=False) as http:
+        with httpx2.Client(trust_env=False, timeout=60) as http:
             assert http.get(f"http://127.0.0.1:{monitor}/varz").json()["server_name"] == "sympozium-nats-0"
     finally:
         process.terminate()
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=60)
         if bus is not None:
             bus.kill()
             bus.wait()
@@ -240,6 +240,6 @@ def _message(line: dict[str, Any]) -> str:
 
 def _ready(port: int) -> str:
     try:
-        return httpx2.get(f"http://127.0.0.1:{port}/readyz", trust_env=False).text
+        return httpx2.get(f"http://127.0.0.1:{port}/readyz", trust_env=False, timeout=60).text
     except httpx2.HTTPError:
         return ""

@@ -88,7 +88,7 @@ async def may_connect(url: str, credentials: Credentials) -> bool:
 
 async def agreed(bus: BusCluster, credentials: Credentials, *, known: bool) -> None:
     """Until each server by itself knows the user, or does not."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         for number in range(3):
             while await may_connect(bus.url_of(number), credentials) is not known:
                 await asyncio.sleep(0.05)

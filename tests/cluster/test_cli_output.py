@@ -64,7 +64,7 @@ def kube(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeAPI]:
                 fieldManager="test",
                 force="true",
             )
-            api.wait(CUSTOM_RESOURCE_DEFINITIONS, document["metadata"]["name"], _established, timeout=30)
+            api.wait(CUSTOM_RESOURCE_DEFINITIONS, document["metadata"]["name"], _established)
         for document in install.identities():
             api.apply(document)
         _objects(api)

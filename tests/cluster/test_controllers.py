@@ -75,9 +75,9 @@ def test_a_deleted_run_goes_with_all_that_it_had(control: Control, ns: str) -> N
     control.say("r", ns, "agent", STARTED, STEP)
     control.wait_run("r", ns, lambda run: (run.get("status") or {}).get("steps") == 1)
     control.delete(AGENT_RUN, "r", ns)
-    control.wait_gone(JOB, "r", ns, timeout=20)
+    control.wait_gone(JOB, "r", ns)
     control.reap(ns, "r")
-    control.wait_gone(AGENT_RUN, "r", ns, timeout=45)
+    control.wait_gone(AGENT_RUN, "r", ns)
     for resource in (SECRET, SERVICE_ACCOUNT, CONFIG_MAP, JOB, POD):
         control.wait_none(resource, ns)
 
@@ -235,7 +235,7 @@ def _asks(control: Control, ns: str, *, expires: float = 600) -> Object:
         ("approval", {"callId": "c/1", "tool": "execute_command", "target": "k8s-ops", "args": {"command": "rm"},
                       "argsDigest": digest, "reason": "policy", "expiresIn": expires}),
     )  # fmt: skip
-    return control.wait_any(APPROVAL_REQUEST, lambda obj: obj["spec"]["runRef"] == "r", ns, timeout=20)
+    return control.wait_any(APPROVAL_REQUEST, lambda obj: obj["spec"]["runRef"] == "r", ns)
 
 
 def test_a_decision_reaches_the_run_also_when_the_controllers_died_meanwhile(
@@ -268,7 +268,7 @@ def test_nobody_decides_and_the_request_expires(control: Control, ns: str) -> No
     asked = _asks(control, ns, expires=1)
     expired = control.wait(
         APPROVAL_REQUEST, asked["metadata"]["name"], lambda obj: bool((obj.get("status") or {}).get("decision")), ns,
-        timeout=20,
+        timeout=60,
     )  # fmt: skip
     assert expired["status"]["decision"] == "Expired"
 
@@ -279,7 +279,7 @@ def test_requests_of_a_run_that_ended_are_closed(control: Control, ns: str) -> N
     control.reap(ns, "r")
     closed = control.wait(
         APPROVAL_REQUEST, asked["metadata"]["name"], lambda obj: bool((obj.get("status") or {}).get("decision")), ns,
-        timeout=30,
+        timeout=60,
     )  # fmt: skip
     assert closed["status"]["comment"] == "the run has ended"
 
@@ -318,7 +318,7 @@ def test_an_end_that_nobody_saw_is_found_afterwards(control: Control, ns: str) -
 
 def test_controllers_end_well_when_they_are_told(control: Control, ns: str) -> None:
     control.instance(ns)
-    control.wait(INSTANCE, "sre", lambda obj: "Ready" in true(obj), ns, timeout=20)
+    control.wait(INSTANCE, "sre", lambda obj: "Ready" in true(obj), ns)
     assert control.stop_controllers(signal.SIGTERM) == 0
     control.start_controllers()
 
@@ -336,23 +336,23 @@ def _pack(ns: str, *personas: str, enabled: bool = True, prompt: str = "You are.
 
 def test_a_pack_is_installed_edited_pruned_and_removed(control: Control, ns: str) -> None:
     control.apply(_pack(ns, "a", "b"))
-    ready = control.wait(PERSONA_PACK, "ops", lambda obj: "Ready" in true(obj), ns, timeout=20)
+    ready = control.wait(PERSONA_PACK, "ops", lambda obj: "Ready" in true(obj), ns)
     assert [p["instanceName"] for p in ready["status"]["installedPersonas"]] == ["ops-a", "ops-b"]
     control.run(ns, "kept", instanceRef="ops-b")
     control.apply(_pack(ns, "a", prompt="You are new."))
-    control.wait_gone(INSTANCE, "ops-b", ns, timeout=20)
-    control.wait_gone(SCHEDULE, "ops-b-schedule", ns, timeout=20)
-    control.wait(INSTANCE, "ops-a", lambda obj: obj["spec"]["systemPrompt"] == "You are new.", ns, timeout=20)
+    control.wait_gone(INSTANCE, "ops-b", ns)
+    control.wait_gone(SCHEDULE, "ops-b-schedule", ns)
+    control.wait(INSTANCE, "ops-a", lambda obj: obj["spec"]["systemPrompt"] == "You are new.", ns)
     control.apply(_pack(ns, "a", enabled=False))
-    control.wait_gone(INSTANCE, "ops-a", ns, timeout=20)
-    control.wait(PERSONA_PACK, "ops", lambda obj: phase(obj) == "Inactive", ns, timeout=20)
+    control.wait_gone(INSTANCE, "ops-a", ns)
+    control.wait(PERSONA_PACK, "ops", lambda obj: phase(obj) == "Inactive", ns)
     assert control.find(AGENT_RUN, "kept", ns)
 
 
 def test_a_pack_does_not_take_what_is_somebody_elses(control: Control, ns: str) -> None:
     control.instance(ns, "ops-a")
     control.apply(_pack(ns, "a"))
-    failed = control.wait(PERSONA_PACK, "ops", lambda obj: phase(obj) == "Error", ns, timeout=20)
+    failed = control.wait(PERSONA_PACK, "ops", lambda obj: phase(obj) == "Error", ns)
     assert "is not this pack's" in failed["status"]["conditions"][0]["message"]
 
 
@@ -364,7 +364,7 @@ def test_a_token_fires_a_schedule_once_whoever_dies(control: Control, ns: str) -
     )  # fmt: skip
     fire = {"metadata": {"annotations": {"sympozium.ai/fire": "now"}}}
     control.patch(SCHEDULE, "s", fire, ns)
-    control.wait(SCHEDULE, "s", lambda obj: (obj.get("status") or {}).get("totalRuns") == 1, ns, timeout=20)
+    control.wait(SCHEDULE, "s", lambda obj: (obj.get("status") or {}).get("totalRuns") == 1, ns)
     control.stop_controllers()
     control.start_controllers()
     control.wait_run("s-fire-now", ns, has_job)
@@ -372,9 +372,9 @@ def test_a_token_fires_a_schedule_once_whoever_dies(control: Control, ns: str) -
     assert "This run is a heartbeat of schedule s" in prompt
     control.delete(AGENT_RUN, "s-fire-now", ns)
     control.reap(ns, "s-fire-now")
-    control.wait_gone(AGENT_RUN, "s-fire-now", ns, timeout=45)
+    control.wait_gone(AGENT_RUN, "s-fire-now", ns)
     control.patch(SCHEDULE, "s", {"metadata": {"labels": {"touched": "yes"}}}, ns)
-    control.wait(SCHEDULE, "s", lambda obj: obj["status"]["lastRunName"] == "s-fire-now", ns, timeout=10)
+    control.wait(SCHEDULE, "s", lambda obj: obj["status"]["lastRunName"] == "s-fire-now", ns)
     assert control.items(AGENT_RUN, ns) == []
 
 
@@ -388,7 +388,7 @@ def test_a_schedule_that_cannot_be_read_says_so(control: Control, ns: str) -> No
             "spec": spec,
         }
     )
-    failed = control.wait(SCHEDULE, "s", lambda obj: phase(obj) == "Error", ns, timeout=20)
+    failed = control.wait(SCHEDULE, "s", lambda obj: phase(obj) == "Error", ns)
     assert "61 * * * *" in failed["status"]["conditions"][0]["message"]
 
 
@@ -403,11 +403,11 @@ def test_a_schedule_says_that_its_instance_is_not_there_until_it_is(control: Con
         found = [c for c in (obj.get("status") or {}).get("conditions") or () if c["type"] == "Ready"]
         return found[0]["reason"] if found else None
 
-    control.wait(SCHEDULE, "s", lambda obj: reason(obj) == "ReferenceMissing", ns, timeout=30)
+    control.wait(SCHEDULE, "s", lambda obj: reason(obj) == "ReferenceMissing", ns)
     control.instance(ns)
-    control.wait(SCHEDULE, "s", lambda obj: reason(obj) == "Scheduled", ns, timeout=30)
+    control.wait(SCHEDULE, "s", lambda obj: reason(obj) == "Scheduled", ns)
     control.delete(INSTANCE, "sre", ns)
-    control.wait(SCHEDULE, "s", lambda obj: reason(obj) == "ReferenceMissing", ns, timeout=30)
+    control.wait(SCHEDULE, "s", lambda obj: reason(obj) == "ReferenceMissing", ns)
 
 
 def test_instances_say_what_is_missing_and_what_has_no_effect(control: Control, ns: str) -> None:
@@ -419,15 +419,13 @@ def test_instances_say_what_is_missing_and_what_has_no_effect(control: Control, 
         channels=[{"type": "slack"}],
     )
     obj = control.wait(
-        INSTANCE, "sre", lambda obj: phase(obj) == "Error" and "Unimplemented" in true(obj), ns, timeout=20
+        INSTANCE, "sre", lambda obj: phase(obj) == "Error" and "Unimplemented" in true(obj), ns
     )
     message = next(c["message"] for c in obj["status"]["conditions"] if c["type"] == "Ready")
     for words in ("SympoziumPolicy nope", "SkillPack none", "Secret gone"):
         assert words in message
     control.instance(ns)
-    control.wait(
-        INSTANCE, "sre", lambda obj: "Ready" in true(obj) and "Unimplemented" not in true(obj), ns, timeout=20
-    )
+    control.wait(INSTANCE, "sre", lambda obj: "Ready" in true(obj) and "Unimplemented" not in true(obj), ns)
 
 
 def test_policies_count_the_instances_that_they_govern(control: Control, ns: str) -> None:
@@ -438,7 +436,7 @@ def test_policies_count_the_instances_that_they_govern(control: Control, ns: str
         "restrictive-policy",
         lambda obj: (obj.get("status") or {}).get("boundInstances") == before + 1,
         SYSTEM,
-        timeout=20,
+        timeout=60,
     )
     control.delete(INSTANCE, "sre", ns)
     control.wait(
@@ -446,7 +444,7 @@ def test_policies_count_the_instances_that_they_govern(control: Control, ns: str
         "restrictive-policy",
         lambda obj: obj["status"]["boundInstances"] == before,
         SYSTEM,
-        timeout=20,
+        timeout=60,
     )
 
 
@@ -455,18 +453,18 @@ def test_a_skill_pack_has_its_instructions_in_a_config_map(control: Control, ns:
         {"apiVersion": "sympozium.ai/v1alpha1", "kind": "SkillPack", "metadata": {"name": "notes", "namespace": ns},
          "spec": {"skills": [{"name": "one", "content": "# One"}]}}
     )  # fmt: skip
-    ready = control.wait(SKILL_PACK, "notes", lambda obj: "Ready" in true(obj), ns, timeout=20)
+    ready = control.wait(SKILL_PACK, "notes", lambda obj: "Ready" in true(obj), ns)
     assert ready["status"]["skillCount"] == 1
     assert control.get(CONFIG_MAP, ready["status"]["configMapName"], ns)["data"] == {"one.md": "# One"}
 
 
 def test_nothing_was_written_for_nothing(control: Control, ns: str) -> None:
     control.instance(ns)
-    settled = control.wait(INSTANCE, "sre", lambda obj: "Ready" in true(obj), ns, timeout=20)
+    settled = control.wait(INSTANCE, "sre", lambda obj: "Ready" in true(obj), ns)
     control.run(ns)
     # Until its pod is known: a real Job controller takes a moment.
     control.wait_run("r", ns, lambda obj: bool((obj.get("status") or {}).get("podName")))
-    control.wait(INSTANCE, "sre", lambda obj: obj["status"]["activeAgentPods"] == 1, ns, timeout=20)
+    control.wait(INSTANCE, "sre", lambda obj: obj["status"]["activeAgentPods"] == 1, ns)
     version = control.get(AGENT_RUN, "r", ns)["metadata"]["resourceVersion"]
     control.stop_controllers()
     control.start_controllers()

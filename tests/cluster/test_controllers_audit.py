@@ -84,9 +84,9 @@ def test_a_deleted_run_loses_its_transcript_and_not_its_record(control: Control,
     control.say("r", ns, "agent", STARTED, STEP)
     run = wait(control, ns, lambda run: (run.get("status") or {}).get("steps") == 1)
     control.delete(AGENT_RUN, "r", ns)
-    control.wait_gone(JOB, "r", ns, timeout=20)
+    control.wait_gone(JOB, "r", ns)
     control.reap(ns, "r")
-    control.wait_gone(AGENT_RUN, "r", ns, timeout=45)
+    control.wait_gone(AGENT_RUN, "r", ns)
     said = record(control, run)
     assert [e["kind"] for e in said] == ["run.created", "run.admitted", "attempt.started", "run.ended"]
     assert said[-1]["data"]["phase"] == "Deleted"

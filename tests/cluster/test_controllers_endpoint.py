@@ -66,7 +66,7 @@ def test_an_endpoint_has_a_key_that_nobody_chose(control: Control, ns: str, serv
     assert owner["uid"] == made["metadata"]["uid"]
     # Switched off, there is no word of it; on again, it has the same key.
     control.instance(ns)
-    control.wait(INSTANCE, "sre", lambda o: "webEndpoint" not in o["status"], ns, timeout=20)
+    control.wait(INSTANCE, "sre", lambda o: "webEndpoint" not in o["status"], ns)
     control.instance(ns, a2a={"enabled": True})
     assert endpoint(control, ns, "Ready")["keyDigest"] == status["keyDigest"]
 

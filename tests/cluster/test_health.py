@@ -74,7 +74,7 @@ def test_every_kind_is_judged_by_what_its_status_says(control: Control, team: st
             {"apiVersion": API, "kind": kind, "metadata": {"name": name, "namespace": team}, "spec": spec}
         )
     for kind, name, _, expected in STATES:
-        found = control.wait(BY_KIND[kind], name, _seen, team, timeout=20)
+        found = control.wait(BY_KIND[kind], name, _seen, team)
         assert _judged(found) == expected, (kind, name, found["status"])
     assert _judged(control.wait(SYMPOZIUM_CONFIG, "default", _seen, SYSTEM)) == GOOD
     # Runs and decisions have their own tests below.
@@ -90,7 +90,7 @@ def test_what_is_mended_is_current_again(control: Control, team: str) -> None:
             "spec": BAD_CEL,
         }
     )
-    control.wait(POLICY, "p", lambda o: kstatus(o) == "Failed", team, timeout=20)
+    control.wait(POLICY, "p", lambda o: kstatus(o) == "Failed", team)
     control.apply(
         {
             "apiVersion": API,
@@ -99,7 +99,7 @@ def test_what_is_mended_is_current_again(control: Control, team: str) -> None:
             "spec": {},
         }
     )
-    mended = control.wait(POLICY, "p", lambda o: _seen(o) and kstatus(o) == "Current", team, timeout=20)
+    mended = control.wait(POLICY, "p", lambda o: _seen(o) and kstatus(o) == "Current", team)
     assert {c["type"] for c in mended["status"]["conditions"]} == {"Ready"}
 
 

@@ -132,7 +132,7 @@ def test_without_the_token_nobody_learns_whether_there_is_a_trigger(server: ApiS
     answers = [send(server, name, {"what": "x"}, token=token) for token in ("wrong", "admin-token", "none")]
     assert {answer.status_code for answer in answers} == {401}
     assert len({answer.text for answer in answers}) == 1
-    with httpx2.Client(trust_env=False) as client:
+    with httpx2.Client(trust_env=False, timeout=60) as client:
         assert client.post(f"{server.url}/hooks/hooks/{name}", json={}).status_code == 401
     assert made(server, name) == []
 

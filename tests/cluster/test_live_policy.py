@@ -138,13 +138,13 @@ def test_network_and_rights_are_narrowed_while_the_run_goes_on(control: Control,
     assert control.ask("GET", path, token=token).status_code == 404
     # Nobody answers: the tool server of this run is not there, and its network and rights are narrowed all the same.
     policy(control, ns, networkPolicy={"denyAll": True}, rbacPolicy={"deny": [READS]})
-    control.wait_gone(ROLES, "r-skill-sees", ns, timeout=20)
+    control.wait_gone(ROLES, "r-skill-sees", ns)
     until(lambda: control.ask("GET", path, token=token).status_code == 403, "the token has no rights")
 
     def closed(obj: Object) -> bool:
         return "one.example.org" not in json.dumps(obj["metadata"].get("annotations"))
 
-    control.wait(POD, pod["metadata"]["name"], closed, ns, timeout=20)
+    control.wait(POD, pod["metadata"]["name"], closed, ns)
     assert "10.1.0.0/16" not in json.dumps(control.get(NETWORK_POLICIES, "r", ns))
     sent = control.wait_run("r", ns, lambda run: found(run, "PolicyCurrent").get("reason") == "Sent")
     assert "has not answered" in found(sent, "PolicyCurrent")["message"]
@@ -208,7 +208,7 @@ def test_a_suspended_run_is_frozen_with_what_is_in_flight_and_goes_on(control: C
         run = control.wait_run("r", ns, frozen)
         assert run["status"]["reason"] == "Frozen"
         assert "in flight: execute_command in shell for 2.1 s" in found(run, "Frozen")["message"]
-        control.wait_any(EVENT, lambda event: event["reason"] == "Frozen", ns, timeout=10, what="the Event")
+        control.wait_any(EVENT, lambda event: event["reason"] == "Frozen", ns, what="the Event")
         control.stop_controllers()
         control.start_controllers()
         control.patch(AGENT_RUN, "r", {"spec": {"suspend": False}}, ns)

@@ -82,7 +82,7 @@ def test_a_namespace_goes_with_its_contents_and_says_what_keeps_it(kube, ns):
         kube.create(config_map("late"), ns)
     assert kube.find(CONFIG_MAP, "free", ns) is None
     kube.patch(CONFIG_MAP, "held", {"metadata": {"finalizers": None}}, ns)
-    kube.wait_gone(NAMESPACE, ns, timeout=20)
+    kube.wait_gone(NAMESPACE, ns)
     assert kube.items(POD, ns) == []
 
 
@@ -94,10 +94,10 @@ def test_what_nobody_owns_any_more_is_collected(kube, ns):
     child = kube.create(config_map("child", owner), ns)
     kube.create(config_map("grandchild", child), ns)
     kube.delete(CONFIG_MAP, "owner", ns)
-    kube.wait_gone(CONFIG_MAP, "child", ns, timeout=10)
-    kube.wait_gone(CONFIG_MAP, "grandchild", ns, timeout=10)
+    kube.wait_gone(CONFIG_MAP, "child", ns)
+    kube.wait_gone(CONFIG_MAP, "grandchild", ns)
     kube.create(config_map("late", owner), ns)
-    kube.wait_gone(CONFIG_MAP, "late", ns, timeout=10)
+    kube.wait_gone(CONFIG_MAP, "late", ns)
 
 
 def test_one_owner_that_is_left_keeps_it_and_the_other_reference_goes(kube, ns):
@@ -112,7 +112,7 @@ def test_an_owner_of_that_name_but_another_uid_is_none(kube, ns):
     owner = kube.create(config_map("owner"), ns)
     owner["metadata"]["uid"] = "00000000-0000-0000-0000-000000000000"
     kube.create(config_map("child", owner), ns)
-    kube.wait_gone(CONFIG_MAP, "child", ns, timeout=10)
+    kube.wait_gone(CONFIG_MAP, "child", ns)
     assert kube.find(CONFIG_MAP, "owner", ns) is not None
 
 
@@ -126,14 +126,14 @@ def test_a_foreground_deletion_waits_for_its_dependents(kube, ns):
         assert kube.get(CONFIG_MAP, name, ns)["metadata"]["finalizers"] == ["foregroundDeletion"]
     kube.patch(CONFIG_MAP, "grandchild", {"metadata": {"finalizers": None}}, ns)
     for name in ("child", "owner"):
-        kube.wait_gone(CONFIG_MAP, name, ns, timeout=10)
+        kube.wait_gone(CONFIG_MAP, name, ns)
 
 
 def test_orphans_live_on_without_the_reference(kube, ns):
     owner = kube.create(config_map("owner"), ns)
     kube.create(config_map("child", owner), ns)
     kube.request("DELETE", CONFIG_MAP.path(ns, "owner"), {"propagationPolicy": "Orphan"})
-    kube.wait_gone(CONFIG_MAP, "owner", ns, timeout=10)
+    kube.wait_gone(CONFIG_MAP, "owner", ns)
     assert not kube.get(CONFIG_MAP, "child", ns)["metadata"].get("ownerReferences")
 
 
@@ -165,10 +165,10 @@ def test_a_kind_goes_with_its_instances(kube, ns):
     kube.delete(CRD, "things.ctl.example.dev")
     kube.wait(CRD, "things.ctl.example.dev", lambda obj: "Terminating" in true_conditions(obj["status"]))
     kube.patch(THING, "t", {"metadata": {"finalizers": None}}, ns)
-    kube.wait_gone(CRD, "things.ctl.example.dev", timeout=20)
+    kube.wait_gone(CRD, "things.ctl.example.dev")
     # A real garbage collector looks for new kinds every 30 s, and never hears of one that is gone by then.
     if not EXTERNAL:
-        kube.wait_gone(CONFIG_MAP, "child", ns, timeout=20)
+        kube.wait_gone(CONFIG_MAP, "child", ns)
 
 
 # -- jobs
@@ -250,7 +250,7 @@ def test_a_finished_job_goes_with_its_pods_after_its_time(kube, ns):
     kube.finish(kube.pods_of("j", ns)[0])
     kube.wait_job("j", ns, has("Complete"))
     kube.patch(JOB, "j", {"spec": {"ttlSecondsAfterFinished": 0}}, ns)
-    kube.wait_gone(JOB, "j", ns, timeout=20)
+    kube.wait_gone(JOB, "j", ns)
     assert kube.pods_of("j", ns) == []
 
 
@@ -259,7 +259,7 @@ def test_a_deleted_job_leaves_no_pod_behind(kube, ns):
     kube.wait_job("j", ns, lambda status: status.get("active") == 1)
     name = kube.pods_of("j", ns)[0]["metadata"]["name"]
     kube.delete(JOB, "j", ns)
-    kube.wait_gone(POD, name, ns, timeout=10)
+    kube.wait_gone(POD, name, ns)
 
 
 # -- scheduler
@@ -354,7 +354,7 @@ def test_a_node_identity_reads_its_own_pods_secrets_alone(kube, ns, tmp_path):
         "containers": [{"name": "c", "image": "i", "envFrom": [{"secretRef": {"name": "mine"}}]}],
     }
     kube.create({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec}, ns)
-    with httpx2.Client(base_url=kube.url, verify=context, trust_env=False) as node:
+    with httpx2.Client(base_url=kube.url, verify=context, trust_env=False, timeout=60) as node:
         base = f"/api/v1/namespaces/{ns}"
         assert node.get(f"{base}/secrets/mine").status_code == 200
         assert node.get(f"{base}/secrets/other").status_code == 403

@@ -47,7 +47,7 @@ def test_kill_and_start_again(cluster: NodeCluster, ns: str) -> None:
     address = cluster.get(POD, "always", ns)["status"]["podIP"]
 
     cluster.stop("node", signal.SIGKILL)
-    until(lambda: not processes_with(marker), "the containers have ended with their node", timeout=5)
+    until(lambda: not processes_with(marker), "the containers have ended with their node")
     cluster.start_node()
 
     lost = cluster.ended("never", ns)

@@ -130,7 +130,7 @@ def test_deletion_is_graceful(cluster: NodeCluster, ns: str) -> None:
     with follower as stream:
         cluster.delete(POD, "p", ns)
         assert stream.read() == b"up\nbye\n"
-    cluster.wait_gone(POD, "p", ns, timeout=10)
+    cluster.wait_gone(POD, "p", ns)
     cluster.told("p", ns, "Killing")
 
 
@@ -267,14 +267,14 @@ def test_log_endpoint_wants_a_certificate_with_rights(cluster: NodeCluster, ns: 
     url = f"https://127.0.0.1:{port}/containerLogs/{ns}/p/main"
     pair = cluster.authority.issue("mallory", ["people"], cluster.directory / "mallory")
     tls = ssl.create_default_context(cafile=str(cluster.authority.certificate_path))
-    with httpx2.Client(verify=tls, trust_env=False) as nobody:
+    with httpx2.Client(verify=tls, trust_env=False, timeout=60) as nobody:
         try:
             refused = nobody.get(url).status_code == 401
         except httpx2.TransportError:
             refused = True
     assert refused
     tls.load_cert_chain(pair.certificate, pair.key)
-    with httpx2.Client(verify=tls, trust_env=False) as somebody:
+    with httpx2.Client(verify=tls, trust_env=False, timeout=60) as somebody:
         assert somebody.get(url).status_code == 403
 
 

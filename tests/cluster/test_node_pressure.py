@@ -55,7 +55,7 @@ def test_a_full_disk(cluster: NodeCluster, ns: str) -> None:
         "The node was low on resource: ephemeral-storage. Threshold quantity: "
     )
     assert "running" in state(cluster.get(POD, "small", ns))
-    cluster.wait(NODE, "n1", lambda n: conditions(n)["DiskPressure"][0] == "False", timeout=30)
+    cluster.wait(NODE, "n1", lambda n: conditions(n)["DiskPressure"][0] == "False")
     cluster.run_pod("next", ns, once(shell("echo next")))
     assert phase(cluster.ended("next", ns, timeout=60)) == "Succeeded"
     cluster.delete(POD, "small", ns)
@@ -69,20 +69,18 @@ def test_new_pods_wait_for_space(cluster: NodeCluster, ns: str) -> None:
             NODE,
             "n1",
             lambda n: conditions(n)["DiskPressure"] == ("True", "KubeletHasDiskPressure"),
-            timeout=30,
+            timeout=60,
         )
         key = "node.kubernetes.io/disk-pressure"
-        cluster.wait(
-            NODE, "n1", lambda n: key in {t["key"] for t in n["spec"].get("taints") or ()}, timeout=30
-        )
+        cluster.wait(NODE, "n1", lambda n: key in {t["key"] for t in n["spec"].get("taints") or ()})
         # Bound past the scheduler, which would not choose a node like this.
         cluster.run_pod("late", ns, {**once(shell("echo late")), "nodeName": "n1"})
-        pod = cluster.ended("late", ns, timeout=30)
+        pod = cluster.ended("late", ns)
         assert (pod["status"]["reason"], pod["status"]["message"]) == (
             "Evicted",
             "The node had condition: [DiskPressure]. ",
         )
     finally:
         ballast.unlink()
-    cluster.wait(NODE, "n1", lambda n: conditions(n)["DiskPressure"][0] == "False", timeout=30)
+    cluster.wait(NODE, "n1", lambda n: conditions(n)["DiskPressure"][0] == "False")
     assert Path(cluster.directory / "node").is_dir()

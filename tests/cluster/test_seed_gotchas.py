@@ -62,7 +62,7 @@ def _llmfit(control: Control, ns: str) -> None:
 def test_podsecurity_and_llmfit(control: Control, ns: str) -> None:
     _label(control, ns, "baseline")
     _llmfit(control, ns)
-    barred = control.wait(INSTANCE, "sre", lambda o: _ready(o)["reason"] == "PodSecurity", ns, timeout=20)
+    barred = control.wait(INSTANCE, "sre", lambda o: _ready(o)["reason"] == "PodSecurity", ns)
     words = _ready(barred)["message"]
     assert "skill pack llmfit wants hostPID, hostPath /proc" in words
     assert f"namespace {ns} enforces Pod Security level baseline" in words
@@ -80,7 +80,7 @@ def test_podsecurity_and_llmfit(control: Control, ns: str) -> None:
     conditions = {c["type"]: c for c in control.get(AGENT_RUN, "cured", ns)["status"]["conditions"]}
     assert "hostPID" in conditions["HostAccess"]["message"]
     control.patch(INSTANCE, "sre", {"metadata": {"annotations": {"looked": "at"}}}, ns)
-    control.wait(INSTANCE, "sre", lambda o: _ready(o)["status"] == "True", ns, timeout=20)
+    control.wait(INSTANCE, "sre", lambda o: _ready(o)["status"] == "True", ns)
 
 
 def test_podsecurity_by_the_default_of_the_cluster(control: Control, ns: str) -> None:
@@ -119,7 +119,7 @@ def test_base_url_on_packs(control: Control, ns: str) -> None:
     control.apply(
         {"apiVersion": API, "kind": "PersonaPack", "metadata": {"name": "p", "namespace": ns}, "spec": spec}
     )
-    control.wait(PERSONA_PACK, "p", lambda o: _ready(o)["status"] == "True", ns, timeout=20)
+    control.wait(PERSONA_PACK, "p", lambda o: _ready(o)["status"] == "True", ns)
     found = {
         o["metadata"]["name"]: o["spec"]["agents"]["default"]["baseURL"] for o in control.items(INSTANCE, ns)
     }
@@ -156,7 +156,7 @@ def test_crd_discovery_timing(bare: KubeAPI) -> None:
     assert bare.find(NAMESPACE, "agents") is not None
     for text in documents().values():
         (crd,) = bare.apply(yaml.safe_load(text))
-        bare.wait(CUSTOM_RESOURCE_DEFINITIONS, crd["metadata"]["name"], _established, timeout=20)
+        bare.wait(CUSTOM_RESOURCE_DEFINITIONS, crd["metadata"]["name"], _established)
     for document in admission():
         bare.apply(document)
     # The kinds are there, and nobody answers for the webhook: it fails closed, and says that it is the webhook.

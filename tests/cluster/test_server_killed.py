@@ -275,7 +275,7 @@ def test_a_question_to_an_agent_is_one_run_however_often_it_is_asked(kube: KubeA
     body = {"model": "bot", "messages": [{"role": "user", "content": "Hello"}]}
     with ThreadPoolExecutor(1) as pool:
         asking = pool.submit(server.insist, f"{path}/chat/completions", body, key="k", token=TOKEN)
-        until(lambda: len(made()) == 1, "the run is made", timeout=30)
+        until(lambda: len(made()) == 1, "the run is made")
         (run,) = made()
         name = run["metadata"]["name"]
         ended = {"status": {"phase": "Failed", "reason": "Broken", "error": "it broke"}}

@@ -52,7 +52,7 @@ def sign_in(browser: httpx2.Client, *, back_at: str = "") -> str:
     """As a browser that follows; where it ends up. `back_at`: the server that it comes back to, of the same address."""
     to_provider = browser.get("/api/v1/session/oidc/start", params={"returnTo": "#/runs"})
     assert to_provider.status_code == 302, to_provider.text
-    with httpx2.Client(trust_env=False, verify=False) as elsewhere:
+    with httpx2.Client(trust_env=False, timeout=60, verify=False) as elsewhere:
         back = elsewhere.get(to_provider.headers["location"]).headers["location"]
     parts = urlsplit(back)
     headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}

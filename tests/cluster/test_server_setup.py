@@ -191,7 +191,7 @@ def test_what_the_probe_of_a_node_found_is_offered(
     ]
     with subprocess.Popen([*command, "--port", port, "--health-host", here]) as probe:
         try:
-            until(lambda: bool(seen()[0]), "the probe has looked", timeout=30)
+            until(lambda: bool(seen()[0]), "the probe has looked")
             [one], unknown = seen()
         finally:
             probe.terminate()

@@ -63,7 +63,7 @@ def test_a_token_that_kubernetes_does_not_know_signs_nobody_in(server: ApiServer
 
 
 def test_signing_in_needs_our_own_page(server: ApiServer) -> None:
-    with httpx2.Client(base_url=server.url, trust_env=False) as page:
+    with httpx2.Client(base_url=server.url, trust_env=False, timeout=60) as page:
         assert sign_in(page).json()["reason"] == "CrossSite"
         page.headers.update(OURS)
         page.headers["Origin"] = "http://127.0.0.1:1"

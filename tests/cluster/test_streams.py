@@ -132,7 +132,7 @@ def test_exec_ends_with_its_container(cluster: NodeCluster, ns: str) -> None:
         assert client.stdout is not None
         assert client.stdout.readline() == b"ready\n"
         cluster.request("DELETE", POD.path(ns, "p"), params={"gracePeriodSeconds": "0"})
-        _, told = client.communicate(timeout=30)
+        _, told = client.communicate(timeout=60)
     assert client.returncode == 137, told
 
 

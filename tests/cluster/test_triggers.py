@@ -47,7 +47,7 @@ def counts(control: Control, ns: str, fired: int, suppressed: int, name: str = "
         status = obj.get("status") or {}
         return (status.get("firedCount"), status.get("suppressedCount")) == (fired, suppressed)
 
-    return control.wait(TRIGGERS, name, counted, ns, timeout=30)["status"]
+    return control.wait(TRIGGERS, name, counted, ns)["status"]
 
 
 def made(control: Control, ns: str) -> list[Object]:

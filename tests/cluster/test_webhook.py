@@ -87,7 +87,7 @@ class WebhookProcess:
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(15)
+        code = self.process.wait(60)
         self.reader.join(5)
         return code
 

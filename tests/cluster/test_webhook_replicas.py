@@ -185,7 +185,7 @@ def test_one_that_is_killed_in_the_middle_changes_no_outcome(kube: LocalKube, re
         workers = [pool.submit(work, kube, ns, number, reached) for number in range(3)]
         assert reached.wait(60)
         replicas[0].process.kill()
-        replicas[0].process.wait(10)
+        replicas[0].process.wait(60)
         outcomes = {name: code for worker in workers for name, code in worker.result(120).items()}
     # A create whose answer was lost is found there by the second try.
     assert {code for name, code in outcomes.items() if name.startswith("good")} <= {201, 409}

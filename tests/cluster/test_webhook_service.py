@@ -60,7 +60,10 @@ class Process:
 
     def ready(self) -> bool:
         try:
-            return httpx2.get(f"http://127.0.0.1:{self.health}/readyz", trust_env=False).status_code == 200
+            return (
+                httpx2.get(f"http://127.0.0.1:{self.health}/readyz", trust_env=False, timeout=60).status_code
+                == 200
+            )
         except httpx2.HTTPError:
             return False
 
@@ -82,7 +85,7 @@ def pair(access: Path) -> Iterator[list[Process]]:
     yield made
     for one in made:
         one.process.kill()
-        one.process.wait(10)
+        one.process.wait(60)
 
 
 def own_address() -> str:
@@ -139,5 +142,5 @@ def test_killed_between_its_secret_and_the_configurations_then_two_at_once(
         answer = offer(kube, ns)
         assert (answer.status_code, "nobody" in answer.text) == (422, True), answer.text
         one.process.kill()
-        one.process.wait(10)
+        one.process.wait(60)
         assert offer(kube, ns).status_code == 500  # nothing is let through meanwhile

@@ -121,7 +121,7 @@ class Api:
 
     @contextmanager
     def watch(self, path: str, *, accept: str = JSON) -> Iterator[Watch]:
-        connection = self._connect(timeout=10.0)
+        connection = self._connect(timeout=60)
         try:
             yield Watch(connection, path, self._headers(accept))
         finally:

@@ -84,7 +84,7 @@ def opened(
     def ready(obj: Object) -> bool:
         return ((obj.get("status") or {}).get("webEndpoint") or {}).get("status") == "Ready"
 
-    status = cluster.wait(INSTANCE, name, ready, namespace, timeout=30)["status"]["webEndpoint"]
+    status = cluster.wait(INSTANCE, name, ready, namespace)["status"]["webEndpoint"]
     secret = cluster.get(SECRET, status["authSecretName"], namespace)["data"]["token"]
     return Endpoint(cluster, namespace, name, status["url"], base64.b64decode(secret).decode())
 

@@ -200,7 +200,7 @@ def _bundles(machine: Machine) -> list[str]:
 def left(machine: Machine) -> list[str]:
     """What is still there of an installation, once its pods have ended."""
     until(lambda: not machine.items(POD, NAMESPACE), "the pods end", timeout=60)
-    until(lambda: not machine.items(PERSISTENT_VOLUME_CLAIMS, NAMESPACE), "the claims go", timeout=30)
+    until(lambda: not machine.items(PERSISTENT_VOLUME_CLAIMS, NAMESPACE), "the claims go")
     found = [
         f"{resource.kind}/{obj['metadata']['name']}"
         for resource in (

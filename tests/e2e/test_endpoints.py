@@ -86,7 +86,7 @@ def test_who_has_no_key_learns_nothing(bot: Endpoint) -> None:
     server = bot.url.partition("/agents/")[0]
     headers = {"authorization": f"Bearer {bot.key}"}
     for url in (f"{server}/api/v1/runs", f"{server}/api/v1/session"):
-        assert httpx2.get(url, headers=headers, trust_env=False).status_code == 401
+        assert httpx2.get(url, headers=headers, trust_env=False, timeout=60).status_code == 401
 
 
 def test_refusals_have_openais_shape_and_the_policys_words(bot: Endpoint) -> None:
@@ -213,7 +213,10 @@ def test_a_host_name_is_the_agent_and_nothing_else(named: Named) -> None:
     assert named.answer == "Who knows?"
     for path in ("/", "/api/v1/session", f"/agents/{named.bot.namespace}/agent/v1/models"):
         headers = {"host": named.name, "authorization": f"Bearer {named.bot.key}"}
-        assert httpx2.get(f"{named.server}{path}", headers=headers, trust_env=False).status_code == 404
+        assert (
+            httpx2.get(f"{named.server}{path}", headers=headers, trust_env=False, timeout=60).status_code
+            == 404
+        )
 
 
 def test_a_key_is_not_in_a_log(named: Named) -> None:

@@ -40,7 +40,9 @@ def test_another_agent_talks_to_an_agent(sympozium_cluster: Cluster, namespace: 
         def call(method: str, headers: dict[str, str] | None = None, **params: Any) -> httpx2.Response:
             given = {"authorization": f"Bearer {bot.key}", **(headers or {})}
             body = {"jsonrpc": "2.0", "id": 7, "method": method, "params": params}
-            return httpx2.post(f"{bot.url}/a2a", content=json.dumps(body), headers=given, trust_env=False)
+            return httpx2.post(
+                f"{bot.url}/a2a", content=json.dumps(body), headers=given, trust_env=False, timeout=60
+            )
 
         assert call("GetTask", {"authorization": "Bearer none"}, id="x").status_code == 401
         codes = [

@@ -70,6 +70,6 @@ async def test_a_client_that_goes_away_ends_its_run(bot: Endpoint) -> None:
 
 
 async def test_without_its_key_there_is_no_server(bot: Endpoint) -> None:
-    async with httpx2.AsyncClient(trust_env=False) as http:
+    async with httpx2.AsyncClient(trust_env=False, timeout=60) as http:
         answer = await http.post(f"{bot.url}/mcp", json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
     assert (answer.status_code, answer.headers["content-type"]) == (401, "application/problem+json")

@@ -50,7 +50,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     process = subprocess.Popen(
         [str(TOOLS / "docker-registry"), "serve", str(directory / "config.yml")], stdout=log, stderr=log
     )
-    until(lambda: "listening on" in (directory / "log").read_text(), "the registry listens", timeout=30)
+    until(lambda: "listening on" in (directory / "log").read_text(), "the registry listens")
     yield f"127.0.0.1:{port}"
     process.terminate()
     process.wait(30)

@@ -97,7 +97,7 @@ def test_one_trace_from_its_cause_to_the_tools_of_a_sub_agent(
         status = finished(sympozium_cluster, namespace)["status"]
     assert status["phase"] == "Succeeded", status
     assert status["traceID"] == TRACE
-    until(lambda: len(collector.named("run agent")) == 2, "the spans of both runs", timeout=30)
+    until(lambda: len(collector.named("run agent")) == 2, "the spans of both runs")
     spans = collector.spans
     assert {span.trace for span in spans} == {TRACE}
     assert len({span.id for span in spans}) == len(spans)
@@ -139,7 +139,7 @@ def figures(cluster: Cluster) -> dict[str, float]:
     state = read(cluster.data)
     assert state is not None
     port = state.ports["controllers-health"]
-    lines = httpx2.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text.splitlines()
+    lines = httpx2.get(f"http://127.0.0.1:{port}/metrics", trust_env=False, timeout=60).text.splitlines()
     found: dict[str, float] = {}
     for line in lines:
         if not line.startswith("#"):

@@ -215,7 +215,7 @@ class Client:
             query = {"watch": "true", "timeoutSeconds": str(max(1, int(left))), **params}
             try:
                 with self.http.stream(
-                    "GET", path, params=query, timeout=httpx2.Timeout(5, read=left + 1)
+                    "GET", path, params=query, timeout=httpx2.Timeout(60, read=left + 1)
                 ) as stream:
                     if stream.status_code >= 400:
                         raise ApiError(json.loads(stream.read()))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 _INTERVAL = 0.05
 
 
-def until(condition: Callable[[], bool], what: str, *, timeout: float = 30) -> None:
+def until(condition: Callable[[], bool], what: str, *, timeout: float = 60) -> None:
     """Return when `condition` holds. Raises AssertionError naming `what` after `timeout` seconds."""
     end = time.monotonic() + timeout
     pause = threading.Event()

@@ -82,7 +82,7 @@ async def cancelled(client) -> None:
 
 
 async def card_of(url: str):
-    async with httpx.AsyncClient(trust_env=False) as anybody:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as anybody:
         return await A2ACardResolver(anybody, url).get_agent_card()
 
 

@@ -31,7 +31,7 @@ async def _written(handler: Any, *said: tuple[str, str], count: int) -> list[Ask
         task = asyncio.create_task(recorder.run())
         for reason, message in said:
             recorder.event(RUN, "Warning", reason, message)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await done.wait()
         task.cancel()
         await asyncio.wait([task])

@@ -46,7 +46,7 @@ class Heard:
         self._more.set()
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not condition():
                 self._more.clear()
                 await self._more.wait()
@@ -102,7 +102,7 @@ async def test_not_synced_before_the_initial_list_is_complete() -> None:
         assert not informer.has_synced
         assert heard.all == []
         go.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await informer.wait_synced()
         assert heard.all == [("added", "a")]
         hold.set()
@@ -183,7 +183,7 @@ async def test_failures_are_tried_again(monkeypatch: pytest.MonkeyPatch) -> None
     answers: list[Any] = [status(500, "InternalError"), status(403, "Forbidden"), stream]
     monkeypatch.setattr("sympozium.kube.informer._BACK_OFF", (0.001, 0.001))
     async with serving(lambda _: answers.pop(0)) as api, following(api) as (informer, _):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await informer.wait_synced()
         hold.set()
     assert len(api.asked) == 3
@@ -202,7 +202,7 @@ async def test_own_writes_are_taken_once_and_old_news_is_ignored() -> None:
         await hold.wait()
 
     async with serving(lambda _: stream) as api, following(api) as (informer, heard):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await informer.wait_synced()
         informer.mutation(config_map("a", 7))
         informer.mutation(config_map("gone", 4))
@@ -228,7 +228,7 @@ async def test_a_transform_drops_what_nobody_reads() -> None:
         serving(lambda _: stream) as api,
         following(api, transform=drop_managed_fields) as (informer, _),
     ):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await informer.wait_synced()
         assert "managedFields" not in informer.list("default")[0]["metadata"]
         late = Heard(informer)

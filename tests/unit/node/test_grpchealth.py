@@ -30,7 +30,7 @@ async def ask(answer: bytes, service: str = "") -> tuple[tuple[bool, str], bytes
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 verdict = await grpchealth.check(reader, writer, service, "pod:1")
         finally:
             writer.close()

@@ -75,7 +75,7 @@ async def test_a_pod_has_so_many_connections_and_no_more(monkeypatch: pytest.Mon
         assert not await answers(port)
         assert made.refused == 1
         held[0][1].close()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(made._connections) == 3:
                 await asyncio.sleep(0.01)
         assert await answers(port)

@@ -118,7 +118,7 @@ async def test_a_real_client_reads_it(tmp_path) -> None:
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             url = json.loads(await process.stdout.readline())["url"]
             async with AsyncOpenAI(base_url=url, api_key="any") as client:
                 assert [m.id async for m in client.models.list()] == ["scripted"]

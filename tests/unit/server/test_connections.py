@@ -34,7 +34,7 @@ async def serving(
 
     server = Server(config)
     task = asyncio.create_task(server.serve())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not server.started:
             await asyncio.sleep(0.01)
     yield server.servers[0].sockets[0].getsockname()[1]
@@ -68,7 +68,7 @@ async def connect() -> AsyncIterator[Connections]:
 
 
 async def read_all(reader: asyncio.StreamReader) -> bytes:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         try:
             return await reader.read()
         except ConnectionError:
@@ -124,7 +124,7 @@ async def test_who_reads_nothing_is_cut_and_who_reads_slowly_is_not(connect: Con
             seen.append(self)
 
     size = 20_000_000
-    async with serving(Seen, content="x" * size) as port, asyncio.timeout(30):
+    async with serving(Seen, content="x" * size) as port, asyncio.timeout(60):
         reader, writer = await connect(port)
         writer.write(GET)
         await reader.readexactly(1_000_000)

@@ -42,7 +42,7 @@ class Sink:
 
 
 async def until_ready(made: Batches) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while made.unready():
             await asyncio.sleep(0.001)
 

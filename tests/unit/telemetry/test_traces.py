@@ -172,7 +172,7 @@ class Talker:
 
 async def test_an_endpoint_that_answers_without_end_is_not_listened_to() -> None:
     taken = otlp.SENT._value.get()
-    async with Talker(b"x" * 65536, 64 * 1024 * 1024) as talker, asyncio.timeout(30):
+    async with Talker(b"x" * 65536, 64 * 1024 * 1024) as talker, asyncio.timeout(60):
         await send(Target(talker.endpoint), span())
     assert talker.said < 16 * 1024 * 1024
     assert otlp.SENT._value.get() == taken + 1
@@ -181,7 +181,7 @@ async def test_an_endpoint_that_answers_without_end_is_not_listened_to() -> None
 async def test_an_endpoint_that_drips_its_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(otlp, "_TIMEOUT", 0.2)
     before = dropped("unreachable")
-    async with Talker(b"x", 10_000) as talker, asyncio.timeout(30):
+    async with Talker(b"x", 10_000) as talker, asyncio.timeout(60):
         await send(Target(talker.endpoint), span())
     assert dropped("unreachable") == before + 1
 

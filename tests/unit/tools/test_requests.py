@@ -9,7 +9,7 @@ from sympozium.mcpsocket import result_text
 
 
 async def until(condition) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0)
 

@@ -124,7 +124,7 @@ async def test_a_skill_that_goes_away_in_a_call_is_said_and_found_again(tmp_path
 
     async with listen(sidecar("do", answer=hang), str(tmp_path / "s")):
         call = asyncio.create_task(skill.call("do", {}))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await called.wait()
     with pytest.raises(SkillLostError, match="whether it took effect is not known"):
         await call

@@ -63,7 +63,7 @@ class World:
 
 
 async def synced(references: References) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         for informer in references._informers.values():
             await informer.wait_synced()
     assert references.unready() == []
