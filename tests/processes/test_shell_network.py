@@ -20,7 +20,7 @@ from sympozium import bpf
 from sympozium.node import host
 from sympozium.shell import network, protocol
 
-RECIPE = Path(__file__).parents[3] / "images/Containerfile"
+RECIPE = Path(__file__).parents[2] / "images/Containerfile"
 ENTRY_POINT = next(line for line in RECIPE.read_text().splitlines() if '"sympozium.shell"]' in line)
 PROGRAM = [sys.executable, *json.loads(ENTRY_POINT.removeprefix("ENTRYPOINT "))[1:]]
 """As the image starts it."""

@@ -1,6 +1,6 @@
 """The chart, rendered by Helm's own engine in this process: a matrix of values, golden files, and what is refused.
 
-`UPDATE_GOLDEN=1 pytest tests/unit/chart` writes the golden files anew.
+`UPDATE_GOLDEN=1 pytest tests/chart` writes the golden files anew.
 """
 
 import functools
