@@ -385,11 +385,20 @@ def test_the_node_probe_has_no_rights_and_reaches_its_ports_alone() -> None:
 
 
 def test_the_keys_that_a_purge_may_delete_are_those_that_are_made() -> None:
-    from sympozium.actions.teardown import KEYS
+    from sympozium.actions.teardown import ISSUED, KEYS
 
-    role = named(render({"uninstall": {"purge": True}, **WITHOUT_CRDS}), "Role", "sympozium-teardown")
-    (rule,) = [rule for rule in role["rules"] if rule["resources"] == ["secrets"]]
-    assert set(rule["resourceNames"]) == set(KEYS)
+    managed = {
+        "webhook": {"certificates": {"source": "cert-manager"}},
+        "uninstall": {"purge": True},
+        **WITHOUT_CRDS,
+    }
+    objects = render(managed)
+    role = named(objects, "Role", "sympozium-teardown")
+    may = {rule["resources"][0]: set(rule.get("resourceNames") or ()) for rule in role["rules"]}
+    issued = [o for o in objects if o["kind"] == "Certificate"]
+    assert may["secrets"] == set(KEYS)
+    assert {o["spec"]["secretName"] for o in issued} < set(KEYS)
+    assert may["certificates"] == set(ISSUED) == {o["metadata"]["name"] for o in issued}
 
 
 def test_manifests_for_kubectl_have_the_namespace_and_no_hooks() -> None:

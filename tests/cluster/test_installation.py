@@ -14,7 +14,7 @@ import yaml
 
 from cluster.localkube_fixture import LocalKube, kube
 from sympozium import catalog, resources
-from sympozium.actions.teardown import Outcome, forget, teardown
+from sympozium.actions.teardown import CERTIFICATES, Outcome, forget, teardown
 from sympozium.api.run import FINALIZER
 from sympozium.controllers.catalogue import CONFIG_MAP as CATALOG, CatalogueController
 from sympozium.controllers.context import Caches, Context
@@ -215,6 +215,19 @@ def test_an_installation_whose_controllers_are_dead_is_taken_away(kube: LocalKub
     assert (again.cancelled, again.let_go, again.released) == (1, [], 0)
 
 
+_CERTIFICATES = {
+    "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+    "metadata": {"name": "certificates.cert-manager.io"},
+    "spec": {
+        "group": "cert-manager.io", "scope": "Namespaced",
+        "names": {"plural": "certificates", "singular": "certificate", "kind": "Certificate"},
+        "versions": [{"name": "v1", "served": True, "storage": True, "schema": {
+            "openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+        }}],
+    },
+}  # fmt: skip
+
+
 def test_a_purge_leaves_nothing_and_without_the_kinds_there_is_nothing_to_do(kube: LocalKube) -> None:
     brings(kube, {"model": "one"}, **ALL)
     run(kube, _catalogue)
@@ -222,7 +235,14 @@ def test_a_purge_leaves_nothing_and_without_the_kinds_there_is_nothing_to_do(kub
     kube.patch(AGENT_RUN, "purged", {"metadata": {"finalizers": [FINALIZER]}}, "team")
     key = {"metadata": {"name": "sympozium-bus-operator", "namespace": NAMESPACE}}
     kube.create({"apiVersion": "v1", "kind": "Secret", **key})
+    issued = {"metadata": {"name": "sympozium-webhook-ca", "namespace": NAMESPACE}}
+    kube.create(_CERTIFICATES)
+    kube.wait(CUSTOM_RESOURCE_DEFINITIONS, _CERTIFICATES["metadata"]["name"], _established)
+    kube.create({"apiVersion": "cert-manager.io/v1", "kind": "Certificate", **issued})
+    kube.create({"apiVersion": "v1", "kind": "Secret", **issued})
     _teardown(kube, [], purge=True)
+    assert kube.items(CERTIFICATES, NAMESPACE) == [], "cert-manager would make the Secret again"
+    assert kube.find(SECRET, "sympozium-webhook-ca", NAMESPACE) is None
     for resource in resources.OF_PLURAL.values():
         mine = [
             o

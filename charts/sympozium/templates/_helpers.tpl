@@ -305,9 +305,9 @@ helm.sh/hook-weight: {{ . | quote }}
 helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end }}
 
-{{/* Secrets that the controllers and the webhook make for the installation. */}}
+{{/* Secrets that the controllers, the webhook and cert-manager make for the installation. */}}
 {{- define "sympozium.keys" -}}
-[sympozium-bus-operator, sympozium-bus-controller, sympozium-bus-reader, sympozium-nats-config, sympozium-egress-key, sympozium-server, sympozium-webhook-tls]
+[sympozium-bus-operator, sympozium-bus-controller, sympozium-bus-reader, sympozium-nats-config, sympozium-egress-key, sympozium-server, sympozium-webhook-tls, sympozium-webhook-ca, sympozium-webhook-cert]
 {{- end }}
 
 {{- define "sympozium.testHook" -}}

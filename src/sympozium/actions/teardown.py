@@ -46,9 +46,12 @@ from sympozium.resources import RUNS
 
 KEYS: Final = (
     "sympozium-bus-operator", "sympozium-bus-controller", "sympozium-bus-reader", "sympozium-nats-config",
-    "sympozium-egress-key", "sympozium-server", "sympozium-webhook-tls",
+    "sympozium-egress-key", "sympozium-server", "sympozium-webhook-tls", "sympozium-webhook-ca", "sympozium-webhook-cert",
 )  # fmt: skip
-"""Secrets that the processes of an installation make for it."""
+"""Secrets that the processes of an installation, or cert-manager, make for it."""
+CERTIFICATES: Final = Resource("cert-manager.io", "v1", "certificates", "Certificate")
+ISSUED: Final = ("sympozium-webhook", "sympozium-webhook-ca")
+"""What the chart has cert-manager issue. Its Secrets outlive them, and while they are there it makes their Secrets again."""
 CONFIGURATION: Final = "sympozium"
 """Of the webhook; there is one installation in a cluster, and it says where that is."""
 _FILES: Final = ("sympozium-bus", "sympozium-server")
@@ -228,7 +231,8 @@ async def _purge(client: Client, namespace: str, outcome: Outcome, told: Told) -
 
 async def _forget_keys(client: Client, namespace: str) -> int:
     count = 0
-    for resource, names in ((SECRETS, KEYS), (CONFIG_MAPS, _FILES), (LEASES, (_CONTROLLER,))):
+    what = ((CERTIFICATES, ISSUED), (SECRETS, KEYS), (CONFIG_MAPS, _FILES), (LEASES, (_CONTROLLER,)))
+    for resource, names in what:
         for name in names:
             count += await client.delete(resource, name, namespace)
     return count
