@@ -3,6 +3,7 @@
 import errno
 import json
 import logging
+import os
 import secrets
 import socket
 from collections.abc import Collection
@@ -15,7 +16,9 @@ log = logging.getLogger(__name__)
 # Below Linux's default ip_local_port_range (32768 to 60999), above what services register.
 _FIRST, _LAST = 20000, 32768
 
-_claims: dict[int, tuple[socket.socket, socket.socket]] = {}
+
+# Descriptors of sockets, which go with the process and need nobody to close them.
+_claims: dict[int, tuple[int, int]] = {}
 
 
 def claim(port: int) -> bool:
@@ -41,14 +44,14 @@ def claim(port: int) -> bool:
         if error.errno == errno.EADDRINUSE:
             return False
         raise
-    _claims[port] = name, bound
+    _claims[port] = name.detach(), bound.detach()
     return True
 
 
 def release(port: int) -> None:
     """Give up a claim; without one, nothing."""
     for held in _claims.pop(port, ()):
-        held.close()
+        os.close(held)
 
 
 def pick(beside: Collection[int] = ()) -> int:

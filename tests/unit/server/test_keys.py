@@ -39,7 +39,9 @@ def test_what_is_not_ours_opens_as_nothing(damage: str) -> None:
     keys = Keys([NEW])
     assert keys.open("session", damage) is None
     sealed = keys.seal("session", b"me")
-    assert keys.open("session", sealed[:-5] + damage + sealed[-4:]) is None or not damage
+    if damage == sealed[-5]:
+        damage = "y"
+    assert keys.open("session", sealed[:-5] + damage + sealed[-4:]) is None
 
 
 def test_without_a_key_nothing_is_sealed_and_the_words_name_the_secret() -> None:
