@@ -261,8 +261,12 @@ class PodNetwork:
             return
         task = asyncio.current_task()
         assert task is not None
+        try:
+            streams = await asyncio.open_connection(sock=inner)
+        except BaseException:
+            outer[1].transport.abort()
+            raise
         self._carried[task] = route
-        streams = await asyncio.open_connection(sock=inner)
         ended = False
         try:
             # The rules may have changed while it was being opened.

@@ -8,7 +8,10 @@ import pytest
 from sympozium.localkube.access.pki import CertificateAuthority
 from sympozium.localkube.errors import ApiError
 from sympozium.localkube.handlers.logs import NodeLogs, _container, _query
-from sympozium.localkube.wire import Request
+from sympozium.localkube.wire import Request, Stream
+
+NONSENSE = b"no HTTP at all\r\n\r\n"
+UNREAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +32,7 @@ async def node(authority):
             self.answer = b""
             self.asked = []
             self.more = asyncio.Event()
+            self.left = asyncio.Event()
             self.port = 0
 
     made = Node()
@@ -38,7 +42,10 @@ async def node(authority):
         subject = dict(item[0] for item in writer.get_extra_info("ssl_object").getpeercert()["subject"])
         made.asked += [head.split("\r\n")[0], subject["commonName"]]
         writer.write(made.answer)
-        if b"chunked" in made.answer:
+        if made.answer in (NONSENSE, UNREAD):
+            await reader.read()
+            made.left.set()
+        elif b"chunked" in made.answer:
             await made.more.wait()
             writer.write(b"5\r\nlast\n\r\n0\r\n\r\n")
         await writer.drain()
@@ -83,6 +90,22 @@ async def test_a_followed_log_ends_when_the_client_leaves(node, logs):
     assert await anext(chunks) == b"first\n"
     response.abort()
     assert [chunk async for chunk in chunks] == []
+
+
+async def test_a_node_that_answers_nonsense_is_left(node, logs):
+    node.answer = NONSENSE
+    with pytest.raises(ApiError, match="Internal error occurred: Get"):
+        await logs.open("127.0.0.1", node.port, "/containerLogs/n/p/c")
+    async with asyncio.timeout(60):
+        await node.left.wait()
+
+
+async def test_a_client_that_leaves_before_the_first_piece_leaves_no_connection(node, logs):
+    node.answer = UNREAD
+    response = await logs.open("127.0.0.1", node.port, "/containerLogs/n/p/c?follow=true")
+    await Stream(chunks=response.chunks(), on_close=response.abort).close()
+    async with asyncio.timeout(60):
+        await node.left.wait()
 
 
 async def test_a_node_that_is_not_there(logs):

@@ -45,8 +45,10 @@ async def _greeting(url: str, how: str) -> Finding:
     try:
         async with asyncio.timeout(_TIMEOUT):
             reader, writer = await asyncio.open_connection(host, port)
-            greeting = await reader.readline()
-            writer.close()
+            try:
+                greeting = await reader.readline()
+            finally:
+                writer.close()
     except (OSError, TimeoutError) as error:
         # A name of one word, or of two, is one of a cluster.
         inside = host.endswith((".svc", ".cluster.local")) or (

@@ -71,11 +71,15 @@ class NodeLogs:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 reader, writer = await asyncio.open_connection(host, port, ssl=self._tls())
-                writer.write(
-                    f"GET {path} HTTP/1.1\r\nhost: {host}:{port}\r\nconnection: close\r\n\r\n".encode()
-                )
-                response = LogResponse(reader, writer)
-                await response.head()
+                try:
+                    writer.write(
+                        f"GET {path} HTTP/1.1\r\nhost: {host}:{port}\r\nconnection: close\r\n\r\n".encode()
+                    )
+                    response = LogResponse(reader, writer)
+                    await response.head()
+                except BaseException:
+                    writer.close()
+                    raise
         except (OSError, TimeoutError, httptools.HttpParserError) as error:
             raise internal(f'Get "https://{host}:{port}{path}": {str(error) or "timed out"}') from error
         return response
@@ -130,8 +134,9 @@ class LogResponse:
             self._writer.close()
 
     def abort(self) -> None:
-        """Ends `chunks` while it is being read."""
+        """Ends `chunks` while it is being read, and the connection also where nobody has begun to read."""
         self._reader.feed_eof()
+        self._writer.close()
 
 
 async def log(
