@@ -33,11 +33,13 @@ async def node(authority):
             self.asked = []
             self.more = asyncio.Event()
             self.left = asyncio.Event()
+            self.writers = []
             self.port = 0
 
     made = Node()
 
     async def serve(reader, writer):
+        made.writers.append(writer)
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         subject = dict(item[0] for item in writer.get_extra_info("ssl_object").getpeercert()["subject"])
         made.asked += [head.split("\r\n")[0], subject["commonName"]]
@@ -57,6 +59,10 @@ async def node(authority):
     made.more.set()
     server.close()
     await server.wait_closed()
+    # A farewell of TLS may wait for the other side's, and the loop ends here.
+    for writer in made.writers:
+        writer.transport.abort()
+    await asyncio.sleep(0)
 
 
 @pytest.fixture

@@ -251,7 +251,8 @@ async def serving(authority):
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
-            writer.close()
+            # A farewell of TLS may wait for the other side's, and the loop ends soon.
+            writer.transport.abort()
 
     listener = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=context)
     made.url = f"https://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
@@ -413,8 +414,10 @@ async def test_a_service_is_reached_at_its_endpoints_under_its_own_name(
     named = authority.issue_server("hook", ["s.ns.svc"], path=tmp_path / "hook")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(named.certificate, named.key)
+    writers = []
 
     async def connected(reader, writer):
+        writers.append(writer)
         head = await reader.readuntil(b"\r\n\r\n")
         length = next(
             int(x.split(":")[1])
@@ -437,6 +440,8 @@ async def test_a_service_is_reached_at_its_endpoints_under_its_own_name(
         client = {"service": {"namespace": "ns", "name": "s", "path": "/hook"}, "caBundle": bundle}
         configure(objects, webhook(clientConfig=client))
         assert await webhooks.validate(request()) == ["from the service"]
+        for writer in writers:
+            writer.transport.abort()
 
 
 async def test_all_validating_webhooks_are_asked_and_the_first_refusal_in_order_is_told(

@@ -78,7 +78,7 @@ class NodeLogs:
                     response = LogResponse(reader, writer)
                     await response.head()
                 except BaseException:
-                    writer.close()
+                    writer.transport.abort()
                     raise
         except (OSError, TimeoutError, httptools.HttpParserError) as error:
             raise internal(f'Get "https://{host}:{port}{path}": {str(error) or "timed out"}') from error
@@ -131,12 +131,16 @@ class LogResponse:
             if self._body:
                 yield b"".join(self._body)
         finally:
-            self._writer.close()
+            self.close()
+
+    def close(self) -> None:
+        """At once: a farewell of TLS would wait for the node's, which may go on to write or be gone."""
+        self._writer.transport.abort()
 
     def abort(self) -> None:
         """Ends `chunks` while it is being read, and the connection also where nobody has begun to read."""
         self._reader.feed_eof()
-        self._writer.close()
+        self.close()
 
 
 async def log(
