@@ -197,6 +197,8 @@ def test_golden(name: str, values: dict[str, Any]) -> None:
         ({"agents": {"namespaces": [{"name": "a", "labels": {"pod-security.kubernetes.io/enforce": "baseline"}}]}},
          "agents.namespaces[a].labels: pod-security.kubernetes.io/enforce is set by podSecurity"),
         ({"apiserver": {"oidc": {"mode": "impersonate"}}}, "set apiserver.oidc.issuer and clientID too"),
+        ({"apiserver": {"oidc": {"issuer": "https://id.example.org", "clientID": "a", "groupsPrefix": "team:"}}},
+         "apiserver.oidc.groupsPrefix is of mode impersonate"),
         ({"apiserver": {"oidc": {"caConfigMap": "ca"}}}, "set apiserver.oidc.issuer and clientID too"),
         ({"apiserver": {"enabled": False, "ingress": {"enabled": True, "hosts": [{"host": "a.example.org"}]}}},
          "apiserver.ingress.enabled: it leads to the API server"),

@@ -61,6 +61,9 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- if and (eq $api.service.type "ClusterIP") (or $api.service.nodePort $api.service.externalTrafficPolicy) }}{{ fail "apiserver.service: nodePort and externalTrafficPolicy need type NodePort or LoadBalancer" }}{{ end }}
 {{- if and $api.oidc.clientID (not $api.oidc.issuer) }}{{ fail "apiserver.oidc.clientID is set: set apiserver.oidc.issuer too" }}{{ end }}
 {{- if and (not $api.oidc.issuer) (or (ne $api.oidc.mode "passthrough") $api.oidc.clientSecretRef $api.oidc.caConfigMap) }}{{ fail "apiserver.oidc.mode, clientSecretRef and caConfigMap are of a provider: set apiserver.oidc.issuer and clientID too" }}{{ end }}
+{{- range $name, $default := dict "usernameClaim" "sub" "groupsClaim" "groups" "usernamePrefix" "oidc:" "groupsPrefix" "oidc:" }}
+{{- if and (eq $api.oidc.mode "passthrough") (ne (index $api.oidc $name) $default) }}{{ fail (printf "apiserver.oidc.%s is of mode impersonate: with passthrough, Kubernetes reads the token" $name) }}{{ end }}
+{{- end }}
 {{- range $way := list "ingress" "gateway" }}
 {{- if and (not $api.enabled) (index $api $way).enabled }}{{ fail (printf "apiserver.%s.enabled: it leads to the API server: set apiserver.enabled to true" $way) }}{{ end }}
 {{- end }}

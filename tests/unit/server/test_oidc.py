@@ -289,6 +289,10 @@ def test_an_address_must_be_verified() -> None:
         (OidcSettings(ISSUER, ""), "--oidc-client-id"),
         (OidcSettings(ISSUER, CLIENT, username_prefix=""), "--oidc-username-prefix"),
         (OidcSettings(ISSUER, CLIENT, groups_prefix="system:"), "--oidc-groups-prefix"),
+        (
+            OidcSettings(ISSUER, CLIENT, username_claim="email"),
+            "--oidc-username-claim is of --oidc-mode impersonate",
+        ),
     ],
 )
 def test_settings_that_would_let_in_too_many_are_refused(settings: OidcSettings, words: str) -> None:

@@ -11,7 +11,7 @@ import logging
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import quote_plus, urlsplit
@@ -68,6 +68,17 @@ class OidcSettings:
                 raise ConfigError(
                     f"--oidc-{flag}-prefix {prefix!r}: expected a prefix such as oidc:, never system:"
                 )
+        if self.mode == "passthrough":
+            for name, default in _OF_IMPERSONATE.items():
+                if getattr(self, name) != default:
+                    raise ConfigError(
+                        f"--oidc-{name.replace('_', '-')} is of --oidc-mode impersonate: with passthrough, Kubernetes reads the token"
+                    )
+
+
+_OF_IMPERSONATE: Final = {
+    field.name: field.default for field in fields(OidcSettings) if field.name.endswith(("_claim", "_prefix"))
+}
 
 
 class SignInError(Exception):
