@@ -15,8 +15,6 @@ log = logging.getLogger(__name__)
 
 # Below Linux's default ip_local_port_range (32768 to 60999), above what services register.
 _FIRST, _LAST = 20000, 32768
-
-
 # Descriptors of sockets, which go with the process and need nobody to close them.
 _claims: dict[int, tuple[int, int]] = {}
 
@@ -30,8 +28,6 @@ def claim(port: int) -> bool:
     bound socket that never listens keeps the kernel from giving the port to an outgoing connection; it does not hinder a
     server that sets SO_REUSEADDR, as ours and Go's do.
     """
-    if port in _claims:
-        return False
     name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -83,4 +79,4 @@ def _remembered(path: Path) -> dict[str, int]:
         log.warning("%s is damaged, ports are picked anew: %s", path, exc)
         return {}
     ports = known.items() if isinstance(known, dict) else ()
-    return {name: port for name, port in ports if type(port) is int and 0 < port < 65536}
+    return {name: port for name, port in ports if type(port) is int and _FIRST <= port < _LAST}

@@ -71,14 +71,14 @@ class NodeLogs:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 reader, writer = await asyncio.open_connection(host, port, ssl=self._tls())
+                response = LogResponse(reader, writer)
                 try:
                     writer.write(
                         f"GET {path} HTTP/1.1\r\nhost: {host}:{port}\r\nconnection: close\r\n\r\n".encode()
                     )
-                    response = LogResponse(reader, writer)
                     await response.head()
                 except BaseException:
-                    writer.transport.abort()
+                    response.abort()
                     raise
         except (OSError, TimeoutError, httptools.HttpParserError) as error:
             raise internal(f'Get "https://{host}:{port}{path}": {str(error) or "timed out"}') from error
@@ -131,16 +131,14 @@ class LogResponse:
             if self._body:
                 yield b"".join(self._body)
         finally:
-            self.close()
-
-    def close(self) -> None:
-        """At once: a farewell of TLS would wait for the node's, which may go on to write or be gone."""
-        self._writer.transport.abort()
+            self.abort()
 
     def abort(self) -> None:
-        """Ends `chunks` while it is being read, and the connection also where nobody has begun to read."""
-        self._reader.feed_eof()
-        self.close()
+        """Ends the connection, and with it `chunks` while it is being read.
+
+        At once: a farewell of TLS would wait for the node's, which may go on to write or be gone.
+        """
+        self._writer.transport.abort()
 
 
 async def log(

@@ -68,17 +68,13 @@ class OidcSettings:
                 raise ConfigError(
                     f"--oidc-{flag}-prefix {prefix!r}: expected a prefix such as oidc:, never system:"
                 )
-        if self.mode == "passthrough":
-            for name, default in _OF_IMPERSONATE.items():
-                if getattr(self, name) != default:
-                    raise ConfigError(
-                        f"--oidc-{name.replace('_', '-')} is of --oidc-mode impersonate: with passthrough, Kubernetes reads the token"
-                    )
-
-
-_OF_IMPERSONATE: Final = {
-    field.name: field.default for field in fields(OidcSettings) if field.name.endswith(("_claim", "_prefix"))
-}
+        if self.mode == "impersonate":
+            return
+        for field in fields(self):
+            if field.name.endswith(("_claim", "_prefix")) and getattr(self, field.name) != field.default:
+                raise ConfigError(
+                    f"--oidc-{field.name.replace('_', '-')} is of --oidc-mode impersonate: with passthrough, Kubernetes reads the token"
+                )
 
 
 class SignInError(Exception):
